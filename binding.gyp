@@ -1,0 +1,36 @@
+{
+  "targets": [
+    {
+      "target_name": "ipvs",
+      "conditions": [
+        ["OS=='linux'", {
+          "sources": [
+            "native/core/attribute.cc",
+            "native/core/connection.cc",
+            "native/core/generic.cc",
+            "native/core/ipvs.cc",
+            "native/core/message.cc",
+            "native/core/netns.cc",
+            "native/core/socket.cc",
+            "native/addon/addon.cc",
+            "native/addon/channel.cc",
+            "native/addon/convert.cc",
+            "native/addon/glibc_compat.cc",
+            "native/addon/records.cc",
+            "native/addon/request.cc"
+          ],
+          "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+          "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS"],
+          "cflags": ["-Wall", "-Wextra", "-Wno-unused-parameter"],
+          "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-frtti"],
+          "cflags_cc": ["-std=c++17", "-fno-exceptions", "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections"],
+          # The C++ runtime is linked in, so that a prebuilt file needs nothing but a libc.
+          "ldflags": ["-static-libstdc++", "-Wl,--exclude-libs,ALL", "-Wl,--gc-sections"]
+        }, {
+          # Elsewhere there is no IPVS to talk to, and nothing to build.
+          "type": "none"
+        }]
+      ]
+    }
+  ]
+}

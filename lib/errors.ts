@@ -1,0 +1,141 @@
+// What can go wrong, said so that somebody can act on it. Codes are API; sentences are not.
+
+import { inspect } from 'node:util';
+import { constants } from 'node:os';
+import type { DestinationKey, ServiceKey } from './types.js';
+
+/** Codes of this library's own; all others are the kernel's errno names. */
+export type IpvsErrorCode =
+  | 'ERR_IPVS_UNAVAILABLE'
+  | 'ERR_IPVS_SCHEDULER'
+  | 'ERR_IPVS_ENGINE'
+  | 'ERR_IPVS_TIMEOUT'
+  | 'ERR_IPVS_UNKNOWN_OUTCOME'
+  | 'ERR_IPVS_CLOSED'
+  | 'ERR_IPVS_PROTOCOL'
+  | 'ERR_IPVS_PLATFORM'
+  | 'ERR_IPVS_LOAD';
+
+/** What was asked, of what. */
+export interface Subject {
+  /** For example 'add destination'. */
+  readonly command: string;
+  readonly service?: ServiceKey | undefined;
+  readonly destination?: DestinationKey | undefined;
+}
+
+interface Verdict {
+  readonly code: string;
+  readonly sentence: string;
+  readonly hint?: string | undefined;
+  readonly errno?: number | undefined;
+  readonly syscall?: string | undefined;
+  readonly cause?: unknown;
+}
+
+/** Every failure that is not the caller's own mistake in an argument. */
+export class IpvsError extends Error {
+  static {
+    this.prototype.name = 'IpvsError';
+  }
+
+  /** The kernel's, such as `EEXIST`, or this library's, `ERR_IPVS_*`. */
+  readonly code: string;
+  /** What was asked, for example `add destination`. */
+  readonly command: string;
+  /** Negative, as in Node.js. Absent where no errno is behind it. */
+  declare readonly errno?: number;
+  /** Only where a system call failed; absent where the kernel answered "no". */
+  declare readonly syscall?: string;
+  declare readonly service?: ServiceKey;
+  declare readonly destination?: DestinationKey;
+  /** What to do about it. */
+  declare readonly hint?: string;
+
+  /** @internal */
+  constructor(subject: Subject, verdict: Verdict) {
+    const cause = verdict.cause === undefined ? undefined : { cause: verdict.cause };
+    super(`${describe(subject)}: ${verdict.sentence} (${verdict.code})`, cause);
+    this.code = verdict.code;
+    this.command = subject.command;
+    if (verdict.errno !== undefined && verdict.errno !== 0) this.errno = -Math.abs(verdict.errno);
+    if (verdict.syscall) this.syscall = verdict.syscall;
+    if (subject.service) this.service = subject.service;
+    if (subject.destination) this.destination = subject.destination;
+    if (verdict.hint) this.hint = verdict.hint;
+  }
+}
+
+function endpoint(address: string, port: number | undefined): string {
+  const host = address.includes(':') ? `[${address}]` : address;
+  return port === undefined ? address : `${host}:${port}`;
+}
+
+export function describeService(key: ServiceKey): string {
+  return 'fwmark' in key
+    ? `firewall mark ${key.fwmark} (${key.family ?? 'ipv4'})`
+    : `${key.protocol} ${endpoint(key.address, key.port)}`;
+}
+
+// 'add destination 10.0.0.5:8080 to tcp 10.0.0.1:80'
+function describe({ command, service, destination }: Subject): string {
+  const at = service && describeService(service);
+  if (destination === undefined) return at ? `${command} ${at}` : command;
+  const preposition = command.startsWith('add')
+    ? 'to'
+    : command.startsWith('remove')
+      ? 'from'
+      : 'of';
+  const named = `${command} ${endpoint(destination.address, destination.port)}`;
+  return at ? `${named} ${preposition} ${at}` : named;
+}
+
+const ERRNO_NAMES: ReadonlyMap<number, string> = new Map(
+  // Several names share a number (EAGAIN and EWOULDBLOCK): the first is the usual one.
+  Object.entries(constants.errno)
+    .reverse()
+    .map(([name, number]) => [number, name]),
+);
+
+/** 'EEXIST' for 17. */
+export function errnoName(errno: number): string {
+  return ERRNO_NAMES.get(errno) ?? `E${errno}`;
+}
+
+// The caller's own mistakes are what Node.js throws for them: TypeError or RangeError with a code.
+
+function argumentError(Kind: typeof TypeError, code: string, message: string): Error {
+  const error = new Kind(message);
+  return Object.assign(error, { code });
+}
+
+function received(value: unknown): string {
+  return `Received ${inspect(value, { depth: 0, maxStringLength: 128, breakLength: Infinity })}`;
+}
+
+/** Wrong type: `expected` continues "must be", for example 'a string'. */
+export function invalidType(property: string, expected: string, value: unknown): Error {
+  return argumentError(
+    TypeError,
+    'ERR_INVALID_ARG_TYPE',
+    `The property '${property}' must be ${expected}. ${received(value)}`,
+  );
+}
+
+/** Right type, senseless value: `reason` continues the property's name, for example 'must be …'. */
+export function invalidValue(property: string, reason: string, value: unknown): Error {
+  return argumentError(
+    TypeError,
+    'ERR_INVALID_ARG_VALUE',
+    `The property '${property}' ${reason}. ${received(value)}`,
+  );
+}
+
+/** A number that is too small or too large. */
+export function outOfRange(property: string, range: string, value: unknown): Error {
+  return argumentError(
+    RangeError,
+    'ERR_OUT_OF_RANGE',
+    `The property '${property}' is out of range. It must be ${range}. ${received(value)}`,
+  );
+}

@@ -1,0 +1,84 @@
+// Finds and loads the addon, on the first call that needs it. `import 'ipvs'` never fails.
+
+import { join } from 'node:path';
+import { IpvsError } from './errors.js';
+import { FACTORIES, understandsRows } from './native.js';
+import type { Addon } from './native.js';
+
+const ROOT = join(__dirname, '..');
+
+let loaded: Addon | undefined;
+
+/** The addon, or an IpvsError with the code ERR_IPVS_PLATFORM or ERR_IPVS_LOAD. */
+export function loadAddon(): Addon {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Addon {
+  const { platform, arch } = process;
+  if (platform !== 'linux') {
+    throw new IpvsError(
+      { command: 'load' },
+      {
+        code: 'ERR_IPVS_PLATFORM',
+        sentence: `IPVS is part of the Linux kernel, and this is ${platform}`,
+        hint: 'run this on Linux, for example in a privileged container or a virtual machine',
+      },
+    );
+  }
+  let addon: Addon;
+  try {
+    addon = findAddon(arch);
+  } catch (cause) {
+    throw new IpvsError(
+      { command: 'load' },
+      {
+        code: 'ERR_IPVS_LOAD',
+        sentence: `the native addon can't be loaded: ${firstLine(cause)}`,
+        hint:
+          `no prebuilt file fits linux-${arch} with Node.js ${process.version}, or it is damaged; ` +
+          `build it with a C++ compiler, make and Python: npm rebuild ipvs --foreground-scripts`,
+        cause,
+      },
+    );
+  }
+  if (!understandsRows(addon)) {
+    throw new IpvsError(
+      { command: 'load' },
+      {
+        code: 'ERR_IPVS_LOAD',
+        sentence: 'the native addon was built from another version of this package',
+        hint: 'build it again: npm rebuild ipvs --foreground-scripts',
+      },
+    );
+  }
+  addon.setFactories(FACTORIES);
+  return addon;
+}
+
+// The local build first, for those who build; then the one prebuilt file for this machine.
+function findAddon(arch: string): Addon {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- only now that it is needed
+  const bindings = require('bindings') as typeof import('bindings');
+  return bindings({
+    bindings: 'ipvs.node',
+    module_root: ROOT,
+    try: [
+      ['module_root', 'build', 'Release', 'bindings'],
+      ['module_root', 'build', 'Debug', 'bindings'],
+      ['module_root', 'prebuilds', `linux-${arch}`, `ipvs.${libc()}.node`],
+    ],
+  }) as Addon;
+}
+
+function libc(): string {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- only now that it is needed
+  const { familySync } = require('detect-libc') as typeof import('detect-libc');
+  return familySync() ?? 'glibc';
+}
+
+function firstLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.split('\n', 1)[0] ?? '';
+}

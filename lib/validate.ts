@@ -1,0 +1,501 @@
+// From what a caller wrote to the numbers of a request, or to an error that names the property and
+// the value. What the kernel would take in silence and then drop is refused here.
+
+import { isIPv4 } from 'node:net';
+import { parseAddress } from './address.js';
+import type { Address } from './address.js';
+import { invalidType, invalidValue, outOfRange } from './errors.js';
+import type { DestinationId, DestinationNumbers, ServiceId, ServiceNumbers } from './native.js';
+import {
+  ALL_SCHEDULER_BITS,
+  CHECKSUMS,
+  FAMILIES,
+  FORWARDINGS,
+  GUE,
+  IPV4,
+  IPV6,
+  NAT,
+  ONE_PACKET,
+  PERSISTENT,
+  PROTOCOLS,
+  SCHEDULER_FLAG_WORDS,
+  TUN,
+  TUNNELS,
+  schedulerFlagBit,
+  schedulerOfFlag,
+} from './words.js';
+
+type Input = Readonly<Record<string, unknown>>;
+
+const INT_MAX = 2 ** 31 - 1;
+// Seconds become jiffies in 32 bits, at up to 1000 a second (ip_vs_add_service).
+const LONGEST_PERSISTENCE = 4294967;
+const DEFAULT_PERSISTENCE = 300;
+
+/** How long a call may take where nobody says otherwise, in milliseconds. */
+export const DEFAULT_TIMEOUT = 10_000;
+
+const SERVICE_KEY = ['protocol', 'address', 'port', 'fwmark', 'family'];
+const SERVICE_SETTINGS = ['scheduler', 'schedulerFlags', 'persistence', 'onePacket'];
+const DESTINATION_KEY = ['address', 'port'];
+const DESTINATION_SETTINGS = ['forwarding', 'weight', 'upperThreshold', 'lowerThreshold', 'tunnel'];
+// What the library gives back may be passed in again: what was only observed is passed over.
+const SERVICE_PROPERTIES = new Set([...SERVICE_KEY, ...SERVICE_SETTINGS, 'stats']);
+const SERVICE_CHANGES = new Set(SERVICE_SETTINGS);
+const DESTINATION_PROPERTIES = new Set([
+  ...DESTINATION_KEY,
+  ...DESTINATION_SETTINGS,
+  'family',
+  'activeConnections',
+  'inactiveConnections',
+  'persistentConnections',
+  'stats',
+]);
+const DESTINATION_CHANGES = new Set(DESTINATION_SETTINGS);
+const PERSISTENCE = new Set(['timeout', 'netmask', 'engine']);
+const TUNNEL_PROPERTIES: Readonly<Record<string, ReadonlySet<string>>> = {
+  ipip: new Set(['type']),
+  gue: new Set(['type', 'port', 'checksum']),
+  gre: new Set(['type', 'checksum']),
+};
+
+function object(value: unknown, path: string, known: ReadonlySet<string>): Input {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalidType(path, 'an object', value);
+  }
+  for (const key in value) {
+    if (!known.has(key)) {
+      const choices = [...known].join(', ');
+      throw invalidValue(
+        `${path}.${key}`,
+        `is not known here, only ${choices}`,
+        (value as Input)[key],
+      );
+    }
+  }
+  return value as Input;
+}
+
+function integer(value: unknown, path: string, least: number, most: number): number {
+  if (typeof value !== 'number') throw invalidType(path, 'a number', value);
+  if (!Number.isInteger(value)) throw outOfRange(path, 'an integer', value);
+  if (value < least || value > most) throw outOfRange(path, `>= ${least} and <= ${most}`, value);
+  return value;
+}
+
+function boolean(value: unknown, path: string): boolean {
+  if (typeof value !== 'boolean') throw invalidType(path, 'a boolean', value);
+  return value;
+}
+
+function string(value: unknown, path: string): string {
+  if (typeof value !== 'string') throw invalidType(path, 'a string', value);
+  return value;
+}
+
+function word(
+  value: unknown,
+  path: string,
+  vocabulary: { readonly words: readonly string[]; number(word: string): number | undefined },
+): number {
+  const number = vocabulary.number(string(value, path));
+  if (number === undefined) {
+    throw invalidValue(path, `must be one of ${quoted(vocabulary.words)}`, value);
+  }
+  return number;
+}
+
+function quoted(words: readonly string[]): string {
+  return words.map((each) => `'${each}'`).join(', ');
+}
+
+// A module's name goes into ip_vs_<name>; no kernel has one with other characters.
+function moduleName(value: unknown, path: string, longest: number): string {
+  const name = string(value, path);
+  if (name === '') throw invalidValue(path, 'must not be empty', value);
+  if (name.length > longest) {
+    throw invalidValue(path, `must not be longer than ${longest} characters`, value);
+  }
+  if (!/^[\w.-]+$/.test(name)) {
+    throw invalidValue(path, "may hold only letters, digits, '_', '-' and '.'", value);
+  }
+  return name;
+}
+
+function address(value: unknown, path: string): Address {
+  const text = string(value, path);
+  const parsed = parseAddress(text);
+  if (parsed !== undefined) return parsed;
+  const zone = text.includes('%');
+  throw invalidValue(
+    path,
+    zone ? 'must not have a zone: IPVS knows none' : 'must be an IPv4 or IPv6 address',
+    value,
+  );
+}
+
+function port(value: unknown, path: string): number {
+  return integer(value, path, 0, 65535);
+}
+
+/** The key of a virtual service, alone or as part of its configuration. */
+export function parseServiceId(value: unknown, path = 'service'): ServiceId {
+  const input = object(value, path, SERVICE_PROPERTIES);
+  if (input['fwmark'] === undefined) return parseAddressId(input, path);
+  for (const other of ['protocol', 'address', 'port']) {
+    if (input[other] !== undefined) {
+      throw invalidValue(`${path}.${other}`, 'does not go with a firewall mark', input[other]);
+    }
+  }
+  const family =
+    input['family'] === undefined ? IPV4 : word(input['family'], `${path}.family`, FAMILIES);
+  // A mark of 0 would make the kernel serve tcp 0.0.0.0:0 instead.
+  const fwmark = integer(input['fwmark'], `${path}.fwmark`, 1, 2 ** 32 - 1);
+  return { family, protocol: 0, address: undefined, port: 0, fwmark };
+}
+
+function parseAddressId(input: Input, path: string): ServiceId {
+  const protocol = word(input['protocol'], `${path}.protocol`, PROTOCOLS);
+  const vip = address(input['address'], `${path}.address`);
+  if (input['family'] !== undefined) {
+    const family = word(input['family'], `${path}.family`, FAMILIES);
+    if (family !== vip.family) {
+      throw invalidValue(`${path}.family`, `is not that of ${path}.address`, input['family']);
+    }
+  }
+  const number = port(input['port'], `${path}.port`);
+  return { family: vip.family, protocol, address: vip, port: number, fwmark: 0 };
+}
+
+function unmasked(family: number): number {
+  return family === IPV4 ? 0xffffffff : 128;
+}
+
+function defaultService(id: ServiceId): ServiceNumbers {
+  return { scheduler: 'wlc', flags: 0, timeout: 0, netmask: unmasked(id.family), engine: '' };
+}
+
+/** A whole configuration: what is left out becomes its default. */
+export function parseServiceConfig(
+  value: unknown,
+  path = 'service',
+): { id: ServiceId; numbers: ServiceNumbers } {
+  const id = parseServiceId(value, path);
+  const numbers = overlayService(value as Input, path, id, defaultService(id));
+  // The kernel takes such a service and never schedules anything for it (ip_vs_schedule).
+  if (id.fwmark === 0 && id.port === 0 && (numbers.flags & PERSISTENT) === 0) {
+    throw invalidValue(`${path}.port`, 'may be 0 (every port) only with persistence', 0);
+  }
+  return { id, numbers };
+}
+
+/** Changes over what is there: what is left out stays as it is. */
+export function parseServiceChanges(
+  value: unknown,
+  id: ServiceId,
+  present: ServiceNumbers,
+): ServiceNumbers {
+  const input = object(value, 'changes', SERVICE_CHANGES);
+  const numbers = overlayService(input, 'changes', id, present);
+  if (input['persistence'] === null && id.fwmark === 0 && id.port === 0) {
+    throw invalidValue('changes.persistence', 'must stay: the service has port 0', null);
+  }
+  return numbers;
+}
+
+/** Refuses senseless changes before anything is read. */
+export function checkServiceChanges(value: unknown, id: ServiceId): void {
+  const input = object(value, 'changes', SERVICE_CHANGES);
+  // Flags that name a scheduler are checked against the one that is there, once that is known.
+  const scheduler = input['scheduler'] ?? impliedScheduler(input['schedulerFlags']);
+  parseServiceChanges(
+    scheduler === undefined ? input : { ...input, scheduler },
+    id,
+    defaultService(id),
+  );
+}
+
+function impliedScheduler(flags: unknown): string | undefined {
+  const [first] = Array.isArray(flags) ? (flags as unknown[]) : [];
+  if (typeof first !== 'string' || schedulerFlagBit(first) === undefined) return undefined;
+  return schedulerOfFlag(first);
+}
+
+function overlayService(
+  input: Input,
+  path: string,
+  id: ServiceId,
+  base: ServiceNumbers,
+): ServiceNumbers {
+  let { scheduler, flags, timeout, netmask, engine } = base;
+  if (input['scheduler'] !== undefined) {
+    scheduler = moduleName(input['scheduler'], `${path}.scheduler`, 15);
+  }
+  if (input['schedulerFlags'] !== undefined) {
+    const bits = parseSchedulerFlags(input['schedulerFlags'], `${path}.schedulerFlags`, scheduler);
+    flags = (flags & ~ALL_SCHEDULER_BITS) | bits;
+  }
+  if (input['onePacket'] !== undefined) {
+    const onePacket = boolean(input['onePacket'], `${path}.onePacket`);
+    if (onePacket && id.fwmark === 0 && id.protocol !== PROTOCOLS.number('udp')) {
+      throw invalidValue(`${path}.onePacket`, 'is for udp and firewall marks only', true);
+    }
+    flags = onePacket ? flags | ONE_PACKET : flags & ~ONE_PACKET;
+  }
+  const persistence = input['persistence'];
+  if (persistence === null && path === 'changes') {
+    flags &= ~PERSISTENT;
+    timeout = 0;
+    netmask = unmasked(id.family);
+    engine = '';
+  } else if (persistence !== undefined) {
+    const at = `${path}.persistence`;
+    const given = object(persistence, at, PERSISTENCE);
+    if ((flags & PERSISTENT) === 0) timeout = DEFAULT_PERSISTENCE;
+    flags |= PERSISTENT;
+    if (given['timeout'] !== undefined) {
+      timeout = integer(given['timeout'], `${at}.timeout`, 1, LONGEST_PERSISTENCE);
+    }
+    if (given['netmask'] !== undefined) {
+      netmask = parseNetmask(given['netmask'], `${at}.netmask`, id.family);
+    }
+    if (given['engine'] === null && path === 'changes') {
+      engine = '';
+    } else if (given['engine'] !== undefined) {
+      engine = moduleName(given['engine'], `${at}.engine`, 16);
+    }
+  }
+  return { scheduler, flags, timeout, netmask, engine };
+}
+
+function parseSchedulerFlags(value: unknown, path: string, scheduler: string): number {
+  if (!Array.isArray(value)) throw invalidType(path, 'an array', value);
+  let bits = 0;
+  (value as unknown[]).forEach((flag, index) => {
+    const at = `${path}[${index}]`;
+    const bit = schedulerFlagBit(string(flag, at));
+    if (bit === undefined) {
+      throw invalidValue(at, `must be one of ${quoted(SCHEDULER_FLAG_WORDS)}`, flag);
+    }
+    const owner = schedulerOfFlag(flag as string);
+    if (owner !== undefined && owner !== scheduler) {
+      throw invalidValue(at, `is for the scheduler '${owner}', not '${scheduler}'`, flag);
+    }
+    bits |= bit;
+  });
+  return bits;
+}
+
+function parseNetmask(value: unknown, path: string, family: number): number {
+  if (family === IPV6) return integer(value, path, 1, 128);
+  if (typeof value === 'number') {
+    const length = integer(value, path, 0, 32);
+    return length === 0 ? 0 : (0xffffffff << (32 - length)) >>> 0;
+  }
+  if (typeof value !== 'string') throw invalidType(path, 'a string or a number', value);
+  if (!isIPv4(value)) throw invalidValue(path, 'must be a dotted mask or a prefix length', value);
+  return value.split('.').reduce((mask, byte) => mask * 256 + Number(byte), 0);
+}
+
+/** The key of a destination; its port defaults to the service's. */
+export function parseDestinationId(
+  value: unknown,
+  service: ServiceId,
+  path = 'destination',
+): DestinationId {
+  const input = object(value, path, DESTINATION_PROPERTIES);
+  return {
+    address: address(input['address'], `${path}.address`),
+    port: input['port'] === undefined ? service.port : port(input['port'], `${path}.port`),
+  };
+}
+
+const DEFAULT_DESTINATION: DestinationNumbers = {
+  forwarding: FORWARDINGS.number('dr') ?? NAT,
+  weight: 1,
+  upperThreshold: 0,
+  lowerThreshold: 0,
+  tunnelType: 0,
+  tunnelPort: 0,
+  tunnelFlags: 0,
+};
+
+/** A whole configuration: what is left out becomes its default. */
+export function parseDestinationConfig(
+  value: unknown,
+  service: ServiceId,
+  path = 'destination',
+): { id: DestinationId; numbers: DestinationNumbers } {
+  const id = parseDestinationId(value, service, path);
+  const numbers = overlayDestination(value as Input, path, service, id, DEFAULT_DESTINATION);
+  return { id, numbers };
+}
+
+/** Changes over what is there: what is left out stays as it is. */
+export function parseDestinationChanges(
+  value: unknown,
+  service: ServiceId,
+  id: DestinationId,
+  present: DestinationNumbers,
+): DestinationNumbers {
+  const input = object(value, 'changes', DESTINATION_CHANGES);
+  return overlayDestination(input, 'changes', service, id, present);
+}
+
+/** Refuses senseless changes before anything is read. */
+export function checkDestinationChanges(
+  value: unknown,
+  service: ServiceId,
+  id: DestinationId,
+): void {
+  const input = object(value, 'changes', DESTINATION_CHANGES);
+  // What the rest is checked against is not known yet, so take what lets it pass.
+  const upperThreshold = input['upperThreshold'] ?? INT_MAX;
+  const lowerThreshold = input['lowerThreshold'] ?? 0;
+  const forwarding = input['forwarding'] ?? (input['tunnel'] === undefined ? undefined : 'tun');
+  const assumed = { ...input, upperThreshold, lowerThreshold };
+  const nat = { ...DEFAULT_DESTINATION, forwarding: NAT };
+  overlayDestination(
+    forwarding === undefined ? assumed : { ...assumed, forwarding },
+    'changes',
+    service,
+    id,
+    nat,
+  );
+}
+
+function overlayDestination(
+  input: Input,
+  path: string,
+  service: ServiceId,
+  id: DestinationId,
+  base: DestinationNumbers,
+): DestinationNumbers {
+  let { forwarding, weight, upperThreshold, lowerThreshold } = base;
+  if (input['weight'] !== undefined)
+    weight = integer(input['weight'], `${path}.weight`, 0, INT_MAX);
+
+  const limits = input['upperThreshold'] !== undefined || input['lowerThreshold'] !== undefined;
+  if (input['upperThreshold'] !== undefined) {
+    upperThreshold = integer(input['upperThreshold'], `${path}.upperThreshold`, 0, INT_MAX);
+  }
+  if (input['lowerThreshold'] !== undefined) {
+    lowerThreshold = integer(input['lowerThreshold'], `${path}.lowerThreshold`, 0, INT_MAX);
+  }
+  if (limits && lowerThreshold > upperThreshold) {
+    const reason = `must not exceed ${path}.upperThreshold (${upperThreshold})`;
+    throw invalidValue(`${path}.lowerThreshold`, reason, lowerThreshold);
+  }
+
+  if (input['forwarding'] !== undefined) {
+    forwarding = word(input['forwarding'], `${path}.forwarding`, FORWARDINGS);
+  }
+  if (path !== 'changes' || input['forwarding'] !== undefined) {
+    checkForwarding(forwarding, path, service, id);
+  }
+
+  const { tunnelType, tunnelPort, tunnelFlags } = overlayTunnel(input, path, forwarding, base);
+  return {
+    forwarding,
+    weight,
+    upperThreshold,
+    lowerThreshold,
+    tunnelType,
+    tunnelPort,
+    tunnelFlags,
+  };
+}
+
+function checkForwarding(
+  forwarding: number,
+  path: string,
+  service: ServiceId,
+  id: DestinationId,
+): void {
+  const method = FORWARDINGS.word(forwarding);
+  // Only NAT rewrites a packet: by any other way it arrives with the port that the client chose.
+  if (forwarding !== NAT && id.port !== service.port) {
+    const own = path === 'changes' ? 'forwarding' : 'port';
+    throw invalidValue(
+      `${path}.${own}`,
+      own === 'port'
+        ? `must be the service's port ${service.port}: '${method}' can't change it, only 'nat' can`
+        : `can't be '${method}': only 'nat' brings packets from port ${service.port} to ${id.port}`,
+      own === 'port' ? id.port : method,
+    );
+  }
+  if (forwarding !== TUN && id.address.family !== service.family) {
+    throw invalidValue(
+      `${path}.forwarding`,
+      `must be 'tun' for a destination of another address family than its service`,
+      method,
+    );
+  }
+}
+
+type TunnelNumbers = Pick<DestinationNumbers, 'tunnelType' | 'tunnelPort' | 'tunnelFlags'>;
+
+const NO_TUNNEL: TunnelNumbers = { tunnelType: 0, tunnelPort: 0, tunnelFlags: 0 };
+
+function overlayTunnel(
+  input: Input,
+  path: string,
+  forwarding: number,
+  base: TunnelNumbers,
+): TunnelNumbers {
+  const value = input['tunnel'];
+  if (value === undefined) {
+    // A change of method takes the old method's tunnel along; other changes leave all alone.
+    return input['forwarding'] !== undefined && forwarding !== TUN ? NO_TUNNEL : base;
+  }
+  const at = `${path}.tunnel`;
+  if (forwarding !== TUN) {
+    throw invalidValue(at, `goes with forwarding 'tun' only`, value);
+  }
+  const kind = object(value, at, new Set(['type', 'port', 'checksum']));
+  const tunnelType = word(kind['type'], `${at}.type`, TUNNELS);
+  const type = TUNNELS.word(tunnelType);
+  object(value, at, TUNNEL_PROPERTIES[type] ?? new Set());
+  const same = base.tunnelType === tunnelType ? base : NO_TUNNEL;
+  let { tunnelPort, tunnelFlags } = same;
+  if (tunnelType === GUE && (kind['port'] !== undefined || tunnelPort === 0)) {
+    tunnelPort = integer(kind['port'], `${at}.port`, 1, 65535);
+  }
+  if (kind['checksum'] !== undefined) {
+    tunnelFlags = word(kind['checksum'], `${at}.checksum`, CHECKSUMS);
+    if (type === 'gre' && kind['checksum'] === 'remcsum') {
+      throw invalidValue(`${at}.checksum`, `must be 'none' or 'csum' for gre`, 'remcsum');
+    }
+  }
+  return { tunnelType, tunnelPort, tunnelFlags };
+}
+
+/** Whether a read gives its counters as bigints. */
+export function parseReadOptions(value: unknown): boolean {
+  if (value === undefined) return false;
+  const input = object(value, 'options', new Set(['bigint']));
+  return input['bigint'] === undefined ? false : boolean(input['bigint'], 'options.bigint');
+}
+
+/** The namespace file to open (undefined: the process's own) and the deadline in milliseconds. */
+export function parseOpenOptions(value: unknown): { netns: string | undefined; timeout: number } {
+  const input = value === undefined ? {} : object(value, 'options', new Set(['netns', 'timeout']));
+  const timeout =
+    input['timeout'] === undefined
+      ? DEFAULT_TIMEOUT
+      : integer(input['timeout'], 'options.timeout', 1, INT_MAX);
+  return { netns: parseNetns(input['netns']), timeout };
+}
+
+function parseNetns(value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === 'object') {
+    const input = object(value, 'options.netns', new Set(['pid']));
+    return `/proc/${integer(input['pid'], 'options.netns.pid', 1, INT_MAX)}/ns/net`;
+  }
+  const name = string(value, 'options.netns');
+  if (name === '' || name.includes('\0') || name === '.' || name === '..') {
+    throw invalidValue('options.netns', "must be a namespace's name or path", value);
+  }
+  return name.includes('/') ? name : `/run/netns/${name}`;
+}

@@ -1,0 +1,49 @@
+// The addon's entry: what lib/native.ts sees.
+#include <napi.h>
+
+#include "channel.h"
+#include "environment.h"
+#include "records.h"
+#include "request.h"
+
+namespace ipvs::addon {
+
+namespace {
+
+// setFactories({ service, destination, failure }), once before anything else.
+void SetFactories(const Napi::CallbackInfo& info) {
+  const Napi::Object factories = info[0].As<Napi::Object>();
+  Environment* environment = Environment::Of(info.Env());
+  const auto take = [&factories](const char* name) {
+    return Napi::Persistent(factories.Get(name).As<Napi::Function>());
+  };
+  environment->make_service = take("service");
+  environment->make_destination = take("destination");
+  environment->make_failure = take("failure");
+}
+
+Napi::Value RequestLayoutArray(Napi::Env env) {
+  const std::vector<uint32_t> layout = RequestLayout();
+  Napi::Uint32Array array = Napi::Uint32Array::New(env, layout.size());
+  for (size_t i = 0; i < layout.size(); i++) array[i] = layout[i];
+  return array;
+}
+
+Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new Environment());
+  Records::Register(env);
+  Channel::Register(env, exports);
+  exports.Set("setFactories", Napi::Function::New(env, SetFactories));
+  exports.Set("requestLayout", RequestLayoutArray(env));
+  return exports;
+}
+
+}  // namespace
+
+}  // namespace ipvs::addon
+
+static Napi::Object InitializeAddon(Napi::Env env, Napi::Object exports) {
+  return ipvs::addon::Initialize(env, exports);
+}
+
+NODE_API_MODULE(ipvs, InitializeAddon)

@@ -1,0 +1,115 @@
+#include "convert.h"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+#include "environment.h"
+#include "request.h"
+
+namespace ipvs::addon {
+
+namespace {
+
+// Collects positional arguments.
+template <size_t N>
+class Arguments {
+ public:
+  explicit Arguments(Napi::Env env) : env_(env) {}
+
+  void Number(double value) { Add([&](napi_value* v) { napi_create_double(env_, value, v); }); }
+  void Text(const char* text, size_t length) {
+    Add([&](napi_value* v) { napi_create_string_latin1(env_, text, length, v); });
+  }
+  void Text(const char* text) { Text(text, std::strlen(text)); }
+  void Counter(uint64_t value, bool bigint) {
+    if (!bigint) {
+      Number(static_cast<double>(value));
+    } else {
+      Add([&](napi_value* v) { napi_create_bigint_uint64(env_, value, v); });
+    }
+  }
+  // The canonical text (RFC 5952), as inet_ntop writes it.
+  void Ip(uint16_t family, const Address& address) {
+    char text[INET6_ADDRSTRLEN] = "";
+    inet_ntop(family == AF_INET ? AF_INET : AF_INET6, address.bytes, text, sizeof(text));
+    Text(text);
+  }
+  void Statistics(const Stats& stats, bool bigint) {
+    Counter(stats.connections, bigint);
+    Counter(stats.incoming_packets, bigint);
+    Counter(stats.outgoing_packets, bigint);
+    Counter(stats.incoming_bytes, bigint);
+    Counter(stats.outgoing_bytes, bigint);
+    Counter(stats.connection_rate, bigint);
+    Counter(stats.incoming_packet_rate, bigint);
+    Counter(stats.outgoing_packet_rate, bigint);
+    Counter(stats.incoming_byte_rate, bigint);
+    Counter(stats.outgoing_byte_rate, bigint);
+  }
+
+  Napi::Value CallFactory(const Napi::FunctionReference& factory) {
+    return factory.Call(env_.Undefined(), count_, values_);
+  }
+
+ private:
+  template <typename Create>
+  void Add(Create create) {
+    if (count_ < N) create(&values_[count_++]);
+  }
+
+  Napi::Env env_;
+  napi_value values_[N] = {};
+  size_t count_ = 0;
+};
+
+constexpr size_t kStats = 10;
+
+}  // namespace
+
+Napi::Value ToJs(Napi::Env env, const Service& service, bool bigint) {
+  const ServiceKey& key = service.key;
+  Arguments<10 + kStats> arguments(env);
+  arguments.Number(key.family);
+  arguments.Number(key.protocol);
+  arguments.Ip(key.family, key.address);
+  arguments.Number(key.port);
+  arguments.Number(key.fwmark);
+  arguments.Text(service.scheduler);
+  arguments.Number(service.flags);
+  arguments.Number(service.timeout);
+  arguments.Number(NetmaskFromWire(key.family, service.netmask));
+  arguments.Text(service.engine);
+  arguments.Statistics(service.stats, bigint);
+  return arguments.CallFactory(Environment::Of(env)->make_service);
+}
+
+Napi::Value ToJs(Napi::Env env, const Destination& destination, bool bigint) {
+  const DestinationKey& key = destination.key;
+  Arguments<13 + kStats> arguments(env);
+  arguments.Number(key.family);
+  arguments.Ip(key.family, key.address);
+  arguments.Number(key.port);
+  arguments.Number(destination.forwarding);
+  arguments.Number(destination.weight);
+  arguments.Number(destination.upper_threshold);
+  arguments.Number(destination.lower_threshold);
+  arguments.Number(destination.tunnel_type);
+  arguments.Number(destination.tunnel_port);
+  arguments.Number(destination.tunnel_flags);
+  arguments.Number(destination.active_connections);
+  arguments.Number(destination.inactive_connections);
+  arguments.Number(destination.persistent_connections);
+  arguments.Statistics(destination.stats, bigint);
+  return arguments.CallFactory(Environment::Of(env)->make_destination);
+}
+
+Napi::Value ToJs(Napi::Env env, const Failure& failure) {
+  Arguments<4> arguments(env);
+  arguments.Number(static_cast<double>(failure.fault));
+  arguments.Number(failure.error);
+  arguments.Text(failure.syscall == nullptr ? "" : failure.syscall);
+  arguments.Text(failure.detail.data(), failure.detail.size());
+  return arguments.CallFactory(Environment::Of(env)->make_failure);
+}
+
+}  // namespace ipvs::addon

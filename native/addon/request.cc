@@ -1,0 +1,133 @@
+#include "request.h"
+
+#include <arpa/inet.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
+
+namespace ipvs::addon {
+
+namespace {
+
+// One character is kept back: whatever JavaScript wrote, the text ends.
+template <size_t N, size_t M>
+void CopyText(char (&to)[N], const char (&from)[M]) {
+  constexpr size_t kSize = (N < M ? N : M) - 1;
+  std::memcpy(to, from, kSize);
+  to[kSize] = '\0';
+}
+
+Request ReadRequest(const RequestRow& row) {
+  Request request;
+  request.command = static_cast<uint8_t>(row.command);
+  request.bigint = row.bigint != 0;
+
+  Service& service = request.service;
+  service.key.family = static_cast<uint16_t>(row.family);
+  service.key.protocol = static_cast<uint16_t>(row.protocol);
+  std::memcpy(service.key.address.bytes, row.address, sizeof(row.address));
+  service.key.port = static_cast<uint16_t>(row.port);
+  service.key.fwmark = row.fwmark;
+  CopyText(service.scheduler, row.scheduler);
+  service.flags = row.flags;
+  service.flags_mask = row.flags_mask;
+  service.timeout = row.timeout;
+  service.netmask = NetmaskToWire(service.key.family, row.netmask);
+  CopyText(service.engine, row.engine);
+
+  Destination& destination = request.destination;
+  destination.key.family = static_cast<uint16_t>(row.destination_family);
+  std::memcpy(destination.key.address.bytes, row.destination_address,
+              sizeof(row.destination_address));
+  destination.key.port = static_cast<uint16_t>(row.destination_port);
+  destination.forwarding = row.forwarding;
+  destination.weight = row.weight;
+  destination.upper_threshold = row.upper_threshold;
+  destination.lower_threshold = row.lower_threshold;
+  destination.tunnel_type = static_cast<uint8_t>(row.tunnel_type);
+  destination.tunnel_port = static_cast<uint16_t>(row.tunnel_port);
+  destination.tunnel_flags = static_cast<uint16_t>(row.tunnel_flags);
+  return request;
+}
+
+}  // namespace
+
+std::vector<uint32_t> RequestLayout() {
+#define COLUMN(name) static_cast<uint32_t>(offsetof(RequestRow, name))
+  return {COLUMN(command),
+          COLUMN(family),
+          COLUMN(protocol),
+          COLUMN(address),
+          COLUMN(port),
+          COLUMN(fwmark),
+          COLUMN(flags),
+          COLUMN(flags_mask),
+          COLUMN(timeout),
+          COLUMN(netmask),
+          COLUMN(scheduler),
+          COLUMN(engine),
+          COLUMN(destination_family),
+          COLUMN(destination_address),
+          COLUMN(destination_port),
+          COLUMN(forwarding),
+          COLUMN(weight),
+          COLUMN(upper_threshold),
+          COLUMN(lower_threshold),
+          COLUMN(tunnel_type),
+          COLUMN(tunnel_port),
+          COLUMN(tunnel_flags),
+          COLUMN(bigint),
+          static_cast<uint32_t>(sizeof(RequestRow))};
+#undef COLUMN
+}
+
+std::vector<Request> ReadRequests(const uint8_t* rows, size_t count) {
+  std::vector<Request> requests;
+  requests.reserve(count);
+  for (size_t i = 0; i < count; i++) {
+    requests.push_back(ReadRequest(Load<RequestRow>(rows + i * sizeof(RequestRow))));
+  }
+  return requests;
+}
+
+void EncodeRequest(const Request& request, CommandBatch* batch) {
+  const bool dump = request.command == IPVS_CMD_GET_DEST;
+  const bool all_services =
+      request.command == IPVS_CMD_GET_SERVICE && request.service.key.family == AF_UNSPEC;
+  const uint16_t flags =
+      dump || all_services ? NLM_F_REQUEST | NLM_F_DUMP : NLM_F_REQUEST | NLM_F_ACK;
+  AttributeWriter writer = batch->Add(request.command, IPVS_GENL_VERSION, flags);
+  switch (request.command) {
+    case IPVS_CMD_NEW_SERVICE:
+    case IPVS_CMD_SET_SERVICE:
+      EncodeService(request.service, &writer);
+      break;
+    case IPVS_CMD_DEL_SERVICE:
+      EncodeServiceKey(request.service.key, &writer);
+      break;
+    case IPVS_CMD_GET_SERVICE:
+      if (!all_services) EncodeServiceKey(request.service.key, &writer);
+      break;
+    case IPVS_CMD_NEW_DEST:
+    case IPVS_CMD_SET_DEST:
+      EncodeServiceKey(request.service.key, &writer);
+      EncodeDestination(request.destination, &writer);
+      break;
+    case IPVS_CMD_DEL_DEST:
+      EncodeServiceKey(request.service.key, &writer);
+      EncodeDestinationKey(request.destination.key, &writer);
+      break;
+    case IPVS_CMD_GET_DEST:
+      EncodeServiceKey(request.service.key, &writer);
+      break;
+  }
+}
+
+uint32_t NetmaskToWire(uint16_t family, uint32_t netmask) {
+  return family == AF_INET ? htonl(netmask) : netmask;
+}
+
+uint32_t NetmaskFromWire(uint16_t family, uint32_t wire) {
+  return family == AF_INET ? ntohl(wire) : wire;
+}
+
+}  // namespace ipvs::addon

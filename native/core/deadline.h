@@ -1,0 +1,38 @@
+// A moment after which nobody waits any more.
+#ifndef IPVS_CORE_DEADLINE_H_
+#define IPVS_CORE_DEADLINE_H_
+
+#include <ctime>
+#include <cstdint>
+
+namespace ipvs {
+
+class Deadline {
+ public:
+  static Deadline After(int64_t milliseconds) { return Deadline(Now() + milliseconds); }
+
+  // What is left in milliseconds, never negative.
+  int Remaining() const {
+    const int64_t rest = at_ - Now();
+    if (rest <= 0) return 0;
+    return rest > kLongest ? kLongest : static_cast<int>(rest);
+  }
+  bool Passed() const { return Remaining() == 0; }
+
+ private:
+  static constexpr int kLongest = 1 << 30;
+
+  explicit Deadline(int64_t at) : at_(at) {}
+
+  static int64_t Now() {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1000000;
+  }
+
+  int64_t at_;
+};
+
+}  // namespace ipvs
+
+#endif  // IPVS_CORE_DEADLINE_H_

@@ -1,0 +1,66 @@
+// A netlink socket: whole datagrams in and out. Knows nothing of what they say.
+#ifndef IPVS_CORE_SOCKET_H_
+#define IPVS_CORE_SOCKET_H_
+
+#include <memory>
+
+#include "bytes.h"
+#include "deadline.h"
+#include "result.h"
+#include "unique_fd.h"
+
+namespace ipvs {
+
+class Socket {
+ public:
+  enum class Event {
+    kDatagram,   // one whole datagram
+    kTimedOut,   // nothing came before the deadline
+    kOverrun,    // ENOBUFS: the kernel threw answers away; what is queued can still be read
+    kTruncated,  // a datagram was larger than the buffer: its rest is lost
+    kError,      // recvmsg or poll failed
+  };
+
+  struct Received {
+    Event event;
+    ByteView datagram;  // valid until the next Receive
+    int error = 0;
+  };
+
+  Socket() = default;
+
+  // `peer` is the port of who answers, 0 for the kernel. Runs on the calling thread: the socket
+  // belongs to the network namespace that this thread is in.
+  static Failure Open(int protocol, uint32_t peer, Socket* opened);
+
+  bool is_open() const { return static_cast<bool>(fd_); }
+  void Close() { fd_.Reset(); }
+
+  // Who we are to the other end: answers carry it.
+  uint32_t port() const { return port_; }
+  // How many answers the receive buffer holds without an overrun, cautiously.
+  size_t capacity() const { return capacity_; }
+
+  // The kernel does its work inside: this may take as long as a module takes to load.
+  Failure Send(ByteView datagram);
+
+  // Waits for a datagram from the peer; those of strangers are dropped.
+  Received Receive(const Deadline& deadline);
+  // The same without waiting: kTimedOut where nothing is queued. The deadline bounds only how long
+  // a stranger's flood is thrown away.
+  Received ReceiveQueued(const Deadline& deadline);
+
+ private:
+  // False where there was nothing to give: interrupted, or a stranger's datagram.
+  bool ReceiveOnce(Received* received);
+
+  UniqueFd fd_;
+  std::unique_ptr<uint8_t[]> buffer_;
+  uint32_t peer_ = 0;
+  uint32_t port_ = 0;
+  size_t capacity_ = 1;
+};
+
+}  // namespace ipvs
+
+#endif  // IPVS_CORE_SOCKET_H_
