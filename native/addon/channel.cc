@@ -51,9 +51,7 @@ class OpenWork : public Work {
 
   void Execute() override { failure_ = connection().EnsureOpen(); }
 
-  void OnOK() override {
-    Done({failure_ ? ToJs(Env(), failure_) : Env().Undefined()});
-  }
+  void OnOK() override { Done({failure_ ? ToJs(Env(), failure_) : Env().Undefined()}); }
 
  private:
   Failure failure_;
@@ -113,9 +111,7 @@ class DumpWork : public Work {
  public:
   DumpWork(Napi::Function done, std::shared_ptr<ChannelState> state, const Request& request,
            int64_t milliseconds)
-      : Work(done, std::move(state)),
-        request_(request),
-        deadline_(Deadline::After(milliseconds)) {
+      : Work(done, std::move(state)), request_(request), deadline_(Deadline::After(milliseconds)) {
     records_.bigint = request.bigint;
   }
 

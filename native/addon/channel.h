@@ -10,8 +10,8 @@
 
 namespace ipvs::addon {
 
-// Shared by the channel and by its work in flight, whichever lives longer. The connection belongs to
-// the pool thread while `busy` and to the JavaScript thread otherwise; `busy` and `closed` are
+// Shared by the channel and by its work in flight, whichever lives longer. The connection belongs
+// to the pool thread while `busy` and to the JavaScript thread otherwise; `busy` and `closed` are
 // touched on the JavaScript thread only.
 struct ChannelState {
   explicit ChannelState(Connection::Options options) : connection(std::move(options)) {}

@@ -16,7 +16,9 @@ class Arguments {
  public:
   explicit Arguments(Napi::Env env) : env_(env) {}
 
-  void Number(double value) { Add([&](napi_value* v) { napi_create_double(env_, value, v); }); }
+  void Number(double value) {
+    Add([&](napi_value* v) { napi_create_double(env_, value, v); });
+  }
   void Text(const char* text, size_t length) {
     Add([&](napi_value* v) { napi_create_string_latin1(env_, text, length, v); });
   }

@@ -13,9 +13,8 @@ template <typename T>
 void SortUnique(std::vector<T>* records) {
   std::sort(records->begin(), records->end(),
             [](const T& a, const T& b) { return Compare(a.key, b.key) < 0; });
-  const auto end =
-      std::unique(records->begin(), records->end(),
-                  [](const T& a, const T& b) { return Compare(a.key, b.key) == 0; });
+  const auto end = std::unique(records->begin(), records->end(),
+                               [](const T& a, const T& b) { return Compare(a.key, b.key) == 0; });
   records->erase(end, records->end());
 }
 
@@ -27,11 +26,10 @@ void RecordSet::SortAndDeduplicate() {
 }
 
 void Records::Register(Napi::Env env) {
-  const Napi::Function constructor =
-      DefineClass(env, "Records",
-                  {InstanceAccessor<&Records::Length>("length"),
-                   InstanceAccessor<&Records::Chunks>("chunks"),
-                   InstanceMethod<&Records::Take>("take")});
+  const Napi::Function constructor = DefineClass(
+      env, "Records",
+      {InstanceAccessor<&Records::Length>("length"), InstanceAccessor<&Records::Chunks>("chunks"),
+       InstanceMethod<&Records::Take>("take")});
   Environment::Of(env)->records_class = Napi::Persistent(constructor);
 }
 

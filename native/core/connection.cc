@@ -38,7 +38,7 @@ Failure Connection::EnsureOpen() {
   if (socket_.is_open()) return Failure();
   // Opened once: reopening goes back to the same namespace, whatever its name points to by then.
   if (options_.space == nullptr && !options_.space_path.empty()) {
-    const Failure failure = NetworkNamespace::Open(options_.space_path, &options_.space);
+    Failure failure = NetworkNamespace::Open(options_.space_path, &options_.space);
     if (failure) return failure;
   }
   return RunIn(options_.space.get(),
@@ -86,7 +86,7 @@ void Connection::Exchange(CommandBatch* batch, const Deadline& deadline,
 
 Failure Connection::EnsureFamily(const Deadline& deadline) {
   if (deadline.Passed()) return Failure::Of(Fault::kNotSent);
-  if (const Failure failure = EnsureOpen()) return failure;
+  if (Failure failure = EnsureOpen()) return failure;
   return family_ != 0 ? Failure() : ResolveFamily(deadline);
 }
 
@@ -98,7 +98,8 @@ Failure Connection::ResolveFamily(const Deadline& deadline) {
   Transact(GENL_ID_CTRL, &batch, deadline, &answer);
   if (IsRefusal(answer.failure, ENOENT)) return Failure::Of(Fault::kUnavailable, ENOENT);
   // Only the question got lost: the command itself was never sent.
-  if (answer.failure.fault == Fault::kNoAnswer) return Failure::Of(Fault::kNotSent, answer.failure.error);
+  if (answer.failure.fault == Fault::kNoAnswer)
+    return Failure::Of(Fault::kNotSent, answer.failure.error);
   if (answer.failure) return answer.failure;
   DecodeError error;
   uint16_t id = 0;
@@ -138,8 +139,8 @@ void Connection::Collect(uint16_t type, uint32_t first, size_t count, const Dead
   size_t pending = count;
   Failure lost;  // set once some answers are known not to come: what is queued is still read
   while (pending > 0) {
-    const Socket::Received received = lost ? socket_.ReceiveQueued(deadline)
-                                           : socket_.Receive(deadline);
+    const Socket::Received received =
+        lost ? socket_.ReceiveQueued(deadline) : socket_.Receive(deadline);
     if (received.event == Socket::Event::kTimedOut) {
       if (!lost) {
         lost = Failure::Of(Fault::kNoAnswer);
@@ -204,7 +205,8 @@ Failure Connection::DumpOnce(CommandBatch* batch, const Deadline& deadline, cons
       }
       Acknowledgement ack;
       if (message.header.nlmsg_type == NLMSG_ERROR) {
-        if (!DecodeErrorMessage(message, &ack)) return Failure::Malformed("the acknowledgement is too short");
+        if (!DecodeErrorMessage(message, &ack))
+          return Failure::Malformed("the acknowledgement is too short");
         if (ack.error != 0) return Failure::Refused(ack.error, ack.Detail());
         continue;  // an acknowledgement is not the end of a dump
       }

@@ -2,8 +2,8 @@
 #ifndef IPVS_CORE_DEADLINE_H_
 #define IPVS_CORE_DEADLINE_H_
 
-#include <ctime>
 #include <cstdint>
+#include <ctime>
 
 namespace ipvs {
 

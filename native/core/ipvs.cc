@@ -211,7 +211,8 @@ int Order(const Address& a, const Address& b) {
   return std::memcmp(a.bytes, b.bytes, sizeof(a.bytes));
 }
 
-// The kernel takes a service with a mark for just that, whatever else is there (ip_vs_genl_parse_service).
+// The kernel takes a service with a mark for just that, whatever else is there
+// (ip_vs_genl_parse_service).
 void PutServiceKey(const ServiceKey& key, AttributeWriter* writer) {
   writer->U16(IPVS_SVC_ATTR_AF, key.family);
   if (key.fwmark != 0) {

@@ -80,7 +80,8 @@ bool DecodeService(ByteView attributes, Service* service, DecodeError* error);
 bool DecodeDestination(ByteView attributes, uint16_t service_family, Destination* destination,
                        DecodeError* error);
 
-// The order of listings: addresses before marks, then family, protocol, address and port. Negative, zero or positive.
+// The order of listings: addresses before marks, then family, protocol, address and port. Negative,
+// zero or positive.
 int Compare(const ServiceKey& a, const ServiceKey& b);
 int Compare(const DestinationKey& a, const DestinationKey& b);
 

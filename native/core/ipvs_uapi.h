@@ -1,5 +1,6 @@
-// The numbers of the kernel's IPVS family, spelt as in include/uapi/linux/ip_vs.h. Kept here so that
-// a build does not depend on the age of the host's headers; they have not changed since Linux 5.3.
+// The numbers of the kernel's IPVS family, spelt as in include/uapi/linux/ip_vs.h. Kept here so
+// that a build does not depend on the age of the host's headers; they have not changed since
+// Linux 5.3.
 #ifndef IPVS_CORE_IPVS_UAPI_H_
 #define IPVS_CORE_IPVS_UAPI_H_
 

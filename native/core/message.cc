@@ -34,7 +34,9 @@ void DecodeExtension(ByteView attributes, Acknowledgement* ack) {
 }
 
 // The errno arrives negative. -INT_MIN would overflow, and no kernel sends a positive one.
-int PositiveErrno(int32_t wire) { return wire < 0 && wire > -4096 ? -wire : (wire == 0 ? 0 : EPROTO); }
+int PositiveErrno(int32_t wire) {
+  return wire < 0 && wire > -4096 ? -wire : (wire == 0 ? 0 : EPROTO);
+}
 
 }  // namespace
 

@@ -34,9 +34,9 @@ class MessageReader {
 // What an NLMSG_ERROR or an NLMSG_DONE says. `error` is a positive errno, 0 for "done".
 struct Acknowledgement {
   int error = 0;
-  std::string text;         // NLMSGERR_ATTR_MSG
-  uint32_t offset = 0;      // NLMSGERR_ATTR_OFFS: where in the request the culprit is
-  uint32_t missing = 0;     // NLMSGERR_ATTR_MISS_TYPE: which attribute was not sent
+  std::string text;      // NLMSGERR_ATTR_MSG
+  uint32_t offset = 0;   // NLMSGERR_ATTR_OFFS: where in the request the culprit is
+  uint32_t missing = 0;  // NLMSGERR_ATTR_MISS_TYPE: which attribute was not sent
   bool has_offset = false;
   bool has_missing = false;
 

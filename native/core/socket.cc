@@ -12,7 +12,7 @@ namespace {
 
 // One size for every receive: a dump's chunks grow with the largest buffer that was ever offered on
 // the socket, up to 32 KiB, and a smaller one offered later would lose the rest (netlink_dump).
-constexpr size_t kReceiveBuffer = 64 * 1024;
+constexpr size_t kReceiveBuffer = size_t{64} * 1024;
 
 // What the queue of answers may hold. Forced past the system's limit where we may, and who may use
 // IPVS may.
@@ -20,7 +20,7 @@ constexpr int kQueueBytes = 4 * 1024 * 1024;
 
 // The largest answer to one command, a service with its acknowledgement, costs the queue about
 // 5.5 KiB with the kernel's bookkeeping.
-constexpr size_t kBytesPerAnswer = 8 * 1024;
+constexpr size_t kBytesPerAnswer = size_t{8} * 1024;
 
 // Kept here because older build hosts' headers lack them.
 constexpr int kCapAck = 10;
