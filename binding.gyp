@@ -20,7 +20,13 @@
             "native/addon/request.cc"
           ],
           "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
-          "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS"],
+          "defines": [
+            "NAPI_VERSION=8",
+            "NAPI_DISABLE_CPP_EXCEPTIONS",
+            # An answer may come while its worker thread is being terminated: nothing can be called or
+            # thrown there any more, and that is no reason to abort the process.
+            "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
+          ],
           "cflags": ["-Wall", "-Wextra", "-Wno-unused-parameter"],
           "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-frtti"],
           "cflags_cc": ["-std=c++17", "-fno-exceptions", "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections"],

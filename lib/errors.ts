@@ -72,7 +72,7 @@ function endpoint(address: string, port: number | undefined): string {
 }
 
 export function describeService(key: ServiceKey): string {
-  return 'fwmark' in key
+  return key.fwmark !== undefined
     ? `firewall mark ${key.fwmark} (${key.family ?? 'ipv4'})`
     : `${key.protocol} ${endpoint(key.address, key.port)}`;
 }

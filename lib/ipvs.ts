@@ -1,5 +1,8 @@
 // The handle: every operation on virtual services and their destinations.
 
+// For programs that are compiled without @types/node, which declares Symbol.asyncDispose too.
+/// <reference lib="esnext.disposable" preserve="true" />
+
 import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Channels } from './channel.js';
@@ -121,6 +124,7 @@ export class Ipvs {
       await new Promise<void>((resolve) => {
         this.#lastIsDone = resolve;
       });
+      await nextTurn(); // the caller hears of it before it hears of the end
     }
     this.#channels.close();
   }
@@ -211,7 +215,7 @@ export class Ipvs {
   listServices(options: BigIntOptions): Promise<Service<bigint>[]>;
   listServices(options?: ReadOptions): Promise<Service[]>;
   async listServices(options?: ReadOptions): Promise<Service<Counter>[]> {
-    return all(this.#services(options));
+    return this.#held(() => all(this.#services(options)));
   }
 
   /**
@@ -352,7 +356,7 @@ export class Ipvs {
     service: ServiceKey,
     options?: ReadOptions,
   ): Promise<Destination<Counter>[]> {
-    return all(this.#destinations(service, options));
+    return this.#held(() => all(this.#destinations(service, options)));
   }
 
   /**
@@ -414,6 +418,11 @@ export class Ipvs {
         sentence: 'the handle is closed',
       });
     }
+    return this.#held(work);
+  }
+
+  // What close() waits for.
+  async #held<T>(work: () => Promise<T>): Promise<T> {
     this.#running++;
     try {
       return await work();

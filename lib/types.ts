@@ -43,8 +43,11 @@ export interface MarkServiceKey {
   readonly family?: AddressFamily;
 }
 
-/** Identifies a virtual service. */
-export type ServiceKey = AddressServiceKey | MarkServiceKey;
+type Without<Key extends string> = Readonly<Partial<Record<Key, never>>>;
+
+/** Identifies a virtual service, by its address or by a mark and not by both. */
+export type ServiceKey =
+  (AddressServiceKey & Without<'fwmark'>) | (MarkServiceKey & Without<keyof AddressServiceKey>);
 
 /** Persistence ("sticky connections"): a client stays with its real server. */
 export interface Persistence {

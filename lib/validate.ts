@@ -216,9 +216,12 @@ export function checkServiceChanges(value: unknown, id: ServiceId): void {
 }
 
 function impliedScheduler(flags: unknown): string | undefined {
-  const [first] = Array.isArray(flags) ? (flags as unknown[]) : [];
-  if (typeof first !== 'string' || schedulerFlagBit(first) === undefined) return undefined;
-  return schedulerOfFlag(first);
+  for (const flag of Array.isArray(flags) ? (flags as unknown[]) : []) {
+    if (typeof flag !== 'string' || schedulerFlagBit(flag) === undefined) return undefined;
+    const scheduler = schedulerOfFlag(flag);
+    if (scheduler !== undefined) return scheduler;
+  }
+  return undefined;
 }
 
 function overlayService(
@@ -251,7 +254,10 @@ function overlayService(
   } else if (persistence !== undefined) {
     const at = `${path}.persistence`;
     const given = object(persistence, at, PERSISTENCE);
-    if ((flags & PERSISTENT) === 0) timeout = DEFAULT_PERSISTENCE;
+    if ((flags & PERSISTENT) === 0) {
+      timeout = DEFAULT_PERSISTENCE;
+      netmask = unmasked(id.family);
+    }
     flags |= PERSISTENT;
     if (given['timeout'] !== undefined) {
       timeout = integer(given['timeout'], `${at}.timeout`, 1, LONGEST_PERSISTENCE);

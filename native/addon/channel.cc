@@ -39,7 +39,7 @@ class Work : public Napi::AsyncWorker {
     const std::shared_ptr<ChannelState> state = std::move(state_);
     if (state == nullptr) return;
     state->busy = false;
-    if (state->closed) state->connection.Close();
+    if (state->closed) state->connection.End();
   }
 
   std::shared_ptr<ChannelState> state_;
@@ -196,7 +196,7 @@ Channel::Channel(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Channel>(inf
 // Collected without close(): what is in flight keeps the state, and closes it at its end.
 Channel::~Channel() {
   state_->closed = true;
-  if (!state_->busy) state_->connection.Close();
+  if (!state_->busy) state_->connection.End();
 }
 
 bool Channel::MayStart(Napi::Env env) const {
@@ -229,7 +229,7 @@ void Channel::Dump(const Napi::CallbackInfo& info) {
 
 void Channel::Close(const Napi::CallbackInfo&) {
   state_->closed = true;
-  if (!state_->busy) state_->connection.Close();
+  if (!state_->busy) state_->connection.End();
 }
 
 }  // namespace ipvs::addon

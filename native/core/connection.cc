@@ -37,15 +37,24 @@ bool Settle(const Message& message, uint16_t type, Answer* answer) {
 Failure Connection::EnsureOpen() {
   if (socket_.is_open()) return Failure();
   // Opened once: reopening goes back to the same namespace, whatever its name points to by then.
-  if (options_.space == nullptr && !options_.space_path.empty()) {
-    Failure failure = NetworkNamespace::Open(options_.space_path, &options_.space);
+  std::shared_ptr<const NetworkNamespace> space = options_.space;
+  if (space == nullptr && !options_.space_path.empty()) {
+    Failure failure = NetworkNamespace::Open(options_.space_path, &space);
     if (failure) return failure;
   }
-  return RunIn(options_.space.get(),
-               [this] { return Socket::Open(options_.protocol, options_.peer, &socket_); });
+  Failure failure = RunIn(
+      space.get(), [this] { return Socket::Open(options_.protocol, options_.peer, &socket_); });
+  // Kept only once it was entered: a name that no namespace is mounted on yet opens as well.
+  if (!failure && options_.space != space) options_.space = std::move(space);
+  return failure;
 }
 
 void Connection::Close() { socket_.Close(); }
+
+void Connection::End() {
+  Close();
+  options_.space.reset();
+}
 
 uint32_t Connection::TakeSequence(size_t count) {
   const uint32_t first = sequence_;
@@ -224,6 +233,8 @@ Failure Connection::DumpOnce(CommandBatch* batch, const Deadline& deadline, cons
       if (!error.ok()) return Failure::Malformed(error.text());
     }
     if (!reader.ok()) return Failure::Malformed("a message's length does not fit its datagram");
+    // Also where there is always more to read: a table can grow as fast as it is dumped.
+    if (deadline.Passed()) return Failure::Of(Fault::kNoAnswer);
   }
 }
 

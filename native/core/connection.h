@@ -50,6 +50,8 @@ class Connection {
   // early that it is possible.
   Failure EnsureOpen();
   void Close();
+  // Closes for good: lets go of the namespace too.
+  void End();
 
   // Sends all commands and settles one answer for each, in order. `batch` is consumed.
   void Exchange(CommandBatch* batch, const Deadline& deadline, std::vector<Answer>* answers);

@@ -1,6 +1,6 @@
 // A network namespace for one test: IPVS tables, timeouts and sysctls are separate in each.
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { Ipvs } from 'ipvs';
 import type { OpenOptions } from 'ipvs';
 
@@ -8,34 +8,65 @@ interface Test {
   teardown(work: () => void | Promise<void>): void;
 }
 
-let made = 0;
+export interface FreshIpvs {
+  ipvs: Ipvs;
+  netns: string;
+  /** The standard output of ipvsadm in the same namespace; throws where it fails. */
+  ipvsadm: (...args: string[]) => string;
+  /** Has ipvsadm carry out a whole table of rules; throws where one fails. */
+  restore: (rules: string) => void;
+}
 
-/** A fresh namespace with its loopback up, removed when the test ends. */
-export function freshNamespace(t: Test): string {
+let made = 0;
+const over: string[] = [];
+
+/** A fresh namespace with its loopback up, removed some time after the test ends. */
+export function freshNamespace(t: Test, { loopback = true } = {}): string {
   const name = `ipvs-test-${process.pid}-${++made}`;
   execFileSync('ip', ['netns', 'add', name]);
-  execFileSync('ip', ['-n', name, 'link', 'set', 'lo', 'up']);
+  if (loopback) execFileSync('ip', ['-n', name, 'link', 'set', 'lo', 'up']);
   t.teardown(() => {
-    execFileSync('ip', ['netns', 'delete', name]);
+    if (over.push(name) === 1) process.on('exit', removeNamespaces);
   });
   return name;
+}
+
+// All with one program: in the lab, starting one for each is what would take the time.
+function removeNamespaces(): void {
+  const input = over.map((name) => `netns delete ${name}\n`).join('');
+  execFileSync('ip', ['-force', '-batch', '-'], { input, stdio: ['pipe', 'ignore', 'inherit'] });
 }
 
 /** A handle on a fresh namespace, and ipvsadm in the same one. */
 export async function freshIpvs(
   t: Test,
-  options: Omit<OpenOptions, 'netns'> = {},
-): Promise<{ ipvs: Ipvs; netns: string; ipvsadm: (...args: string[]) => string }> {
-  const netns = freshNamespace(t);
-  const ipvs = await Ipvs.open({ ...options, netns });
-  t.teardown(() => ipvs.close());
-  return { ipvs, netns, ipvsadm: (...args) => ipvsadm(netns, args) };
+  options: Omit<OpenOptions, 'netns'> & { loopback?: boolean } = {},
+): Promise<FreshIpvs> {
+  const { loopback, ...rest } = options;
+  const netns = freshNamespace(t, { loopback });
+  const ipvs = await openIpvs(t, { ...rest, netns });
+  return {
+    ipvs,
+    netns,
+    ipvsadm: (...args) => ipvsadm(netns, args),
+    restore: (rules) => ipvsadm(netns, ['-R'], rules),
+  };
 }
 
-/** The standard output of ipvsadm in a namespace; throws where it fails. */
-export function ipvsadm(netns: string, args: readonly string[], input?: string): string {
-  return execFileSync('ip', ['netns', 'exec', netns, 'ipvsadm', ...args], {
-    encoding: 'utf8',
-    ...(input !== undefined && { input }),
-  });
+/** A handle that is closed when the test ends. */
+export async function openIpvs(t: Test, options: OpenOptions): Promise<Ipvs> {
+  const ipvs = await Ipvs.open(options);
+  t.teardown(() => ipvs.close());
+  return ipvs;
+}
+
+/** The standard output of ipvsadm in a namespace; throws where it fails or complains. */
+export function ipvsadm(netns: string, args: readonly string[], input = ''): string {
+  const command = ['netns', 'exec', netns, 'ipvsadm', ...args];
+  const { error, status, stdout, stderr } = spawnSync('ip', command, { encoding: 'utf8', input });
+  // It goes on after a rule that failed (-R), and its exit status is 0 then.
+  if (error !== undefined || status !== 0 || stderr !== '') {
+    throw new Error(`ipvsadm ${args.join(' ')} failed: ${stderr}`, { cause: error });
+  }
+  return stdout;
 }

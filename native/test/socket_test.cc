@@ -1,0 +1,237 @@
+#include "core/socket.h"
+
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <string>
+#include <thread>
+
+#include "conversation.h"
+#include "core/generic.h"
+#include "harness.h"
+#include "peer.h"
+
+namespace ipvs::test {
+namespace {
+
+using Event = Socket::Event;
+
+Socket OpenTo(const RawSocket& peer) {
+  Socket socket;
+  CHECK_EQ(Describe(Socket::Open(NETLINK_USERSOCK, peer.port(), &socket)), "ok");
+  return socket;
+}
+
+TEST("Datagrams go to the peer and come from it, whole and in order") {
+  const RawSocket peer;
+  Socket socket = OpenTo(peer);
+  CHECK(socket.is_open());
+  CHECK_EQ(Describe(socket.Send(ByteView(Hex("0102 03")))), "ok");
+  uint32_t from = 0;
+  CHECK_EQ(peer.Receive(&from), Hex("0102 03"));
+  CHECK_EQ(from, socket.port());
+
+  CHECK(peer.Send(socket.port(), Hex("0a")));
+  CHECK(peer.Send(socket.port(), Bytes(64 * 1024, 0xbb)));  // the largest that fits
+  CHECK(peer.Send(socket.port(), Hex("0c0d")));
+  const Deadline deadline = Deadline::After(kLong);
+  CHECK_EQ(ToBytes(socket.Receive(deadline).datagram), Hex("0a"));
+  CHECK_EQ(ToBytes(socket.Receive(deadline).datagram), Bytes(64 * 1024, 0xbb));
+  const Socket::Received last = socket.Receive(deadline);
+  CHECK_EQ(last.event, Event::kDatagram);
+  CHECK_EQ(ToBytes(last.datagram), Hex("0c0d"));
+}
+
+TEST("Where nothing comes the wait ends with the deadline, and not before") {
+  const RawSocket peer;
+  Socket socket = OpenTo(peer);
+  const Stopwatch watch;
+  CHECK_EQ(socket.Receive(Deadline::After(kShort)).event, Event::kTimedOut);
+  CHECK(watch.Milliseconds() >= kShort - 1);
+  CHECK(watch.Milliseconds() < kEndless);
+}
+
+TEST("What is queued is received without waiting, even when the deadline has passed") {
+  // The kernel answers inside sendmsg, and may take longer there than anybody wanted to wait.
+  const RawSocket peer;
+  Socket socket = OpenTo(peer);
+  const Stopwatch watch;
+  CHECK_EQ(socket.ReceiveQueued(Deadline::After(kLong)).event, Event::kTimedOut);
+  CHECK(watch.Milliseconds() < kEndless);
+  CHECK(peer.Send(socket.port(), Hex("0a")));
+  CHECK(peer.Send(socket.port(), Hex("0b")));
+  CHECK_EQ(socket.Receive(Deadline::After(0)).event, Event::kDatagram);
+  CHECK_EQ(socket.ReceiveQueued(Deadline::After(0)).event, Event::kDatagram);
+  CHECK_EQ(socket.ReceiveQueued(Deadline::After(0)).event, Event::kTimedOut);
+}
+
+TEST("A stranger's datagrams are dropped, whatever their size") {
+  const RawSocket peer;
+  const RawSocket stranger;
+  Socket socket = OpenTo(peer);
+  CHECK(stranger.Send(socket.port(), Hex("ff")));
+  CHECK(stranger.Send(socket.port(), Bytes(70000, 0xff)));
+  CHECK(peer.Send(socket.port(), Hex("0a")));
+  CHECK(stranger.Send(socket.port(), Hex("ff")));
+  const Socket::Received received = socket.Receive(Deadline::After(kLong));
+  CHECK_EQ(received.event, Event::kDatagram);
+  CHECK_EQ(ToBytes(received.datagram), Hex("0a"));
+  CHECK_EQ(socket.ReceiveQueued(Deadline::After(kLong)).event, Event::kTimedOut);
+}
+
+TEST("A datagram larger than the buffer is not passed off as whole, and the next one is") {
+  const RawSocket peer;
+  Socket socket = OpenTo(peer);
+  CHECK(peer.Send(socket.port(), Bytes(64 * 1024 + 1, 0xbb)));
+  CHECK(peer.Send(socket.port(), Hex("0a")));
+  const Deadline deadline = Deadline::After(kLong);
+  const Socket::Received received = socket.Receive(deadline);
+  CHECK_EQ(received.event, Event::kTruncated);
+  CHECK_EQ(received.error, EMSGSIZE);
+  CHECK(received.datagram.empty());
+  CHECK_EQ(ToBytes(socket.Receive(deadline).datagram), Hex("0a"));
+}
+
+TEST("Signals do not end the wait") {
+  const RawSocket peer;
+  Socket socket = OpenTo(peer);
+  struct sigaction action {};
+  action.sa_handler = [](int) {};  // without SA_RESTART: every call is interrupted
+  struct sigaction before {};
+  ::sigaction(SIGUSR1, &action, &before);
+  std::atomic<bool> stop{false};
+  std::thread caller([&stop, waiting = ::pthread_self()] {
+    while (!stop) {
+      ::pthread_kill(waiting, SIGUSR1);
+      ::usleep(1000);
+    }
+  });
+  const Stopwatch watch;
+  CHECK_EQ(socket.Receive(Deadline::After(kShort)).event, Event::kTimedOut);
+  CHECK(watch.Milliseconds() >= kShort - 1);
+  CHECK(watch.Milliseconds() < kEndless);
+  stop = true;
+  caller.join();
+  ::sigaction(SIGUSR1, &before, nullptr);
+}
+
+TEST("Sending to nobody is a system call that failed") {
+  Socket socket;
+  {
+    const RawSocket peer;
+    socket = OpenTo(peer);
+  }
+  CHECK_EQ(Describe(socket.Send(ByteView(Hex("00")))), "system call sendmsg 111");
+}
+
+TEST("A protocol that does not exist is a system call that failed") {
+  Socket socket;
+  CHECK_EQ(Describe(Socket::Open(99, 0, &socket)), "system call socket 93");
+  CHECK(!socket.is_open());
+}
+
+TEST("The socket is not handed on to programs, asks for explanations and for no echo") {
+  const RawSocket peer;
+  const Socket socket = OpenTo(peer);
+  const int fd = FindSocket(NETLINK_USERSOCK, socket.port());
+  if (!CHECK(fd >= 0)) return;
+  CHECK_EQ(::fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+  for (const int option : {10, 11}) {  // NETLINK_CAP_ACK, NETLINK_EXT_ACK
+    row = std::to_string(option);
+    int value = 0;
+    socklen_t length = sizeof(value);
+    CHECK_EQ(::getsockopt(fd, SOL_NETLINK, option, &value, &length), 0);
+    CHECK_EQ(value, 1);
+  }
+}
+
+TEST("A closed socket gives its descriptor back, and so does one that goes away") {
+  const RawSocket peer;
+  Socket socket = OpenTo(peer);
+  const uint32_t port = socket.port();
+  Socket moved = std::move(socket);
+  CHECK(!socket.is_open());
+  CHECK(moved.is_open());
+  CHECK_EQ(moved.port(), port);
+  CHECK(FindSocket(NETLINK_USERSOCK, port) >= 0);
+  moved.Close();
+  CHECK(!moved.is_open());
+  CHECK_EQ(FindSocket(NETLINK_USERSOCK, port), -1);
+  { moved = OpenTo(peer); }
+  CHECK(FindSocket(NETLINK_USERSOCK, moved.port()) >= 0);
+  moved = OpenTo(peer);  // what was there is closed
+  CHECK_EQ(FindSocket(NETLINK_USERSOCK, port), -1);
+  moved.Close();
+}
+
+// The kernel's own family answers everybody, and as large as the IPVS family does.
+Failure AskKernel(Socket* socket, size_t count, uint32_t first) {
+  CommandBatch batch;
+  for (size_t i = 0; i < count; i++) EncodeGetFamily("nlctrl", &batch);
+  return socket->Send(batch.Seal(GENL_ID_CTRL, first));
+}
+
+TEST("As many answers as the socket says that it holds come without an overrun") {
+  Socket socket;
+  CHECK_EQ(Describe(Socket::Open(NETLINK_GENERIC, 0, &socket)), "ok");
+  CHECK(socket.capacity() >= 1);
+  CHECK_EQ(Describe(AskKernel(&socket, socket.capacity(), 1)), "ok");
+  size_t datagrams = 0;
+  Socket::Received received = socket.Receive(Deadline::After(kLong));
+  while (received.event == Event::kDatagram) {
+    datagrams++;
+    received = socket.ReceiveQueued(Deadline::After(kLong));
+  }
+  CHECK_EQ(received.event, Event::kTimedOut);
+  CHECK_EQ(datagrams, 2 * socket.capacity());  // each with its acknowledgement
+}
+
+TEST("After an overrun what is queued can still be read, and then the socket is as before") {
+  Socket socket;
+  CHECK_EQ(Describe(Socket::Open(NETLINK_GENERIC, 0, &socket)), "ok");
+  size_t asked = 0;
+  for (; asked < 40 * socket.capacity(); asked += 100) {
+    CHECK_EQ(Describe(AskKernel(&socket, 100, 1)), "ok");
+  }
+  const Deadline deadline = Deadline::After(kLong);
+  const Socket::Received first = socket.Receive(deadline);
+  CHECK_EQ(first.event, Event::kOverrun);
+  CHECK_EQ(first.error, ENOBUFS);
+  size_t datagrams = 0;
+  while (socket.ReceiveQueued(deadline).event == Event::kDatagram) datagrams++;
+  CHECK(datagrams >= 2 * socket.capacity());
+  CHECK(datagrams < 2 * asked);
+  CHECK_EQ(Describe(AskKernel(&socket, 1, 1)), "ok");
+  CHECK_EQ(socket.Receive(deadline).event, Event::kDatagram);
+  CHECK_EQ(socket.Receive(deadline).event, Event::kDatagram);
+}
+
+TEST("A deadline counts down to zero and stays there") {
+  CHECK_EQ(Deadline::After(0).Remaining(), 0);
+  CHECK(Deadline::After(0).Passed());
+  CHECK(Deadline::After(-5).Passed());
+  CHECK_EQ(Deadline::After(-5).Remaining(), 0);
+  const Deadline deadline = Deadline::After(kLong);
+  CHECK(!deadline.Passed());
+  CHECK(deadline.Remaining() <= kLong);
+  CHECK(deadline.Remaining() > kLong - kEndless);
+  // More than poll can be told.
+  CHECK(Deadline::After(int64_t{1} << 40).Remaining() > 0);
+}
+
+TEST("The numbers of the faults are those that JavaScript knows") {
+  CHECK_EQ(Fault::kNone, static_cast<Fault>(0));
+  CHECK_EQ(Fault::kRefused, static_cast<Fault>(1));
+  CHECK_EQ(Fault::kSystemCall, static_cast<Fault>(2));
+  CHECK_EQ(Fault::kUnavailable, static_cast<Fault>(3));
+  CHECK_EQ(Fault::kNotSent, static_cast<Fault>(4));
+  CHECK_EQ(Fault::kNoAnswer, static_cast<Fault>(5));
+  CHECK_EQ(Fault::kMalformed, static_cast<Fault>(6));
+}
+
+}  // namespace
+}  // namespace ipvs::test

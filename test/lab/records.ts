@@ -1,0 +1,62 @@
+// A whole table in the kernel's own numbers, below the words of the library.
+
+import assert from 'node:assert';
+import { parseAddress } from '#lib/address';
+import { Channels } from '#lib/channel';
+import { loadAddon } from '#lib/load';
+import { Command, NativeFailure } from '#lib/native';
+import type { DestinationRecord, Records, Request, ServiceId, ServiceRecord } from '#lib/native';
+
+export interface TableEntry {
+  service: ServiceRecord;
+  destinations: DestinationRecord[];
+}
+
+/** Every service of a namespace with its destinations. */
+export async function tableOf(netns: string): Promise<TableEntry[]> {
+  return withChannels(netns, async (channels) => {
+    const services = await dump<ServiceRecord>(channels, { command: Command.getService });
+    const entries: TableEntry[] = [];
+    for (const service of services) {
+      const id = idOf(service);
+      const request = { command: Command.getDestination, service: id };
+      entries.push({ service, destinations: await dump<DestinationRecord>(channels, request) });
+    }
+    return entries;
+  });
+}
+
+/** Sends a request as it is, past all that the library refuses. */
+export async function sendRaw(netns: string, request: Request): Promise<void> {
+  const outcome = await withChannels(netns, (channels) => channels.commands.request(request));
+  if (outcome instanceof NativeFailure) throw new Error(`errno ${outcome.errno}`);
+}
+
+async function withChannels<T>(
+  netns: string,
+  work: (channels: Channels) => Promise<T>,
+): Promise<T> {
+  const channels = await Channels.open(loadAddon(), `/run/netns/${netns}`, 10_000);
+  assert(channels instanceof Channels, 'the namespace is there');
+  try {
+    return await work(channels);
+  } finally {
+    channels.close();
+  }
+}
+
+async function dump<Item>(channels: Channels, request: Request): Promise<Item[]> {
+  const records = await channels.dumps.dump<Item>(request);
+  if (records instanceof NativeFailure) throw new Error(`errno ${records.errno}`);
+  return takeAll(records);
+}
+
+function takeAll<Item>(records: Records<Item>): Item[] {
+  return records.take(records.length);
+}
+
+function idOf({ family, protocol, address, port, fwmark }: ServiceRecord): ServiceId {
+  return fwmark !== 0
+    ? { family, protocol: 0, address: undefined, port: 0, fwmark }
+    : { family, protocol, address: parseAddress(address), port, fwmark };
+}

@@ -1,0 +1,86 @@
+// Kernels that have no IPVS and cannot load it: the other side of test/kernel. Catches "not there" or
+// an empty table where nothing can be there at all, and a hint that helps nobody.
+
+import { join } from 'node:path';
+import t from 'tap';
+import { Ipvs, listServices } from 'ipvs';
+import { refusalOf } from './lab/failure.js';
+
+const INSIDE = 'inside';
+
+function outside(): void {
+  // What tap tells its own children would only slow down those in the guest.
+  const env = { ...process.env, NODE_OPTIONS: '' };
+  for (const kernel of ['6.1', '6.12', '7.2']) {
+    void t.spawn(
+      'scripts/kernel-lab',
+      ['--kernel', kernel, '--no-ipvs', '--', 'node', 'dist-test/no-ipvs.js', INSIDE],
+      { cwd: join(__dirname, '..'), env, timeout: 120_000, name: `Linux ${kernel} without IPVS` },
+    );
+  }
+}
+
+const service = { protocol: 'tcp', address: '10.0.0.1', port: 80 } as const;
+const real = { address: '10.0.0.5' } as const;
+const of = 'tcp 10.0.0.1:80';
+
+function inside(): void {
+  t.test('every operation is told that there is no IPVS, and what to do', async (t) => {
+    // Opening succeeds: a program may start before the module is loaded.
+    const ipvs = await Ipvs.open();
+    t.teardown(() => ipvs.close());
+    const calls: [message: string, () => Promise<unknown>][] = [
+      ['list services', () => ipvs.listServices()],
+      ['list services', () => listServices()],
+      ['list services', () => ipvs.services()[Symbol.asyncIterator]().next()],
+      [`get service ${of}`, () => ipvs.getService(service)],
+      [`add service ${of}`, () => ipvs.addService(service)],
+      [`update service ${of}`, () => ipvs.updateService(service, { scheduler: 'rr' })],
+      [`replace service ${of}`, () => ipvs.replaceService(service)],
+      [`ensure service ${of}`, () => ipvs.ensureService(service)],
+      [`remove service ${of}`, () => ipvs.removeService(service)],
+      [`list destinations ${of}`, () => ipvs.listDestinations(service)],
+      [`get destination 10.0.0.5:80 of ${of}`, () => ipvs.getDestination(service, real)],
+      [`add destination 10.0.0.5:80 to ${of}`, () => ipvs.addDestination(service, real)],
+      [
+        `update destination 10.0.0.5:80 of ${of}`,
+        () => ipvs.updateDestination(service, real, { weight: 0 }),
+      ],
+      [`replace destination 10.0.0.5:80 of ${of}`, () => ipvs.replaceDestination(service, real)],
+      [`ensure destination 10.0.0.5:80 of ${of}`, () => ipvs.ensureDestination(service, real)],
+      [`remove destination 10.0.0.5:80 from ${of}`, () => ipvs.removeDestination(service, real)],
+    ];
+    for (const [message, call] of calls) {
+      const error = await refusalOf(call());
+      t.equal(error.message, `${message}: this kernel has no IPVS (ERR_IPVS_UNAVAILABLE)`);
+      t.match(error, { code: 'ERR_IPVS_UNAVAILABLE', hint: /modprobe ip_vs.*CONFIG_IP_VS/s });
+      t.equal(error.syscall, undefined);
+    }
+  });
+
+  // One datagram full of requests: each has to be told.
+  t.test('many at once are told each', async (t) => {
+    const ipvs = await Ipvs.open();
+    t.teardown(() => ipvs.close());
+    const settled = await Promise.allSettled(
+      Array.from({ length: 300 }, (_, port) => ipvs.removeService({ ...service, port })),
+    );
+    t.strictSame(
+      new Set(settled.map((each) => each.status === 'rejected' && codeOf(each.reason))),
+      new Set(['ERR_IPVS_UNAVAILABLE']),
+    );
+  });
+
+  t.test('what makes no sense is refused here too', async (t) => {
+    const ipvs = await Ipvs.open();
+    t.teardown(() => ipvs.close());
+    await t.rejects(ipvs.addService({ ...service, port: 0 }), { code: 'ERR_INVALID_ARG_VALUE' });
+  });
+}
+
+function codeOf(error: unknown): unknown {
+  return (error as { code?: unknown }).code;
+}
+
+if (process.argv[2] === INSIDE) inside();
+else outside();

@@ -1,0 +1,277 @@
+// The queue in front of the kernel. Where it fails, a promise gets another one's answer or none at
+// all, calls overtake each other, or a request is carried out that its caller has given up.
+
+import t from 'tap';
+import type { Test } from 'tap';
+import { Channels, CommandChannel, DumpChannel } from '#lib/channel';
+import { Command, Fault, NativeFailure } from '#lib/native';
+import type { Addon, Outcome, Records, Request } from '#lib/native';
+import { parseServiceId } from '#lib/validate';
+import { FakeChannel, refused } from '../fixtures/fake-addon.js';
+
+const TIMEOUT = 1000;
+
+/** A request that can be told from others by its port. */
+function request(port: number): Request {
+  const service = parseServiceId({ protocol: 'tcp', address: '10.0.0.1', port });
+  return { command: Command.deleteService, service };
+}
+
+function makeCommands(): { fake: FakeChannel; channel: CommandChannel } {
+  const fake = new FakeChannel();
+  return { fake, channel: new CommandChannel(fake, TIMEOUT) };
+}
+
+const portsOf = ({ exchanges }: FakeChannel) =>
+  exchanges.map(({ rows }) => rows.map(({ port }) => port));
+
+const range = (first: number, last: number) =>
+  Array.from({ length: last - first + 1 }, (_, index) => first + index);
+
+/** A clock that stands still unless it is moved. */
+function stopClock(t: Test): { advance: (milliseconds: number) => void } {
+  const now = performance.now.bind(performance);
+  let time = now();
+  performance.now = () => time;
+  t.teardown(() => {
+    performance.now = now;
+  });
+  return { advance: (milliseconds) => (time += milliseconds) };
+}
+
+/** What has happened to promises so far. */
+function watch(promises: readonly Promise<unknown>[]): unknown[] {
+  const seen: unknown[] = promises.map(() => 'waiting');
+  promises.forEach((promise, index) => {
+    void promise.then((value) => (seen[index] = value));
+  });
+  return seen;
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+t.test('the first leaves at once, and what is asked meanwhile travels together', async (t) => {
+  const { fake, channel } = makeCommands();
+  const all = range(1, 301).map((port) => channel.request(request(port)));
+  t.strictSame(portsOf(fake), [[1]], 'one work item in flight');
+  for (let index = 0; index < fake.exchanges.length; index++) {
+    fake.exchanges[index]?.finish();
+    t.ok(fake.exchanges.length <= index + 2, 'one at a time');
+  }
+  await Promise.all(all);
+  t.strictSame(portsOf(fake), [[1], range(2, 129), range(130, 257), range(258, 301)]);
+
+  // Idle again: the next one does not wait either.
+  void channel.request(request(302));
+  t.strictSame(portsOf(fake).at(-1), [302]);
+  fake.exchanges.at(-1)?.finish();
+});
+
+t.test('every request gets its own answer', async (t) => {
+  const { fake, channel } = makeCommands();
+  const all = range(1, 4).map((port) => channel.request(request(port)));
+  const seen = watch(all);
+  fake.exchanges[0]?.finish();
+  await turn();
+  t.strictSame(seen, [undefined, 'waiting', 'waiting', 'waiting']);
+  const [first, second] = [refused(17), refused(3)];
+  fake.exchanges[1]?.finish([first, undefined, second]);
+  await Promise.all(all);
+  t.strictSame(seen, [undefined, first, undefined, second]);
+});
+
+// The kernel works on the next batch while JavaScript settles the last one.
+t.test('the next exchange starts before the last one is settled', async (t) => {
+  const { fake, channel } = makeCommands();
+  let exchanges = 0;
+  const first = channel.request(request(1)).then(() => (exchanges = fake.exchanges.length));
+  void channel.request(request(2));
+  fake.exchanges[0]?.finish();
+  await first;
+  t.equal(exchanges, 2);
+  fake.exchanges[1]?.finish();
+});
+
+// The buffer of rows is used again and grows: what waits in it must not change.
+t.test('requests keep their contents while the queue grows and shrinks', async (t) => {
+  const { fake, channel } = makeCommands();
+  const all: Promise<unknown>[] = [];
+  const sent = () => portsOf(fake).flat();
+  let port = 0;
+  for (const more of [1, 7, 8, 9, 200, 1, 0, 0, 500, 3]) {
+    for (let i = 0; i < more; i++) all.push(channel.request(request(++port)));
+    if (fake.busy) fake.exchanges.at(-1)?.finish();
+  }
+  while (fake.busy) fake.exchanges.at(-1)?.finish();
+  await Promise.all(all);
+  t.strictSame(sent(), range(1, port));
+});
+
+t.test('settled() waits for what was asked before it and not for later requests', async (t) => {
+  const { fake, channel } = makeCommands();
+  await channel.settled();
+  const seen: unknown[] = [];
+  const note = (what: unknown) => () => void seen.push(what);
+  void channel.request(request(1)).then(note(1));
+  void channel.settled().then(note('settled 1'));
+  void channel.request(request(2)).then(note(2));
+  void channel.settled().then(note('settled 2'));
+  await turn();
+  t.strictSame(seen, []);
+  fake.exchanges[0]?.finish();
+  void channel.request(request(3)).then(note(3));
+  await turn();
+  t.strictSame(seen, [1, 'settled 1']);
+  fake.exchanges[1]?.finish();
+  await turn();
+  t.strictSame(seen, [1, 'settled 1', 2, 'settled 2']);
+  fake.exchanges[2]?.finish();
+});
+
+t.test('what waited too long is not sent, and its promise settles', async (t) => {
+  const clock = stopClock(t);
+  const { fake, channel } = makeCommands();
+  const early = range(1, 3).map((port) => channel.request(request(port)));
+  const done = watch([channel.settled()]);
+  clock.advance(600);
+  const late = channel.request(request(4));
+  clock.advance(400);
+  fake.exchanges[0]?.finish();
+
+  const notSent = new NativeFailure(Fault.notSent, 0, '', '');
+  t.strictSame(await Promise.all(early), [undefined, notSent, notSent]);
+  t.strictSame(portsOf(fake), [[1], [4]], 'the others go on');
+  await turn();
+  t.strictSame(done, [undefined], 'for settled() they are settled too');
+  t.equal(fake.exchanges[0]?.milliseconds, 1000);
+  t.equal(fake.exchanges[1]?.milliseconds, 600, 'what is left until the deadline');
+  fake.exchanges[1]?.finish();
+  t.equal(await late, undefined);
+});
+
+t.test('where all waited too long nothing is sent, and the queue is usable again', async (t) => {
+  const clock = stopClock(t);
+  const { fake, channel } = makeCommands();
+  const all = range(1, 200).map((port) => channel.request(request(port)));
+  clock.advance(5000);
+  fake.exchanges[0]?.finish();
+  const outcomes = await Promise.all(all);
+  t.equal(outcomes.filter((outcome) => outcome instanceof NativeFailure).length, 199);
+  t.equal(fake.busy, false);
+  await channel.settled();
+
+  const next = channel.request(request(201));
+  t.strictSame(portsOf(fake), [[1], [201]], 'the right row behind those that were dropped');
+  fake.exchanges[1]?.finish();
+  t.equal(await next, undefined);
+});
+
+// Several that are late are taken from the front: the rows must be taken along.
+t.test('the rows of those that are late go with them', async (t) => {
+  const clock = stopClock(t);
+  const { fake, channel } = makeCommands();
+  const all = [channel.request(request(1))];
+  for (const port of range(2, 400)) {
+    clock.advance(5);
+    all.push(channel.request(request(port)));
+  }
+  // 1995 ms have passed: those up to port 200 are late by now.
+  fake.exchanges[0]?.finish();
+  while (fake.busy) fake.exchanges.at(-1)?.finish();
+  const outcomes = await Promise.all(all);
+  const sent = portsOf(fake).flat();
+  t.strictSame(sent, [1, ...range(201, 400)]);
+  t.strictSame(
+    outcomes.map((outcome) => outcome === undefined),
+    range(1, 400).map((port) => sent.includes(port)),
+  );
+});
+
+const list: Request = { command: Command.getService };
+
+t.test('dumps run one after the other, each with the time that is left for it', async (t) => {
+  const clock = stopClock(t);
+  const fake = new FakeChannel();
+  const channel = new DumpChannel(fake, TIMEOUT);
+  const first = channel.dump<number>(list);
+  const second = channel.dump<number>(list);
+  await turn();
+  t.equal(fake.dumps.length, 1);
+  t.equal(fake.dumps[0]?.milliseconds, 1000);
+  clock.advance(300);
+  const failure = refused(1);
+  fake.dumps[0]?.finish(failure);
+  t.equal(await first, failure, 'a failure is the answer');
+  await turn();
+  t.equal(fake.dumps[1]?.milliseconds, 700);
+  fake.dumps[1]?.finish([1, 2, 3], 2);
+  const records = (await second) as Records<number>;
+  t.strictSame([records.length, records.chunks], [3, 2]);
+  t.strictSame(records.take(2), [1, 2]);
+  t.strictSame(records.take(2), [3]);
+  t.strictSame(records.take(2), []);
+});
+
+t.test('a dump that waited too long is not begun', async (t) => {
+  const clock = stopClock(t);
+  const fake = new FakeChannel();
+  const channel = new DumpChannel(fake, TIMEOUT);
+  const dumps = [channel.dump(list), channel.dump(list)];
+  await turn();
+  clock.advance(1000);
+  const third = channel.dump(list);
+  fake.dumps[0]?.finish([]);
+  await turn();
+  t.strictSame(await dumps[1], new NativeFailure(Fault.notSent, 0, '', ''));
+  t.equal(fake.dumps.length, 2, 'the third goes on');
+  fake.dumps[1]?.finish([]);
+  t.notOk((await third) instanceof NativeFailure);
+});
+
+t.test('the second socket of a handle is made where the first one is', async (t) => {
+  const made: [FakeChannel, space: unknown][] = [];
+  const failure: { at?: NativeFailure } = {};
+  class Channel extends FakeChannel {
+    constructor(space: unknown) {
+      super();
+      made.push([this, space]);
+    }
+    override open(done: (failure: NativeFailure | undefined) => void): void {
+      setImmediate(() => done(failure.at));
+    }
+  }
+  const addon = {
+    Channel,
+    requestLayout: new Uint32Array(),
+    setFactories: () => undefined,
+  } as Addon;
+  const channels = await Channels.open(addon, '/run/netns/blue', TIMEOUT);
+  t.ok(channels instanceof Channels);
+  t.strictSame(
+    made.map(([, space]) => space),
+    ['/run/netns/blue', made[0]?.[0]],
+  );
+  if (channels instanceof Channels) channels.close();
+  t.strictSame(
+    made.map(([{ closed }]) => closed),
+    [true, true],
+  );
+
+  // Where it can't be opened nothing stays open.
+  made.length = 0;
+  failure.at = new NativeFailure(Fault.systemCall, 2, 'open', '');
+  t.equal(await Channels.open(addon, '/run/netns/red', TIMEOUT), failure.at);
+  t.strictSame(
+    made.map(([{ closed }]) => closed),
+    [true],
+  );
+});
+
+t.test('a read has its record for an answer', async (t) => {
+  const { fake, channel } = makeCommands();
+  const record = { family: 2 } as Outcome;
+  const answer = channel.request({ ...request(1), command: Command.getService, bigint: true });
+  t.match(fake.exchanges[0]?.rows, [{ command: 4, bigint: 1 }]);
+  fake.exchanges[0]?.finish([record]);
+  t.equal(await answer, record);
+});

@@ -1,0 +1,183 @@
+// Which failure becomes which error. The kernel has few errnos for many reasons: a wrong reading
+// here sends people to look for a module when a service is missing.
+
+import t from 'tap';
+import type { IpvsError } from 'ipvs';
+import { explainOpen } from '#lib/explain';
+import { Fault, NativeFailure } from '#lib/native';
+import type { Outcome } from '#lib/native';
+import { refusalOf } from '../lab/failure.js';
+import { fakeIpvs, refused } from '../fixtures/fake-addon.js';
+import type { Row } from '../fixtures/fake-addon.js';
+
+const service = { protocol: 'tcp', address: '10.0.0.1', port: 80 } as const;
+const real = { address: '10.0.0.5' } as const;
+const EINVAL = 22;
+const ENOENT = 2;
+
+/** What the calls of a handle reject with when every request is answered in this way. */
+function answering(answer: (row: Row) => Outcome) {
+  const { ipvs, commands, dumps } = fakeIpvs(1234);
+  commands.onExchange = ({ rows, finish }) => setImmediate(() => finish(rows.map(answer)));
+  dumps.onDump = ({ row, finish }) => {
+    const outcome = answer(row);
+    setImmediate(() => finish(outcome instanceof NativeFailure ? outcome : []));
+  };
+  return { ipvs, commands };
+}
+
+const failure = (fault: Fault, errno = 0, syscall = '', detail = '') =>
+  new NativeFailure(fault, errno, syscall, detail);
+
+async function errors(
+  outcome: NativeFailure,
+): Promise<Record<'write' | 'read' | 'list', IpvsError>> {
+  const { ipvs } = answering(() => outcome);
+  return {
+    write: await refusalOf(ipvs.addDestination(service, real)),
+    read: await refusalOf(ipvs.getService(service)),
+    list: await refusalOf(ipvs.listServices()),
+  };
+}
+
+t.test('each errno of the kernel has a sentence and keeps its name', async (t) => {
+  const add = 'add destination 10.0.0.5:80 to tcp 10.0.0.1:80: ';
+  for (const [errno, code, sentence, hint] of [
+    [1, 'EPERM', 'this process may not use IPVS: it needs CAP_NET_ADMIN', /setcap/],
+    [3, 'ESRCH', 'the service does not exist', /listServices/],
+    [17, 'EEXIST', 'the destination already exists', /ensureDestination/],
+    [34, 'ERANGE', 'the weight or a threshold is out of range', undefined],
+    [97, 'EAFNOSUPPORT', 'this kernel has no IPv6 for IPVS', /CONFIG_IP_VS_IPV6/],
+    [92, 'ENOPROTOOPT', 'the kernel is just unloading its IPVS module', /try again/],
+    [12, 'ENOMEM', 'the kernel has no memory left for it', undefined],
+    [5, 'EIO', 'the kernel refused it', undefined],
+  ] as const) {
+    const { ipvs } = answering(() => refused(errno));
+    const write = await refusalOf(ipvs.addDestination(service, real));
+    t.ok(write.message.startsWith(add + sentence), write.message);
+    t.match(write, { code, errno: -errno });
+    t.match(write.hint, hint ?? undefined);
+    // A read that fails is no "not there", except for the one errno that says so.
+    const list = await refusalOf(ipvs.listServices());
+    t.match(list, { code, errno: -errno, command: 'list services' });
+    const read = ipvs.getService(service);
+    if (code === 'ESRCH') t.equal(await read, undefined);
+    else t.match(await refusalOf(read), { code, command: 'get service' });
+  }
+});
+
+t.test('what the kernel says in words is passed on', async (t) => {
+  const { write } = await errors(failure(Fault.refused, 5, '', 'Attribute failed'));
+  t.match(write.message, 'the kernel refused it; the kernel says: Attribute failed (EIO)');
+});
+
+t.test('a system call that failed is named', async (t) => {
+  const { write, read, list } = await errors(failure(Fault.systemCall, 24, 'socket'));
+  for (const error of [write, read, list]) {
+    t.match(error, { code: 'EMFILE', errno: -24, syscall: 'socket' });
+    t.match(error.message, /: the system call socket failed before anything was sent \(EMFILE\)$/);
+  }
+});
+
+t.test('a kernel without IPVS is ERR_IPVS_UNAVAILABLE', async (t) => {
+  const { write, read, list } = await errors(failure(Fault.unavailable, ENOENT));
+  for (const error of [write, read, list]) {
+    t.match(error, { code: 'ERR_IPVS_UNAVAILABLE', errno: -2, hint: /"modprobe ip_vs"/ });
+    t.match(error.message, /: this kernel has no IPVS \(ERR_IPVS_UNAVAILABLE\)$/);
+  }
+});
+
+t.test('what was not sent in time changed nothing, and says so', async (t) => {
+  const { write, read } = await errors(failure(Fault.notSent));
+  for (const error of [write, read]) {
+    t.equal(error.code, 'ERR_IPVS_TIMEOUT');
+    t.notOk('errno' in error);
+    t.match(error.message, 'could not be sent within 1234 ms; nothing was changed');
+    t.match(error.hint, /options\.timeout/);
+  }
+});
+
+// To repeat it blindly might do it twice: the two cases must differ by their code.
+t.test('an answer that was lost leaves a change open, and a read only late', async (t) => {
+  const { write, read, list } = await errors(failure(Fault.noAnswer));
+  t.equal(write.code, 'ERR_IPVS_UNKNOWN_OUTCOME');
+  t.match(write.message, 'it may have been carried out or not');
+  t.match(write.hint, /read it back/);
+  for (const error of [read, list]) {
+    t.equal(error.code, 'ERR_IPVS_TIMEOUT');
+    t.match(error.message, "the kernel's answer did not come within 1234 ms");
+  }
+});
+
+t.test('an answer that does not decode is ERR_IPVS_PROTOCOL', async (t) => {
+  const { read } = await errors(failure(Fault.malformed, 0, '', 'IPVS_SVC_ATTR_AF is missing'));
+  t.equal(read.code, 'ERR_IPVS_PROTOCOL');
+  t.match(read.message, 'does not decode: IPVS_SVC_ATTR_AF is missing (ERR_IPVS_PROTOCOL)');
+  t.match(read.hint, /report/);
+});
+
+// ENOENT means the scheduler, the engine, or both. The kernel is asked once more, in a way that can
+// change nothing: an IPv6 service with a prefix length of 0.
+t.test('a missing scheduler and a missing engine are told apart', async (t) => {
+  const sip = { ...service, scheduler: 'rr', persistence: { engine: 'sip' } };
+  const asked = (probe: Outcome) =>
+    answering((row) => (row.family === 10 ? probe : refused(ENOENT)));
+  for (const [probe, code, sentence] of [
+    [refused(EINVAL), 'ERR_IPVS_ENGINE', "this kernel has no persistence engine 'sip'"],
+    [refused(ENOENT), 'ERR_IPVS_SCHEDULER', "this kernel has no scheduler 'rr'"],
+    // No IPv6, for example: then it can't be told.
+    [
+      refused(97),
+      'ERR_IPVS_ENGINE',
+      "this kernel has no persistence engine 'sip', or no scheduler 'rr'",
+    ],
+    [
+      failure(Fault.noAnswer),
+      'ERR_IPVS_ENGINE',
+      "this kernel has no persistence engine 'sip', or no scheduler 'rr'",
+    ],
+  ] as const) {
+    const { ipvs, commands } = asked(probe);
+    const error = await refusalOf(ipvs.addService(sip));
+    t.equal(error.message, `add service tcp 10.0.0.1:80: ${sentence} (${code})`);
+    t.match(error, { code, errno: -2 });
+    t.match(commands.exchanges[1]?.rows, [{ command: 1, family: 10, protocol: 0, port: 0 }]);
+  }
+  // Without an engine there is nothing to ask.
+  const { ipvs, commands } = asked(undefined);
+  const error = await refusalOf(ipvs.replaceService(service));
+  t.equal(error.code, 'ERR_IPVS_SCHEDULER');
+  t.match(error.hint, /ip_vs_wlc/);
+  t.equal(commands.exchanges.length, 1);
+});
+
+t.test('a handle that can not be opened says why', (t) => {
+  const open = (errno: number, syscall: string) => {
+    const {
+      message,
+      code,
+      syscall: call,
+      command,
+      hint,
+    } = explainOpen(failure(Fault.systemCall, errno, syscall), '/run/netns/blue');
+    t.strictSame([call, command], [syscall, 'open']);
+    return [message, code, hint !== undefined];
+  };
+  t.strictSame(open(2, 'open'), [
+    'open: there is no network namespace /run/netns/blue (ENOENT)',
+    'ENOENT',
+    true,
+  ]);
+  t.strictSame(open(22, 'setns'), [
+    'open: /run/netns/blue is not a network namespace (EINVAL)',
+    'EINVAL',
+    false,
+  ]);
+  t.strictSame(open(1, 'setns'), [
+    'open: the network namespace /run/netns/blue may not be entered (EPERM)',
+    'EPERM',
+    true,
+  ]);
+  t.strictSame(open(13, 'open'), ['open: the system call open failed (EACCES)', 'EACCES', false]);
+  t.end();
+});

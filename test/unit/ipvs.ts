@@ -1,0 +1,288 @@
+// The handle above a kernel that answers as a test wants: what is sent, when, and in which order.
+// Races that a real kernel shows once in a thousand runs are made here at will.
+
+import t from 'tap';
+import { NativeFailure } from '#lib/native';
+import type { Outcome } from '#lib/native';
+import { fakeIpvs, refused } from '../fixtures/fake-addon.js';
+import { failureOf, refusalOf } from '../lab/failure.js';
+import { noTraffic } from '../lab/objects.js';
+
+const service = { protocol: 'tcp', address: '10.0.0.1', port: 80 } as const;
+const real = { address: '10.0.0.5' } as const;
+const [ENOENT, ESRCH, EEXIST] = [2, 3, 17];
+
+const serviceRecord = {
+  family: 2,
+  protocol: 6,
+  address: '10.0.0.1',
+  port: 80,
+  fwmark: 0,
+  scheduler: 'wlc',
+  flags: 0,
+  timeout: 0,
+  netmask: 0xffffffff,
+  engine: '',
+  stats: noTraffic,
+};
+const destinationRecord = {
+  family: 2,
+  address: '10.0.0.5',
+  port: 80,
+  forwarding: 0,
+  weight: 1,
+  upperThreshold: 0,
+  lowerThreshold: 0,
+  tunnelType: 0,
+  tunnelPort: 0,
+  tunnelFlags: 0,
+  activeConnections: 0,
+  inactiveConnections: 0,
+  persistentConnections: 0,
+  stats: noTraffic,
+};
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+/** A handle whose kernel gives these answers one after the other, and a log of what it was asked. */
+function scripted(answers: (Outcome | unknown[])[]) {
+  const { ipvs, commands, dumps } = fakeIpvs();
+  const log: string[] = [];
+  const names = ['', 'newService', 'setService', 'deleteService', 'getService', 'newDestination'];
+  names.push('setDestination', 'deleteDestination', 'getDestination');
+  const answer = (command: number) => {
+    log.push(names[command] ?? '');
+    if (answers.length === 0) throw new Error(`nobody expects ${log.join(', ')}`);
+    return answers.shift();
+  };
+  commands.onExchange = ({ rows, finish }) => {
+    const outcomes = rows.map(({ command }) => answer(command) as Outcome);
+    setImmediate(() => finish(outcomes));
+  };
+  dumps.onDump = ({ row, finish }) => {
+    const items = answer(row.command) as unknown[] | NativeFailure;
+    setImmediate(() => finish(items));
+  };
+  return { ipvs, log };
+}
+
+t.test('an update holds its turn between its read and its write', async (t) => {
+  const { ipvs, commands, dumps } = fakeIpvs();
+  const update = ipvs.updateDestination(service, real, { weight: 7 });
+  const remove = ipvs.removeDestination(service, real);
+  const elsewhere = ipvs.removeService({ ...service, port: 81 });
+  await turn();
+  t.equal(dumps.dumps.length, 1, 'it reads');
+  t.match(commands.exchanges, [{ rows: [{ command: 3, port: 81 }] }], 'others go on');
+  commands.exchanges[0]?.finish();
+  await elsewhere;
+
+  dumps.dumps[0]?.finish([{ ...destinationRecord, weight: 5 }]);
+  await turn();
+  t.match(commands.exchanges[1]?.rows, [{ command: 6, weight: 7 }], 'it writes');
+  t.equal(commands.exchanges.length, 2, 'and the removal waits');
+  commands.exchanges[1]?.finish();
+  await update;
+  await turn();
+  t.match(commands.exchanges[2]?.rows, [{ command: 7 }]);
+  commands.exchanges[2]?.finish();
+  await remove;
+});
+
+t.test('a read waits for the changes that were asked for before it', async (t) => {
+  const { ipvs, commands, dumps } = fakeIpvs();
+  const added = ipvs.addDestination(service, real);
+  const lists = [ipvs.listServices(), ipvs.listDestinations(service)];
+  const one = ipvs.getDestination(service, real);
+  await turn();
+  t.equal(dumps.dumps.length, 0);
+  dumps.onDump = ({ row, finish }) =>
+    setImmediate(() => finish([row.command === 4 ? serviceRecord : destinationRecord]));
+  commands.exchanges[0]?.finish();
+  await added;
+  t.match(await Promise.all([...lists, one]), [[service], [real], real]);
+});
+
+t.test('an update of what is not there writes nothing', async (t) => {
+  for (const [answers, log, code] of [
+    [[refused(ESRCH)], ['getService'], 'ESRCH'],
+    [[refused(1)], ['getService'], 'EPERM'],
+  ] as const) {
+    const scene = scripted([...answers]);
+    t.match(await refusalOf(scene.ipvs.updateService(service, { scheduler: 'rr' })), { code });
+    t.strictSame(scene.log, log);
+  }
+  for (const [answers, log, code] of [
+    [[[], serviceRecord], ['getDestination', 'getService'], 'ENOENT'],
+    [[[], refused(ESRCH)], ['getDestination', 'getService'], 'ESRCH'],
+    [[refused(1)], ['getDestination'], 'EPERM'],
+  ] as const) {
+    const scene = scripted(answers.map((each) => each as Outcome));
+    t.match(await refusalOf(scene.ipvs.updateDestination(service, real, { weight: 0 })), { code });
+    t.strictSame(scene.log, log);
+  }
+});
+
+t.test('ensuring starts again where somebody was faster', async (t) => {
+  const other = { ...serviceRecord, scheduler: 'rr' };
+  const scenes: [answers: (Outcome | unknown[])[], log: string[], outcome: string][] = [
+    [[refused(ESRCH), undefined], ['getService', 'newService'], 'added'],
+    [[other, undefined], ['getService', 'setService'], 'updated'],
+    [[serviceRecord], ['getService'], 'unchanged'],
+    // Somebody else added it meanwhile, as it is wanted or otherwise.
+    [
+      [refused(ESRCH), refused(EEXIST), serviceRecord],
+      ['getService', 'newService', 'getService'],
+      'unchanged',
+    ],
+    [
+      [refused(ESRCH), refused(EEXIST), other, undefined],
+      ['getService', 'newService', 'getService', 'setService'],
+      'updated',
+    ],
+    // Somebody else removed it meanwhile.
+    [
+      [other, refused(ESRCH), refused(ESRCH), undefined],
+      ['getService', 'setService', 'getService', 'newService'],
+      'added',
+    ],
+  ];
+  for (const [answers, log, outcome] of scenes) {
+    const scene = scripted(answers);
+    t.equal(await scene.ipvs.ensureService(service), outcome);
+    t.strictSame(scene.log, log);
+  }
+  // Not for ever, and not for another reason.
+  const unlucky = scripted(Array.from({ length: 5 }, () => [other, refused(ESRCH)]).flat());
+  t.match(await refusalOf(unlucky.ipvs.ensureService(service)), { code: 'ESRCH' });
+  const refusing = scripted([refused(ESRCH), refused(1)]);
+  t.match(await refusalOf(refusing.ipvs.ensureService(service)), { code: 'EPERM' });
+});
+
+t.test('ensuring a destination starts again too, while its service is there', async (t) => {
+  const nat = { ...real, forwarding: 'nat' } as const;
+  const other = { ...destinationRecord, weight: 9 };
+  const scenes: [answers: (Outcome | unknown[])[], log: string[], outcome: string][] = [
+    [[[], undefined], ['getDestination', 'newDestination'], 'added'],
+    [[[other], undefined], ['getDestination', 'setDestination'], 'updated'],
+    [[[destinationRecord]], ['getDestination'], 'unchanged'],
+    [
+      [[], refused(EEXIST), [other], undefined],
+      ['getDestination', 'newDestination', 'getDestination', 'setDestination'],
+      'updated',
+    ],
+    [
+      [[other], refused(ENOENT), [], undefined],
+      ['getDestination', 'setDestination', 'getDestination', 'newDestination'],
+      'added',
+    ],
+  ];
+  for (const [answers, log, outcome] of scenes) {
+    const scene = scripted(answers);
+    t.equal(await scene.ipvs.ensureDestination(service, nat), outcome);
+    t.strictSame(scene.log, log);
+  }
+  const gone = scripted([[other], refused(ESRCH)]);
+  t.match(await refusalOf(gone.ipvs.ensureDestination(service, nat)), { code: 'ESRCH' });
+});
+
+// The kernel lists nothing for a service that is not there, and the rest of nothing for one that
+// goes away while it is being listed.
+t.test('an empty or a long list of destinations is believed after a second look', async (t) => {
+  const { ipvs, commands, dumps } = fakeIpvs();
+  const outcomes: Outcome[] = [];
+  commands.onExchange = ({ finish }) => finish([outcomes.shift()]);
+  for (const [items, chunks, asks, there] of [
+    [[destinationRecord], 1, false, true],
+    [[], 1, true, true],
+    [[], 1, true, false],
+    [[destinationRecord], 2, true, true],
+    [[destinationRecord], 2, true, false],
+  ] as const) {
+    commands.exchanges.length = 0;
+    outcomes.push(there ? serviceRecord : refused(ESRCH));
+    dumps.onDump = ({ finish }) => setImmediate(() => finish([...items], chunks));
+    const listed = await ipvs.listDestinations(service).catch((error: unknown) => error);
+    t.match(listed, there ? items.map(() => real) : { code: 'ESRCH' });
+    t.equal(commands.exchanges.length, asks ? 1 : 0);
+    outcomes.length = 0;
+  }
+});
+
+t.test('counters are asked for as what they are to be', async (t) => {
+  const { ipvs, commands, dumps } = fakeIpvs();
+  commands.onExchange = ({ finish }) => finish([serviceRecord]);
+  dumps.onDump = ({ row, finish }) =>
+    finish([row.command === 4 ? serviceRecord : destinationRecord]);
+  for (const bigint of [false, true]) {
+    await ipvs.getService(service, { bigint });
+    await ipvs.listServices({ bigint });
+    await ipvs.getDestination(service, real, { bigint });
+    await ipvs.listDestinations(service, { bigint });
+    t.equal(commands.exchanges.at(-1)?.rows[0]?.bigint, Number(bigint));
+    t.strictSame(
+      dumps.dumps.splice(0).map(({ row }) => row.bigint),
+      [Number(bigint), Number(bigint), Number(bigint)],
+    );
+  }
+});
+
+t.test('reading one destination asks for that one', async (t) => {
+  const { ipvs, dumps } = fakeIpvs();
+  dumps.onDump = ({ finish }) => finish([]);
+  t.equal(await ipvs.getDestination(service, { address: '2001:db8::5', port: 7 }), undefined);
+  t.match(dumps.dumps, [
+    { row: { command: 8, family: 2, port: 80, destinationFamily: 10, destinationPort: 7 } },
+  ]);
+});
+
+// A call that throws where its caller expects a promise escapes every catch behind it.
+t.test('a mistake in an argument is a rejection, never an exception', async (t) => {
+  const { ipvs, commands, dumps } = fakeIpvs();
+  const calls = ipvs as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+  for (const name of [
+    'addService',
+    'updateService',
+    'replaceService',
+    'ensureService',
+    'removeService',
+    'getService',
+    'addDestination',
+    'updateDestination',
+    'replaceDestination',
+    'ensureDestination',
+    'removeDestination',
+    'getDestination',
+    'listDestinations',
+  ]) {
+    let promise: Promise<unknown> | undefined;
+    t.doesNotThrow(() => (promise = calls[name]?.call(ipvs)), name);
+    t.match(await failureOf(promise ?? Promise.resolve()), { code: 'ERR_INVALID_ARG_TYPE' }, name);
+  }
+  t.match(await failureOf(ipvs.listServices(null as never)), { code: 'ERR_INVALID_ARG_TYPE' });
+  t.strictSame([commands.exchanges, dumps.dumps], [[], []]);
+});
+
+// A list of 10,000 that becomes objects in one go would stop the event loop for it.
+t.test(
+  'a long list becomes objects in portions, with turns of the event loop between',
+  async (t) => {
+    const { ipvs, dumps } = fakeIpvs();
+    const records = Array.from({ length: 1201 }, (_, port) => ({ ...serviceRecord, port }));
+    const portions: number[] = [];
+    dumps.onDump = ({ finish }) => finish(records);
+    let turns = 0;
+    let running = true;
+    const count = () => {
+      turns++;
+      if (running) setImmediate(count);
+    };
+    setImmediate(count);
+    for await (const each of ipvs.services()) {
+      if ('port' in each && each.port % 500 === 0) portions.push(turns);
+    }
+    running = false;
+    t.equal(portions.length, 3);
+    t.equal(new Set(portions).size, 3, 'each portion in a turn of its own');
+  },
+);
