@@ -48,3 +48,17 @@ export const removeDestination = verb('removeDestination');
 export const getDestination = verb('getDestination');
 export const listDestinations = verb('listDestinations');
 export const destinations = iteration('destinations');
+
+export const snapshot = verb('snapshot');
+export const flush = verb('flush');
+export const zero = verb('zero');
+
+export const getInfo = verb('getInfo');
+export const getTimeouts = verb('getTimeouts');
+export const setTimeouts = verb('setTimeouts');
+export const getStats = verb('getStats');
+export const connections = iteration('connections');
+export const startSyncDaemon = verb('startSyncDaemon');
+export const stopSyncDaemon = verb('stopSyncDaemon');
+export const listSyncDaemons = verb('listSyncDaemons');
+export const probe = verb('probe');

@@ -1,5 +1,6 @@
 // Finds and loads the addon, on the first call that needs it. `import 'ipvs'` never fails.
 
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { IpvsError } from './errors.js';
 import { FACTORIES, understandsRows } from './native.js';
@@ -61,7 +62,7 @@ function load(): Addon {
 function findAddon(arch: string): Addon {
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- only now that it is needed
   const bindings = require('bindings') as typeof import('bindings');
-  return bindings({
+  const options = {
     bindings: 'ipvs.node',
     module_root: ROOT,
     try: [
@@ -69,7 +70,29 @@ function findAddon(arch: string): Addon {
       ['module_root', 'build', 'Debug', 'bindings'],
       ['module_root', 'prebuilds', `linux-${arch}`, `ipvs.${libc()}.node`],
     ],
-  }) as Addon;
+    path: true, // where it is, not the addon itself
+  };
+  const file = bindings(options) as string;
+  if (isCutShort(file)) throw new Error(`${file}: the file is cut short`);
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- only now that it is needed
+  return require(file) as Addon;
+}
+
+// Loading a file without its end, as a full disk leaves it behind, is no error: it is SIGBUS, and the
+// process is gone. In an ELF file the table of sections comes last, and the header says where.
+function isCutShort(file: string): boolean {
+  const header = new DataView(new ArrayBuffer(64));
+  const fd = openSync(file, 'r');
+  try {
+    readSync(fd, header);
+    // "\x7fELF", 64 bits, little-endian. Whatever else it is, loading says so.
+    if (header.getUint32(0) !== 0x7f454c46 || header.getUint16(4) !== 0x0201) return false;
+    const sections = Number(header.getBigUint64(0x28, true));
+    const size = header.getUint16(0x3a, true) * header.getUint16(0x3c, true);
+    return fstatSync(fd).size < sections + size;
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function libc(): string {
@@ -80,5 +103,6 @@ function libc(): string {
 
 function firstLine(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return text.split('\n', 1)[0] ?? '';
+  // "Could not locate the bindings file. Tried:" goes on for several lines.
+  return (text.split('\n', 1)[0] ?? '').replace(/\. Tried:$/, '');
 }

@@ -2,7 +2,7 @@
 
 import type { Address } from './address.js';
 import { SETTABLE_FLAGS } from './words.js';
-import type { Stats } from './types.js';
+import type { Endpoint, Stats } from './types.js';
 
 /** IPVS_CMD_*: what a request asks for. */
 export const Command = {
@@ -14,6 +14,14 @@ export const Command = {
   setDestination: 6,
   deleteDestination: 7,
   getDestination: 8,
+  newDaemon: 9,
+  deleteDaemon: 10,
+  getDaemon: 11,
+  setTimeouts: 12,
+  getTimeouts: 13,
+  getInfo: 15,
+  zero: 16,
+  flush: 17,
 } as const;
 export type Command = (typeof Command)[keyof typeof Command];
 
@@ -66,6 +74,8 @@ export interface ServiceRecord<Counter extends number | bigint = number> extends
   readonly port: number;
   readonly fwmark: number;
   readonly stats: Stats<Counter>;
+  /** Whether the kernel counts in 64 bits. */
+  readonly wideStats: number;
 }
 
 export interface DestinationId {
@@ -96,6 +106,63 @@ export interface DestinationRecord<
   readonly stats: Stats<Counter>;
 }
 
+export interface TimeoutNumbers {
+  readonly tcp: number;
+  readonly tcpFin: number;
+  readonly udp: number;
+}
+
+export interface DaemonNumbers {
+  readonly role: number;
+  readonly interface: string;
+  readonly syncId: number;
+  readonly maxLength: number;
+  /** Undefined: the kernel's own choice, as 0 for the others. */
+  readonly group: Address | undefined;
+  readonly port: number;
+  readonly ttl: number;
+}
+
+export interface DaemonRecord extends Omit<DaemonNumbers, 'group'> {
+  readonly group: string;
+}
+
+export interface InfoRecord {
+  readonly version: number;
+  readonly connectionTableSize: number;
+}
+
+export interface ConnectionRecord {
+  /** 0 for the template of a mark. */
+  readonly protocol: number;
+  readonly isTemplate: number;
+  readonly client: Endpoint;
+  readonly virtual: Endpoint;
+  readonly destination: Endpoint;
+  readonly fwmark: number;
+  readonly state: string;
+  readonly expires: number;
+  /** 0 where it is not known. */
+  readonly origin: number;
+  readonly engine: string;
+  readonly engineData: string;
+}
+
+/** What of the table of connections is wanted: 0, no bytes and a negative port match anything. */
+export interface ConnectionFilter {
+  readonly protocol: number;
+  readonly fwmark: number;
+  readonly client: EndpointNumbers;
+  readonly virtual: EndpointNumbers;
+  readonly destination: EndpointNumbers;
+}
+
+export interface EndpointNumbers {
+  readonly family: number;
+  readonly bytes: readonly number[];
+  readonly port: number;
+}
+
 /** One request, ready to become a row. */
 export interface Request {
   readonly command: Command;
@@ -103,6 +170,8 @@ export interface Request {
   readonly serviceNumbers?: ServiceNumbers;
   readonly destination?: DestinationId;
   readonly destinationNumbers?: DestinationNumbers;
+  readonly timeouts?: TimeoutNumbers;
+  readonly daemon?: DaemonNumbers;
   readonly bigint?: boolean;
 }
 
@@ -114,7 +183,18 @@ export interface Records<Item> {
   take(most: number): Item[];
 }
 
-export type Outcome = undefined | NativeFailure | ServiceRecord<number | bigint>;
+/** The whole table; the destinations of the n-th service are the next counts[n] ones. */
+export interface NativeTable {
+  readonly services: Records<ServiceRecord<number | bigint>>;
+  readonly destinations: Records<DestinationRecord<number | bigint>>;
+  readonly counts: Uint32Array;
+  readonly settled: boolean;
+}
+
+export type Reply = undefined | ServiceRecord<number | bigint> | TimeoutNumbers | InfoRecord;
+export type Outcome = NativeFailure | Reply;
+
+type Done<Result> = (failure: NativeFailure | undefined, result: Result) => void;
 
 /** native/addon/channel.h */
 export interface NativeChannel {
@@ -125,16 +205,34 @@ export interface NativeChannel {
     milliseconds: number,
     done: (outcomes: Outcome[] | undefined) => void,
   ): void;
-  dump(
-    row: Uint8Array,
-    milliseconds: number,
-    done: (failure: NativeFailure | undefined, records: Records<never> | undefined) => void,
+  dump(row: Uint8Array, milliseconds: number, done: Done<Records<never>>): void;
+  table(settle: boolean, bigint: boolean, milliseconds: number, done: Done<NativeTable>): void;
+  readFile(path: string, done: Done<string>): void;
+  listFolder(path: string, done: Done<string[]>): void;
+  close(): void;
+}
+
+/** native/addon/connection_list.h */
+export interface NativeConnectionList {
+  read(
+    most: number,
+    done: (failure: NativeFailure | undefined, entries: ConnectionRecord[], end: boolean) => void,
   ): void;
   close(): void;
 }
 
 export interface Addon {
-  readonly Channel: new (space: string | NativeChannel | undefined) => NativeChannel;
+  readonly Channel: new (
+    space: string | NativeChannel | null | undefined,
+    protocol?: number,
+    peer?: number,
+  ) => NativeChannel;
+  readonly ConnectionList: new (
+    space: NativeChannel,
+    path: string,
+    hasOrigin: boolean,
+    filter: ConnectionFilter,
+  ) => NativeConnectionList;
   readonly requestLayout: Uint32Array;
   setFactories(factories: typeof FACTORIES): void;
 }
@@ -164,7 +262,18 @@ const enum Column {
   tunnelPort = 33,
   tunnelFlags = 34,
   bigint = 35,
-  end = 36,
+  timeoutTcp = 36,
+  timeoutTcpFin = 37,
+  timeoutUdp = 38,
+  daemonRole = 39,
+  daemonInterface = 40,
+  daemonSyncId = 44,
+  daemonMaxLength = 45,
+  daemonGroupFamily = 46,
+  daemonGroup = 47,
+  daemonPort = 51,
+  daemonTtl = 52,
+  end = 53,
 }
 
 export const ROW_BYTES = Column.end * 4;
@@ -193,6 +302,17 @@ const LAYOUT = [
   Column.tunnelPort,
   Column.tunnelFlags,
   Column.bigint,
+  Column.timeoutTcp,
+  Column.timeoutTcpFin,
+  Column.timeoutUdp,
+  Column.daemonRole,
+  Column.daemonInterface,
+  Column.daemonSyncId,
+  Column.daemonMaxLength,
+  Column.daemonGroupFamily,
+  Column.daemonGroup,
+  Column.daemonPort,
+  Column.daemonTtl,
   Column.end,
 ];
 
@@ -202,45 +322,30 @@ export function understandsRows(addon: Addon): boolean {
   return theirs.length === LAYOUT.length && LAYOUT.every((word, i) => word * 4 === theirs[i]);
 }
 
-/** Rows in one growing buffer, written in place. */
+/** Requests as the rows of one buffer, which is used again and again. */
 export class Rows {
-  #bytes = new Uint8Array(0);
-  #words = new Uint32Array(0);
-  #begin = 0;
-  #end = 0;
+  readonly #bytes: Uint8Array;
+  readonly #words: Uint32Array;
 
-  push(request: Request): void {
-    if (this.#end * ROW_BYTES === this.#bytes.length) this.#makeRoom();
-    this.#write(this.#end++, request);
+  constructor(most: number) {
+    this.#bytes = new Uint8Array(most * ROW_BYTES);
+    this.#words = new Uint32Array(this.#bytes.buffer);
   }
 
-  /** The first rows, removed. Valid until the next push. */
-  shift(count: number): Uint8Array {
-    const start = this.#begin * ROW_BYTES;
-    this.#begin += count;
-    const rows = this.#bytes.subarray(start, this.#begin * ROW_BYTES);
-    if (this.#begin === this.#end) this.#begin = this.#end = 0;
-    return rows;
+  /** Valid until the next call. */
+  of(requests: readonly Request[]): Uint8Array {
+    this.#words.fill(0, 0, requests.length * Column.end);
+    requests.forEach((request, index) => {
+      this.#write(index * Column.end, request);
+    });
+    return this.#bytes;
   }
 
-  // Moves what is left to the front of a buffer that holds it twice.
-  #makeRoom(): void {
-    const rest = this.#bytes.subarray(this.#begin * ROW_BYTES, this.#end * ROW_BYTES);
-    const bytes = new Uint8Array(Math.max(8 * ROW_BYTES, 2 * rest.length));
-    bytes.set(rest);
-    this.#bytes = bytes;
-    this.#words = new Uint32Array(bytes.buffer);
-    this.#end -= this.#begin;
-    this.#begin = 0;
-  }
-
-  #write(row: number, request: Request): void {
+  #write(at: number, request: Request): void {
     const words = this.#words;
-    const at = (row * ROW_BYTES) / 4;
-    words.fill(0, at, at + Column.end);
     words[at + Column.command] = request.command;
     words[at + Column.bigint] = request.bigint === true ? 1 : 0;
-    const { service, serviceNumbers, destination, destinationNumbers } = request;
+    const { service, serviceNumbers, destination, destinationNumbers, timeouts, daemon } = request;
     if (service !== undefined) {
       words[at + Column.family] = service.family;
       words[at + Column.protocol] = service.protocol;
@@ -270,6 +375,26 @@ export class Rows {
       words[at + Column.tunnelPort] = destinationNumbers.tunnelPort;
       words[at + Column.tunnelFlags] = destinationNumbers.tunnelFlags;
     }
+    if (timeouts !== undefined) {
+      words[at + Column.timeoutTcp] = timeouts.tcp;
+      words[at + Column.timeoutTcpFin] = timeouts.tcpFin;
+      words[at + Column.timeoutUdp] = timeouts.udp;
+    }
+    if (daemon !== undefined) this.#writeDaemon(at, daemon);
+  }
+
+  #writeDaemon(at: number, daemon: DaemonNumbers): void {
+    const words = this.#words;
+    words[at + Column.daemonRole] = daemon.role;
+    this.#writeText(at + Column.daemonInterface, daemon.interface);
+    words[at + Column.daemonSyncId] = daemon.syncId;
+    words[at + Column.daemonMaxLength] = daemon.maxLength;
+    if (daemon.group !== undefined) {
+      words[at + Column.daemonGroupFamily] = daemon.group.family;
+      this.#writeAddress(at + Column.daemonGroup, daemon.group);
+    }
+    words[at + Column.daemonPort] = daemon.port;
+    words[at + Column.daemonTtl] = daemon.ttl;
   }
 
   #writeAddress(word: number, { bytes }: Address): void {
@@ -282,13 +407,6 @@ export class Rows {
     const from = word * 4;
     for (let i = 0; i < text.length; i++) this.#bytes[from + i] = text.charCodeAt(i);
   }
-}
-
-/** A single row, for a request that travels alone. */
-export function rowOf(request: Request): Uint8Array {
-  const rows = new Rows();
-  rows.push(request);
-  return rows.shift(1);
 }
 
 type Counters<Counter extends number | bigint> = [
@@ -332,6 +450,7 @@ export const FACTORIES = {
     timeout: number,
     netmask: number,
     engine: string,
+    wideStats: number,
     ...counters: Counters<number | bigint>
   ): ServiceRecord<number | bigint> => ({
     family,
@@ -344,6 +463,7 @@ export const FACTORIES = {
     timeout,
     netmask,
     engine,
+    wideStats,
     stats: makeStats(...counters),
   }),
 
@@ -361,6 +481,7 @@ export const FACTORIES = {
     activeConnections: number,
     inactiveConnections: number,
     persistentConnections: number,
+    _wideStats: number,
     ...counters: Counters<number | bigint>
   ): DestinationRecord<number | bigint> => ({
     family,
@@ -377,6 +498,52 @@ export const FACTORIES = {
     inactiveConnections,
     persistentConnections,
     stats: makeStats(...counters),
+  }),
+
+  daemon: (
+    role: number,
+    interfaceName: string,
+    syncId: number,
+    maxLength: number,
+    group: string,
+    port: number,
+    ttl: number,
+  ): DaemonRecord => ({ role, interface: interfaceName, syncId, maxLength, group, port, ttl }),
+
+  timeouts: (tcp: number, tcpFin: number, udp: number): TimeoutNumbers => ({ tcp, tcpFin, udp }),
+
+  info: (version: number, connectionTableSize: number): InfoRecord => ({
+    version,
+    connectionTableSize,
+  }),
+
+  connection: (
+    protocol: number,
+    isTemplate: number,
+    clientAddress: string,
+    clientPort: number,
+    virtualAddress: string,
+    virtualPort: number,
+    destinationAddress: string,
+    destinationPort: number,
+    fwmark: number,
+    state: string,
+    expires: number,
+    origin: number,
+    engine: string,
+    engineData: string,
+  ): ConnectionRecord => ({
+    protocol,
+    isTemplate,
+    client: { address: clientAddress, port: clientPort },
+    virtual: { address: virtualAddress, port: virtualPort },
+    destination: { address: destinationAddress, port: destinationPort },
+    fwmark,
+    state,
+    expires,
+    origin,
+    engine,
+    engineData,
   }),
 
   failure: (fault: Fault, errno: number, syscall: string, detail: string): NativeFailure =>

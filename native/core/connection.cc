@@ -9,6 +9,12 @@ namespace ipvs {
 
 namespace {
 
+// The kernel carries a command out and queues the answer inside sendmsg. What is not there when
+// that returns will not come: so it is with the end of a sync daemon, which the kernel may forget
+// to acknowledge (kthread_stop gives -EINTR, and netlink_rcv_skb answers everything but that). A
+// second is plenty to be sure.
+constexpr int64_t kKernelAnswers = 1000;
+
 bool IsRefusal(const Failure& failure, int error) {
   return failure.fault == Fault::kRefused && failure.error == error;
 }
@@ -37,12 +43,19 @@ bool Settle(const Message& message, uint16_t type, Answer* answer) {
 Failure Connection::EnsureOpen() {
   if (socket_.is_open()) return Failure();
   // Opened once: reopening goes back to the same namespace, whatever its name points to by then.
-  if (options_.space == nullptr && !options_.space_path.empty()) {
-    Failure failure = NetworkNamespace::Open(options_.space_path, &options_.space);
-    if (failure) return failure;
+  std::shared_ptr<const NetworkNamespace> space = options_.space;
+  Failure failure;
+  if (space == nullptr && !options_.space_path.empty()) {
+    failure = NetworkNamespace::Open(options_.space_path, &space);
+  } else if (space == nullptr && options_.new_space) {
+    failure = NetworkNamespace::Create(&space);
   }
-  return RunIn(options_.space.get(),
-               [this] { return Socket::Open(options_.protocol, options_.peer, &socket_); });
+  if (failure) return failure;
+  failure = RunIn(space.get(),
+                  [this] { return Socket::Open(options_.protocol, options_.peer, &socket_); });
+  // Kept only once it was entered: a name that no namespace is mounted on yet opens as well.
+  if (!failure && options_.space != space) options_.space = std::move(space);
+  return failure;
 }
 
 void Connection::Close() { socket_.Close(); }
@@ -136,11 +149,13 @@ void Connection::Transact(uint16_t type, CommandBatch* batch, const Deadline& de
 
 void Connection::Collect(uint16_t type, uint32_t first, size_t count, const Deadline& deadline,
                          Answer* answers) {
+  const Deadline until =
+      options_.peer == 0 ? Deadline::After(std::min<int64_t>(kKernelAnswers, deadline.Remaining()))
+                         : deadline;
   size_t pending = count;
   Failure lost;  // set once some answers are known not to come: what is queued is still read
   while (pending > 0) {
-    const Socket::Received received =
-        lost ? socket_.ReceiveQueued(deadline) : socket_.Receive(deadline);
+    const Socket::Received received = lost ? socket_.ReceiveQueued(until) : socket_.Receive(until);
     if (received.event == Socket::Event::kTimedOut) {
       if (!lost) {
         lost = Failure::Of(Fault::kNoAnswer);
@@ -224,6 +239,8 @@ Failure Connection::DumpOnce(CommandBatch* batch, const Deadline& deadline, cons
       if (!error.ok()) return Failure::Malformed(error.text());
     }
     if (!reader.ok()) return Failure::Malformed("a message's length does not fit its datagram");
+    // Also where there is always more to read: a table can grow as fast as it is dumped.
+    if (deadline.Passed()) return Failure::Of(Fault::kNoAnswer);
   }
 }
 

@@ -33,9 +33,11 @@ class Connection {
     const char* family = "";
     int protocol = NETLINK_GENERIC;
     uint32_t peer = 0;  // 0: the kernel
-    // Where the socket lives: an open namespace, else the file of one, else the process's own.
+    // Where the socket lives: an open namespace, else the file of one, else a new one, else the
+    // process's own.
     std::shared_ptr<const NetworkNamespace> space;
     std::string space_path;
+    bool new_space = false;
   };
 
   // Handed each record of a dump; reports through the error what does not decode.
