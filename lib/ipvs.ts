@@ -162,6 +162,7 @@ export class Ipvs {
     return this.#closed;
   }
 
+  /** {@link Ipvs.close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -3,6 +3,7 @@
 /** The transport protocols that IPVS balances. */
 export type Protocol = 'tcp' | 'udp' | 'sctp';
 
+/** The two address families. */
 export type AddressFamily = 'ipv4' | 'ipv6';
 
 /**
@@ -43,11 +44,14 @@ export interface MarkServiceKey {
   readonly family?: AddressFamily;
 }
 
-type Without<Key extends string> = Readonly<Partial<Record<Key, never>>>;
-
 /** Identifies a virtual service, by its address or by a mark and not by both. */
 export type ServiceKey =
-  (AddressServiceKey & Without<'fwmark'>) | (MarkServiceKey & Without<keyof AddressServiceKey>);
+  | (AddressServiceKey & { readonly fwmark?: never })
+  | (MarkServiceKey & {
+      readonly protocol?: never;
+      readonly address?: never;
+      readonly port?: never;
+    });
 
 /** Persistence ("sticky connections"): a client stays with its real server. */
 export interface Persistence {
@@ -77,6 +81,7 @@ export interface ServiceSettings {
   readonly onePacket?: boolean;
 }
 
+/** A virtual service as it is to be: its name and its settings. */
 export type ServiceConfig = ServiceKey & ServiceSettings;
 
 /** What `updateService` may change; what is left out stays as it is. */
@@ -88,6 +93,7 @@ export interface ServiceChanges {
   readonly onePacket?: boolean;
 }
 
+/** What `updateService` may change of a service's persistence. */
 export interface PersistenceChanges {
   readonly timeout?: number;
   readonly netmask?: string | number;
@@ -132,6 +138,7 @@ export interface DestinationSettings {
   readonly tunnel?: Tunnel;
 }
 
+/** A destination as it is to be: its name and its settings. */
 export type DestinationConfig = DestinationKey & DestinationSettings;
 
 /** What `updateDestination` may change; what is left out stays as it is. */
@@ -187,6 +194,7 @@ export interface Destination<Counter extends number | bigint = number> {
   readonly stats: Stats<Counter>;
 }
 
+/** What every call may be given. */
 export interface CallOptions {
   /**
    * Ends the wait: the call rejects with an `AbortError` (`ABORT_ERR`), whose `sent` says whether the
@@ -195,6 +203,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What a call that reads counters may be given. */
 export interface ReadOptions extends CallOptions {
   /** Counters as bigints: exact beyond 2^53. Default `false`. */
   readonly bigint?: boolean;
@@ -205,6 +214,7 @@ export interface BigIntCounters {
   readonly bigint: true;
 }
 
+/** How a handle is opened. */
 export interface OpenOptions {
   /**
    * The network namespace to work in: a name under /run/netns, a path, or a process that lives in
@@ -236,6 +246,7 @@ export interface Timeouts {
   readonly udp: number;
 }
 
+/** What a sync daemon does: send connections, or take them. */
 export type SyncRole = 'master' | 'backup';
 
 /** A daemon that sends connections to other directors (`master`) or takes them (`backup`). */
@@ -263,6 +274,7 @@ export type SnapshotService<Counter extends number | bigint = number> = Service<
   readonly destinations: readonly Destination<Counter>[];
 };
 
+/** How a snapshot is taken. */
 export interface SnapshotOptions extends ReadOptions {
   /** Repeat until two views agree. Default `true`. */
   readonly settle?: boolean;
@@ -286,6 +298,7 @@ export interface DirectorStats<Counter extends number | bigint = number> extends
   readonly perCpu: readonly CpuStats<Counter>[];
 }
 
+/** What passed through one CPU. */
 export interface CpuStats<Counter extends number | bigint = number> {
   readonly cpu: number;
   readonly connections: Counter;
@@ -334,6 +347,7 @@ export interface EndpointFilter {
   readonly port?: number;
 }
 
+/** Which connections are wanted, and how they are told. */
 export interface ConnectionsOptions extends CallOptions {
   readonly protocol?: Protocol;
   /** An address, or an endpoint. */
@@ -375,6 +389,7 @@ export interface Capabilities {
   readonly sysctlsWritable: boolean;
 }
 
+/** What keeps IPVS from being used. */
 export interface Problem {
   /** The code with which operations fail. */
   readonly code: string;
