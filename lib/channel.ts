@@ -1,17 +1,17 @@
 // Queues in front of the native channels: one work item in flight each, and what is asked meanwhile
 // travels together in the next.
 
-import { Fault, NativeFailure, Rows } from './native.js';
+import { Fault, NativeFailure } from './native.js';
 import type {
   Addon,
-  ConnectionFilter,
   NativeChannel,
   NativeConnectionList,
   NativeTable,
   Outcome,
   Records,
-  Request,
 } from './native.js';
+import type { ConnectionFilter, Request } from './records.js';
+import { Rows } from './rows.js';
 
 /** So many requests travel in one datagram at most. */
 const LARGEST_BATCH = 128;

@@ -1,6 +1,6 @@
 // Whether the kernel already has what is wanted.
 
-import type { DestinationNumbers, ServiceNumbers } from './native.js';
+import type { DestinationNumbers, ServiceNumbers } from './records.js';
 import { PERSISTENT, SETTABLE_FLAGS, TUN } from './words.js';
 
 // What does not matter where a service is not persistent is not compared there.

@@ -1,13 +1,13 @@
 // What a failure meant. The kernel has few errnos for many reasons, so this may look once more.
 
-import { notUnicast } from './address.js';
+import { IPV4, IPV6, notUnicast } from './address.js';
 import type { Channels } from './channel.js';
 import { IpvsError, errnoName } from './errors.js';
 import type { Subject } from './errors.js';
-import { Command, Fault, NativeFailure } from './native.js';
-import type { DestinationId, Request, ServiceId } from './native.js';
+import { Fault, NativeFailure } from './native.js';
+import { Command } from './records.js';
+import type { DestinationId, Request, ServiceId } from './records.js';
 import { whyNotPermitted, whyUnavailable } from './rights.js';
-import { IPV4, IPV6 } from './words.js';
 
 interface Reason {
   readonly code?: string;

@@ -12,22 +12,8 @@ import { AbortError, IpvsError } from './errors.js';
 import type { Subject } from './errors.js';
 import { changes, explain, explainOpen } from './explain.js';
 import { loadAddon } from './load.js';
-import { Command, Fault, NativeFailure } from './native.js';
-import type {
-  ConnectionRecord,
-  DaemonRecord,
-  DestinationId,
-  DestinationRecord,
-  InfoRecord,
-  NativeConnectionList,
-  NativeTable,
-  Records,
-  Reply,
-  Request,
-  ServiceId,
-  ServiceRecord,
-  TimeoutNumbers,
-} from './native.js';
+import { Fault, NativeFailure } from './native.js';
+import type { NativeConnectionList, NativeTable, Records, Reply } from './native.js';
 import {
   DEFAULT_TIMEOUT,
   parseCallOptions,
@@ -40,6 +26,18 @@ import {
   parseTimeouts,
 } from './options.js';
 import { probe } from './probe.js';
+import { Command } from './records.js';
+import type {
+  ConnectionRecord,
+  DaemonRecord,
+  DestinationId,
+  DestinationRecord,
+  InfoRecord,
+  Request,
+  ServiceId,
+  ServiceRecord,
+  TimeoutNumbers,
+} from './records.js';
 import { PER_CPU_FILE, TOTALS_FILE, parseDirectorStats } from './stats.js';
 import { Turns } from './turns.js';
 import type {

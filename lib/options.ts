@@ -1,12 +1,17 @@
 // From what a caller wrote to numbers, for all that is not a service or a destination.
 
+import { IPV4, parseAddress } from './address.js';
+import type { Address } from './address.js';
 import { INT_MAX, address, boolean, integer, object, port, string, word } from './check.js';
 import type { Input } from './check.js';
-import { parseAddress } from './address.js';
-import type { Address } from './address.js';
 import { invalidType, invalidValue } from './errors.js';
-import type { ConnectionFilter, DaemonNumbers, EndpointNumbers, TimeoutNumbers } from './native.js';
-import { IPV4, PROTOCOLS, ROLES } from './words.js';
+import type {
+  ConnectionFilter,
+  DaemonNumbers,
+  EndpointNumbers,
+  TimeoutNumbers,
+} from './records.js';
+import { PROTOCOLS, ROLES } from './words.js';
 
 /** How long a call may take where nobody says otherwise, in milliseconds. */
 export const DEFAULT_TIMEOUT = 10_000;

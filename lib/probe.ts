@@ -2,20 +2,22 @@
 
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
+import { IPV4, IPV6 } from './address.js';
 import { Channels } from './channel.js';
 import { errnoName } from './errors.js';
 import { hasModules, unusable } from './explain.js';
-import { Command, NativeFailure } from './native.js';
+import { NativeFailure } from './native.js';
+import type { Addon } from './native.js';
+import { Command } from './records.js';
 import type {
-  Addon,
   DestinationRecord,
   InfoRecord,
   Request,
   ServiceId,
   ServiceRecord,
-} from './native.js';
+} from './records.js';
 import type { Capabilities, Problem } from './types.js';
-import { GUE, IPV4, IPV6, TUN, toInfo } from './words.js';
+import { GUE, TUN, toInfo } from './words.js';
 
 // Those of the kernel tree up to Linux 7.2, sorted.
 const SCHEDULERS = [

@@ -2,6 +2,7 @@
 // the value. What the kernel would take in silence and then drop is refused here.
 
 import { isIPv4 } from 'node:net';
+import { IPV4, IPV6 } from './address.js';
 import {
   INT_MAX,
   address,
@@ -16,15 +17,13 @@ import {
 } from './check.js';
 import type { Input } from './check.js';
 import { invalidType, invalidValue } from './errors.js';
-import type { DestinationId, DestinationNumbers, ServiceId, ServiceNumbers } from './native.js';
+import type { DestinationId, DestinationNumbers, ServiceId, ServiceNumbers } from './records.js';
 import {
   ALL_SCHEDULER_BITS,
   CHECKSUMS,
   FAMILIES,
   FORWARDINGS,
   GUE,
-  IPV4,
-  IPV6,
   NAT,
   ONE_PACKET,
   PERSISTENT,

@@ -1,5 +1,13 @@
 // The only place where numbers meet words. The numbers are those of include/uapi/linux/ip_vs.h.
 
+import { IPV4, IPV6 } from './address.js';
+import type {
+  ConnectionRecord,
+  DaemonRecord,
+  DestinationRecord,
+  InfoRecord,
+  ServiceRecord,
+} from './records.js';
 import type {
   AddressFamily,
   Connection,
@@ -14,13 +22,6 @@ import type {
   SyncRole,
   Tunnel,
 } from './types.js';
-import type {
-  ConnectionRecord,
-  DaemonRecord,
-  DestinationRecord,
-  InfoRecord,
-  ServiceRecord,
-} from './native.js';
 
 /** Words for numbers, both ways. */
 class Vocabulary<Word extends string> {
@@ -47,9 +48,7 @@ class Vocabulary<Word extends string> {
   }
 }
 
-export const FAMILIES = new Vocabulary<AddressFamily>({ ipv4: 2, ipv6: 10 });
-export const IPV4 = 2;
-export const IPV6 = 10;
+export const FAMILIES = new Vocabulary<AddressFamily>({ ipv4: IPV4, ipv6: IPV6 });
 
 export const PROTOCOLS = new Vocabulary<Protocol>({ tcp: 6, udp: 17, sctp: 132 });
 
