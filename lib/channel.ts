@@ -48,8 +48,12 @@ export class CommandChannel {
 
   request(request: Request, cancellation?: Cancellation): Promise<Outcome> {
     return new Promise((resolve, reject) => {
-      let settle = resolve as Waiting['settle'];
+      let settle: Waiting['settle'] = resolve;
       if (cancellation !== undefined) {
+        if (cancellation.signal.aborted) {
+          reject(cancellation.error(false));
+          return;
+        }
         const stop = onAbort(cancellation.signal, () => {
           const sent = waiting.state === 'sent';
           if (!sent) waiting.state = 'cancelled';
@@ -170,6 +174,7 @@ export class DumpChannel {
     cancellation: Cancellation | undefined,
     start: (rest: number, done: (result: Result | NativeFailure) => void) => void,
   ): Promise<Result | NativeFailure> {
+    if (cancellation?.signal.aborted) return Promise.reject(cancellation.error(false));
     const deadline = performance.now() + this.#timeout;
     let cancelled = false;
     const run = () =>

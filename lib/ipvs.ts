@@ -3,17 +3,14 @@
 // For programs that are compiled without @types/node, which declares Symbol.asyncDispose too.
 /// <reference lib="esnext.disposable" preserve="true" />
 
-import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Channels } from './channel.js';
-import type { Cancellation, Place } from './channel.js';
+import type { Place } from './channel.js';
 import { sameDestination, sameService } from './compare.js';
-import { AbortError, IpvsError } from './errors.js';
-import type { Subject } from './errors.js';
-import { changes, explain, explainOpen } from './explain.js';
+import { explainOpen } from './explain.js';
 import { loadAddon } from './load.js';
 import { Fault, NativeFailure } from './native.js';
-import type { NativeConnectionList, NativeTable, Records, Reply } from './native.js';
+import type { NativeTable, Records } from './native.js';
 import {
   DEFAULT_TIMEOUT,
   parseCallOptions,
@@ -28,18 +25,15 @@ import {
 import { probe } from './probe.js';
 import { Command } from './records.js';
 import type {
-  ConnectionRecord,
   DaemonRecord,
-  DestinationId,
   DestinationRecord,
   InfoRecord,
-  Request,
-  ServiceId,
   ServiceRecord,
   TimeoutNumbers,
 } from './records.js';
+import { Session, throwIfAborted } from './session.js';
+import type { Call } from './session.js';
 import { PER_CPU_FILE, TOTALS_FILE, parseDirectorStats } from './stats.js';
-import { Turns } from './turns.js';
 import type {
   BigIntCounters,
   CallOptions,
@@ -77,38 +71,16 @@ import {
   parseServiceConfig,
   parseServiceId,
 } from './validate.js';
-import {
-  ROLES,
-  toConnection,
-  toDestination,
-  toInfo,
-  toService,
-  toServiceKey,
-  toSyncDaemon,
-} from './words.js';
-
-const { ENOENT, ESRCH, EEXIST } = constants.errno;
+import { ROLES, toConnection, toDestination, toInfo, toService, toSyncDaemon } from './words.js';
 
 // Records become objects in such portions, with a turn of the event loop in between.
 const PORTION = 500;
-
-// Somebody else may add and remove what an ensure method looks at, but hardly this often.
-const ENSURE_ATTEMPTS = 5;
 
 const CONNECTIONS_FILE = '/proc/thread-self/net/ip_vs_conn';
 const CONNECTIONS_WITH_ORIGIN_FILE = '/proc/thread-self/net/ip_vs_conn_sync';
 
 /** Either kind of counter, while it is not said which. */
 type Counter = number | bigint;
-
-/** One call of a method. */
-interface Call {
-  /** As errors name it. */
-  readonly command: string;
-  readonly service?: ServiceId | undefined;
-  readonly destination?: DestinationId | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
 
 /**
  * The IPVS of one network namespace.
@@ -120,14 +92,10 @@ interface Call {
  * An open handle keeps no process alive.
  */
 export class Ipvs {
-  readonly #channels: Channels;
-  readonly #turns = new Turns();
-  #running = 0;
-  #closed: Promise<void> | undefined;
-  #lastIsDone: (() => void) | undefined;
+  readonly #session: Session;
 
   private constructor(channels: Channels) {
-    this.#channels = channels;
+    this.#session = new Session(channels);
   }
 
   /**
@@ -156,22 +124,12 @@ export class Ipvs {
 
   /** Closes the handle when everything that was asked is done. Repeating it is harmless. */
   close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
+    return this.#session.close();
   }
 
   /** {@link Ipvs.close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  async #close(): Promise<void> {
-    if (this.#running > 0) {
-      await new Promise<void>((resolve) => {
-        this.#lastIsDone = resolve;
-      });
-    }
-    this.#channels.close();
   }
 
   // ---- virtual services
@@ -183,7 +141,7 @@ export class Ipvs {
   async addService(service: ServiceConfig, options?: CallOptions): Promise<void> {
     const { id, numbers } = parseServiceConfig(service);
     const call = { command: 'add service', service: id, ...parseCallOptions(options) };
-    await this.#change(call, {
+    await this.#session.change(call, {
       command: Command.newService,
       service: id,
       serviceNumbers: numbers,
@@ -203,11 +161,11 @@ export class Ipvs {
     checkServiceChanges(changes, id);
     const given = structuredClone(changes);
     const call = { command: 'update service', service: id, ...parseCallOptions(options) };
-    await this.#inTurn(call, async () => {
-      const present = await this.#readService(call, id);
-      if (present === undefined) throw await this.#missingService(call, id);
+    await this.#session.inTurn(call, async () => {
+      const present = await this.#session.readService(call, id);
+      if (present === undefined) throw await this.#session.missingService(call, id);
       const serviceNumbers = parseServiceChanges(given, id, present);
-      await this.#send(call, { command: Command.setService, service: id, serviceNumbers });
+      await this.#session.send(call, { command: Command.setService, service: id, serviceNumbers });
     });
   }
 
@@ -219,7 +177,7 @@ export class Ipvs {
   async replaceService(service: ServiceConfig, options?: CallOptions): Promise<void> {
     const { id, numbers } = parseServiceConfig(service);
     const call = { command: 'replace service', service: id, ...parseCallOptions(options) };
-    await this.#change(call, {
+    await this.#session.change(call, {
       command: Command.setService,
       service: id,
       serviceNumbers: numbers,
@@ -230,9 +188,9 @@ export class Ipvs {
   async ensureService(service: ServiceConfig, options?: CallOptions): Promise<Ensured> {
     const { id, numbers } = parseServiceConfig(service);
     const call = { command: 'ensure service', service: id, ...parseCallOptions(options) };
-    return this.#inTurn(call, () =>
-      this.#ensure<ServiceRecord>(call, {
-        read: () => this.#readService(call, id),
+    return this.#session.inTurn(call, () =>
+      this.#session.ensure<ServiceRecord>(call, {
+        read: () => this.#session.readService(call, id),
         same: (present) => sameService(present, numbers),
         add: { command: Command.newService, service: id, serviceNumbers: numbers },
         set: { command: Command.setService, service: id, serviceNumbers: numbers },
@@ -247,7 +205,7 @@ export class Ipvs {
   async removeService(service: ServiceKey, options?: CallOptions): Promise<void> {
     const id = parseServiceId(service);
     const call = { command: 'remove service', service: id, ...parseCallOptions(options) };
-    await this.#change(call, { command: Command.deleteService, service: id });
+    await this.#session.change(call, { command: Command.deleteService, service: id });
   }
 
   /** Reads one service; undefined where it is not there. */
@@ -263,8 +221,8 @@ export class Ipvs {
     const id = parseServiceId(service);
     const { bigint, signal } = parseReadOptions(options);
     const call = { command: 'get service', service: id, signal };
-    return this.#ordered(call, async () => {
-      const record = await this.#readService(call, id, bigint);
+    return this.#session.ordered(call, async () => {
+      const record = await this.#session.readService(call, id, bigint);
       return record && toService(record);
     });
   }
@@ -303,7 +261,7 @@ export class Ipvs {
       destination,
       options,
     );
-    await this.#change(call, { ...request, command: Command.newDestination });
+    await this.#session.change(call, { ...request, command: Command.newDestination });
   }
 
   /**
@@ -327,10 +285,10 @@ export class Ipvs {
       destination: id,
       ...parseCallOptions(options),
     };
-    await this.#inTurn(call, async () => {
-      const present = await this.#readDestination(call, owner, id);
-      if (present === undefined) throw await this.#missingDestination(call, owner, id);
-      await this.#send(call, {
+    await this.#session.inTurn(call, async () => {
+      const present = await this.#session.readDestination(call, owner, id);
+      if (present === undefined) throw await this.#session.missingDestination(call, owner, id);
+      await this.#session.send(call, {
         command: Command.setDestination,
         service: owner,
         destination: id,
@@ -355,7 +313,7 @@ export class Ipvs {
       destination,
       options,
     );
-    await this.#change(call, { ...request, command: Command.setDestination });
+    await this.#session.change(call, { ...request, command: Command.setDestination });
   }
 
   /**
@@ -373,9 +331,9 @@ export class Ipvs {
       destination,
       options,
     );
-    return this.#inTurn(call, () =>
-      this.#ensure<DestinationRecord>(call, {
-        read: () => this.#readDestination(call, request.service, request.destination),
+    return this.#session.inTurn(call, () =>
+      this.#session.ensure<DestinationRecord>(call, {
+        read: () => this.#session.readDestination(call, request.service, request.destination),
         same: (present) => sameDestination(present, request.destinationNumbers),
         add: { ...request, command: Command.newDestination },
         set: { ...request, command: Command.setDestination },
@@ -401,7 +359,7 @@ export class Ipvs {
       destination: id,
       ...parseCallOptions(options),
     };
-    await this.#change(call, {
+    await this.#session.change(call, {
       command: Command.deleteDestination,
       service: owner,
       destination: id,
@@ -428,8 +386,8 @@ export class Ipvs {
     const id = parseDestinationId(destination, owner);
     const { bigint, signal } = parseReadOptions(options);
     const call = { command: 'get destination', service: owner, destination: id, signal };
-    return this.#ordered(call, async () => {
-      const record = await this.#readDestination(call, owner, id, bigint);
+    return this.#session.ordered(call, async () => {
+      const record = await this.#session.readDestination(call, owner, id, bigint);
       return record && toDestination(record);
     });
   }
@@ -478,16 +436,12 @@ export class Ipvs {
   async snapshot(options?: SnapshotOptions): Promise<Snapshot<Counter>> {
     const { bigint, settle, signal } = parseSnapshotOptions(options);
     const call = { command: 'take snapshot', signal };
-    return this.#whole(call, async () => {
-      const { commands, dumps } = this.#channels;
-      await commands.settled();
-      const request: Request = { command: Command.getService };
-      const table = await dumps.table(settle, bigint, cancellationOf(call, request));
-      if (table instanceof NativeFailure) throw await this.#explain(call, request, table);
+    return this.#session.whole(call, async () => {
+      const table = await this.#session.table(call, settle, bigint);
       const [services, timeouts, daemons] = await Promise.all([
         snapshotServices(table),
-        this.#send(call, { command: Command.getTimeouts }),
-        this.#dump<DaemonRecord>(call, { command: Command.getDaemon }),
+        this.#session.send(call, { command: Command.getTimeouts }),
+        this.#session.dump<DaemonRecord>(call, { command: Command.getDaemon }),
       ]);
       return {
         settled: table.settled,
@@ -501,7 +455,7 @@ export class Ipvs {
   /** Removes all services of this network namespace, whoever made them (`ipvsadm -C`). */
   async flush(options?: CallOptions): Promise<void> {
     const call = { command: 'flush', ...parseCallOptions(options) };
-    await this.#whole(call, () => this.#send(call, { command: Command.flush }));
+    await this.#session.whole(call, () => this.#session.send(call, { command: Command.flush }));
   }
 
   /**
@@ -513,9 +467,9 @@ export class Ipvs {
     const id = service === undefined ? undefined : parseServiceId(service);
     const call = { command: 'zero counters', service: id, ...parseCallOptions(options) };
     if (id === undefined) {
-      await this.#whole(call, () => this.#send(call, { command: Command.zero }));
+      await this.#session.whole(call, () => this.#session.send(call, { command: Command.zero }));
     } else {
-      await this.#change({ ...call, service: id }, { command: Command.zero, service: id });
+      await this.#session.change({ ...call, service: id }, { command: Command.zero, service: id });
     }
   }
 
@@ -524,16 +478,16 @@ export class Ipvs {
   /** The kernel's version of IPVS and the size of its table of connections. */
   async getInfo(options?: CallOptions): Promise<Info> {
     const call = { command: 'get information', ...parseCallOptions(options) };
-    return this.#track(call, async () =>
-      toInfo((await this.#send(call, { command: Command.getInfo })) as InfoRecord),
+    return this.#session.track(call, async () =>
+      toInfo((await this.#session.send(call, { command: Command.getInfo })) as InfoRecord),
     );
   }
 
   /** How long idle connections are remembered (`ipvsadm -L --timeout`). */
   async getTimeouts(options?: CallOptions): Promise<Timeouts> {
     const call = { command: 'get timeouts', ...parseCallOptions(options) };
-    return this.#track(call, async () => {
-      return (await this.#send(call, { command: Command.getTimeouts })) as TimeoutNumbers;
+    return this.#session.track(call, async () => {
+      return (await this.#session.send(call, { command: Command.getTimeouts })) as TimeoutNumbers;
     });
   }
 
@@ -541,8 +495,8 @@ export class Ipvs {
   async setTimeouts(timeouts: Partial<Timeouts>, options?: CallOptions): Promise<void> {
     const numbers = parseTimeouts(timeouts);
     const call = { command: 'set timeouts', ...parseCallOptions(options) };
-    await this.#track(call, () =>
-      this.#send(call, { command: Command.setTimeouts, timeouts: numbers }),
+    await this.#session.track(call, () =>
+      this.#session.send(call, { command: Command.setTimeouts, timeouts: numbers }),
     );
   }
 
@@ -552,13 +506,13 @@ export class Ipvs {
   async getStats(options?: ReadOptions): Promise<DirectorStats<Counter>> {
     const { bigint, signal } = parseReadOptions(options);
     const call = { command: 'get statistics', signal };
-    return this.#track(call, async () => {
-      const totals = await this.#readFile(call, TOTALS_FILE);
-      const perCpu = await this.#readFile(call, PER_CPU_FILE);
+    return this.#session.track(call, async () => {
+      const totals = await this.#session.readFile(call, TOTALS_FILE);
+      const perCpu = await this.#session.readFile(call, PER_CPU_FILE);
       const stats = parseDirectorStats(totals, perCpu, bigint);
       if (stats !== undefined) return stats;
       const failure = new NativeFailure(Fault.malformed, 0, '', TOTALS_FILE);
-      throw await this.#explain(call, { command: Command.getInfo }, failure);
+      throw await this.#session.explain(call, { command: Command.getInfo }, failure);
     });
   }
 
@@ -570,12 +524,14 @@ export class Ipvs {
     const { filter, limit, origin, signal } = parseConnectionsOptions(options);
     const call = { command: 'list connections', signal };
     const path = origin ? CONNECTIONS_WITH_ORIGIN_FILE : CONNECTIONS_FILE;
-    const list = this.#channels.files.connections(path, origin, filter);
+    const list = this.#session.channels.files.connections(path, origin, filter);
     try {
       let end = false;
       for (let rest = limit; rest > 0 && !end;) {
         const most = Math.min(PORTION, rest);
-        const read = await this.#track(call, () => this.#readConnections(call, list, most));
+        const read = await this.#session.track(call, () =>
+          this.#session.readConnections(call, list, most),
+        );
         for (const entry of read.entries) {
           throwIfAborted(call);
           yield toConnection(entry);
@@ -599,8 +555,8 @@ export class Ipvs {
     const numbers = parseDaemon(daemon);
     const command = `start ${ROLES.word(numbers.role)} sync daemon`;
     const call = { command, ...parseCallOptions(options) };
-    await this.#whole(call, () =>
-      this.#send(call, { command: Command.newDaemon, daemon: numbers }),
+    await this.#session.whole(call, () =>
+      this.#session.send(call, { command: Command.newDaemon, daemon: numbers }),
     );
   }
 
@@ -608,35 +564,15 @@ export class Ipvs {
   async stopSyncDaemon(role: SyncRole, options?: CallOptions): Promise<void> {
     const number = parseRole(role);
     const call = { command: `stop ${role} sync daemon`, ...parseCallOptions(options) };
-    const request: Request = {
-      command: Command.deleteDaemon,
-      daemon: {
-        role: number,
-        interface: '',
-        syncId: 0,
-        maxLength: 0,
-        group: undefined,
-        port: 0,
-        ttl: 0,
-      },
-    };
-    await this.#whole(call, async () => {
-      const outcome = await this.#channels.commands.request(request, cancellationOf(call, request));
-      if (!(outcome instanceof NativeFailure)) return;
-      // A daemon that is stopped before it ran is stopped without an answer (netlink_rcv_skb leaves
-      // -EINTR unanswered), so look.
-      if (outcome.fault === Fault.noAnswer) {
-        const daemons = await this.#daemons(call);
-        if (!daemons.some((daemon) => daemon.role === number)) return;
-      }
-      throw await this.#explain(call, request, outcome);
-    });
+    await this.#session.whole(call, () => this.#session.stopDaemon(call, number));
   }
 
   /** The sync daemons that run (`ipvsadm -L --daemon`): none, one or both, the master first. */
   async listSyncDaemons(options?: CallOptions): Promise<SyncDaemon[]> {
     const call = { command: 'list sync daemons', ...parseCallOptions(options) };
-    return this.#whole(call, async () => (await this.#daemons(call)).map(toSyncDaemon));
+    return this.#session.whole(call, async () =>
+      (await this.#session.daemons(call)).map(toSyncDaemon),
+    );
   }
 
   /**
@@ -645,10 +581,10 @@ export class Ipvs {
    */
   async probe(options?: CallOptions): Promise<Capabilities> {
     const call = { command: 'probe', ...parseCallOptions(options) };
-    return this.#track(call, () => probe(loadAddon(), this.#channels));
+    return this.#session.track(call, () => probe(loadAddon(), this.#session.channels));
   }
 
-  // ---- what all of these are made of
+  // ---- what several of these are made of
 
   #destinationCall(
     command: string,
@@ -667,8 +603,8 @@ export class Ipvs {
   async *#services(options: ReadOptions | undefined): AsyncIterable<Service<Counter>[]> {
     const { bigint, signal } = parseReadOptions(options);
     const call = { command: 'list services', signal };
-    const records = await this.#whole(call, () =>
-      this.#dump<ServiceRecord<Counter>>(call, { command: Command.getService, bigint }),
+    const records = await this.#session.whole(call, () =>
+      this.#session.dump<ServiceRecord<Counter>>(call, { command: Command.getService, bigint }),
     );
     yield* portions(call, records, toService);
   }
@@ -680,8 +616,8 @@ export class Ipvs {
     const owner = parseServiceId(service);
     const { bigint, signal } = parseReadOptions(options);
     const call = { command: 'list destinations', service: owner, signal };
-    const records = await this.#ordered(call, async () => {
-      const read = await this.#dump<DestinationRecord<Counter>>(call, {
+    const records = await this.#session.ordered(call, async () => {
+      const read = await this.#session.dump<DestinationRecord<Counter>>(call, {
         command: Command.getDestination,
         service: owner,
         bigint,
@@ -689,214 +625,13 @@ export class Ipvs {
       // For a service that is not there the kernel gives an empty list, for one that goes away
       // meanwhile a short one.
       const sure = read.length > 0 && read.chunks === 1;
-      if (!sure && (await this.#readService(call, owner)) === undefined) {
-        throw await this.#missingService(call, owner);
+      if (!sure && (await this.#session.readService(call, owner)) === undefined) {
+        throw await this.#session.missingService(call, owner);
       }
       return read;
     });
     yield* portions(call, records, toDestination);
   }
-
-  // Every operation goes through here: after close() none begins, and close() waits for the last.
-  async #track<T>(call: Call, work: () => Promise<T>): Promise<T> {
-    if (this.#closed !== undefined) {
-      throw new IpvsError(subjectOf(call), {
-        code: 'ERR_IPVS_CLOSED',
-        sentence: 'the handle is closed',
-      });
-    }
-    throwIfAborted(call);
-    this.#running++;
-    try {
-      return await work();
-    } finally {
-      if (--this.#running === 0) this.#lastIsDone?.();
-    }
-  }
-
-  // A single request about a service, in its order among the others.
-  #ordered<T>(call: Call & { readonly service: ServiceId }, work: () => Promise<T>): Promise<T> {
-    return this.#track(call, () => this.#turns.take(() => turnOf(call.service), false, work));
-  }
-
-  // Several requests that nothing asked later may slip into.
-  #inTurn<T>(call: Call & { readonly service: ServiceId }, work: () => Promise<T>): Promise<T> {
-    return this.#track(call, () => this.#turns.take(() => turnOf(call.service), true, work));
-  }
-
-  // What concerns all services.
-  #whole<T>(call: Call, work: () => Promise<T>): Promise<T> {
-    return this.#track(call, () => this.#turns.takeAll(work));
-  }
-
-  async #change(call: Call & { readonly service: ServiceId }, request: Request): Promise<void> {
-    await this.#ordered(call, () => this.#send(call, request));
-  }
-
-  async #send(call: Call, request: Request): Promise<Reply> {
-    const outcome = await this.#channels.commands.request(request, cancellationOf(call, request));
-    if (outcome instanceof NativeFailure) throw await this.#explain(call, request, outcome);
-    return outcome;
-  }
-
-  async #readService<C extends Counter = number>(
-    call: Call,
-    service: ServiceId,
-    bigint = false,
-  ): Promise<ServiceRecord<C> | undefined> {
-    const request: Request = { command: Command.getService, service, bigint };
-    const outcome = await this.#channels.commands.request(request, cancellationOf(call, request));
-    if (!(outcome instanceof NativeFailure)) return outcome as ServiceRecord<C>;
-    if (outcome.fault === Fault.refused && outcome.errno === ESRCH) return undefined;
-    throw await this.#explain(call, request, outcome);
-  }
-
-  // The kernel can only list all destinations of a service; native code picks the one.
-  async #readDestination<C extends Counter = number>(
-    call: Call,
-    service: ServiceId,
-    destination: DestinationId,
-    bigint = false,
-  ): Promise<DestinationRecord<C> | undefined> {
-    const request: Request = { command: Command.getDestination, service, destination, bigint };
-    const records = await this.#dump<DestinationRecord<C>>(call, request);
-    return records.take(1)[0];
-  }
-
-  async #daemons(call: Call): Promise<DaemonRecord[]> {
-    const records = await this.#dump<DaemonRecord>(call, { command: Command.getDaemon });
-    return records.take(records.length);
-  }
-
-  // Dumps have a socket of their own, so they wait for the changes that were asked for before.
-  async #dump<Item>(call: Call, request: Request): Promise<Records<Item>> {
-    const { commands, dumps } = this.#channels;
-    await commands.settled();
-    const records = await dumps.dump<Item>(request, cancellationOf(call, request));
-    if (records instanceof NativeFailure) throw await this.#explain(call, request, records);
-    return records;
-  }
-
-  async #readFile(call: Call, path: string): Promise<string> {
-    const { files } = this.#channels;
-    return this.#withModule(call, () => files.read(path));
-  }
-
-  #readConnections(
-    call: Call,
-    list: NativeConnectionList,
-    most: number,
-  ): Promise<{ entries: ConnectionRecord[]; end: boolean }> {
-    return this.#withModule(
-      call,
-      () =>
-        new Promise((resolve) => {
-          list.read(most, (failure, entries, end) => {
-            resolve(failure ?? { entries, end });
-          });
-        }),
-    );
-  }
-
-  // The files of IPVS are there while its module is loaded; asking for information loads it.
-  async #withModule<T>(call: Call, read: () => Promise<T | NativeFailure>): Promise<T> {
-    let result = await read();
-    throwIfAborted(call);
-    if (result instanceof NativeFailure && result.errno === ENOENT) {
-      await this.#send(call, { command: Command.getInfo });
-      result = await read();
-      throwIfAborted(call);
-    }
-    if (result instanceof NativeFailure) {
-      throw await this.#explain(call, { command: Command.getInfo }, result);
-    }
-    return result;
-  }
-
-  async #ensure<Present>(
-    call: Call,
-    plan: {
-      readonly read: () => Promise<Present | undefined>;
-      readonly same: (present: Present) => boolean;
-      readonly add: Request;
-      readonly set: Request;
-    },
-  ): Promise<Ensured> {
-    for (let attempt = 1; ; attempt++) {
-      const present = await plan.read();
-      if (present !== undefined && plan.same(present)) return 'unchanged';
-      const request = present === undefined ? plan.add : plan.set;
-      const cancellation = cancellationOf(call, request);
-      const outcome = await this.#channels.commands.request(request, cancellation);
-      if (!(outcome instanceof NativeFailure)) return present === undefined ? 'added' : 'updated';
-      if (attempt === ENSURE_ATTEMPTS || !overtaken(outcome, request)) {
-        throw await this.#explain(call, request, outcome);
-      }
-    }
-  }
-
-  #explain(call: Call, request: Request, failure: NativeFailure): Promise<IpvsError> {
-    return explain(failure, subjectOf(call), request, this.#channels);
-  }
-
-  #missingService(call: Call, service: ServiceId): Promise<IpvsError> {
-    const request: Request = { command: Command.getService, service };
-    return this.#explain(call, request, refusal(ESRCH));
-  }
-
-  async #missingDestination(
-    call: Call,
-    service: ServiceId,
-    destination: DestinationId,
-  ): Promise<IpvsError> {
-    const there = (await this.#readService(call, service)) !== undefined;
-    const request: Request = { command: Command.getDestination, service, destination };
-    return this.#explain(call, request, refusal(there ? ENOENT : ESRCH));
-  }
-}
-
-function refusal(errno: number): NativeFailure {
-  return new NativeFailure(Fault.refused, errno, '', '');
-}
-
-/** Whether somebody added or removed it between our look and our request. */
-function overtaken(failure: NativeFailure, { command }: Request): boolean {
-  if (failure.fault !== Fault.refused) return false;
-  switch (command) {
-    case Command.newService:
-    case Command.newDestination:
-      return failure.errno === EEXIST;
-    case Command.setService:
-      return failure.errno === ESRCH;
-    default:
-      return failure.errno === ENOENT;
-  }
-}
-
-function subjectOf({ command, service, destination }: Call): Subject {
-  return {
-    command,
-    service: service && toServiceKey({ ...service, address: service.address?.text ?? '' }),
-    destination: destination && { address: destination.address.text, port: destination.port },
-  };
-}
-
-function cancellationOf(call: Call, request: Request): Cancellation | undefined {
-  const { signal } = call;
-  if (signal === undefined) return undefined;
-  return {
-    signal,
-    error: (sent) => new AbortError(subjectOf(call), sent && changes(request), signal.reason),
-  };
-}
-
-function throwIfAborted(call: Call): void {
-  const { signal } = call;
-  if (signal?.aborted) throw new AbortError(subjectOf(call), false, signal.reason);
-}
-
-function turnOf({ family, protocol, address, port, fwmark }: ServiceId): string {
-  return `${family} ${protocol} ${address?.bytes.join('.')} ${port} ${fwmark}`;
 }
 
 async function* portions<Item, Result>(

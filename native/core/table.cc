@@ -51,6 +51,20 @@ AttributeWriter AddDump(uint8_t command, CommandBatch* batch) {
   return batch->Add(command, IPVS_GENL_VERSION, NLM_F_REQUEST | NLM_F_DUMP);
 }
 
+// Sends the dump and keeps each record that `decode` makes of it.
+template <typename T, typename Decode>
+Failure DumpInto(Connection* connection, CommandBatch* batch, const Deadline& deadline,
+                 const Decode& decode, Dumped<T>* dumped) {
+  dumped->records.clear();
+  return connection->Dump(
+      batch, deadline,
+      [dumped, &decode](ByteView attributes, DecodeError* error) {
+        dumped->records.emplace_back();
+        decode(attributes, &dumped->records.back(), error);
+      },
+      &dumped->chunks);
+}
+
 // Runs `dump` until two results in a row agree; one is enough where it came in one chunk. Whatever
 // any of them had is added to `seen`, if that is given.
 template <typename T, typename Dump>
@@ -192,48 +206,30 @@ class TableReader {
 }  // namespace
 
 Failure DumpServices(Connection* connection, const Deadline& deadline, Dumped<Service>* dumped) {
-  dumped->records.clear();
   CommandBatch batch;
   AddDump(IPVS_CMD_GET_SERVICE, &batch);
-  Failure failure = connection->Dump(
-      &batch, deadline,
-      [dumped](ByteView attributes, DecodeError* error) {
-        dumped->records.emplace_back();
-        DecodeService(attributes, &dumped->records.back(), error);
-      },
-      &dumped->chunks);
+  Failure failure = DumpInto(connection, &batch, deadline, DecodeService, dumped);
   SortUnique(&dumped->records);
   return failure;
 }
 
 Failure DumpDestinations(Connection* connection, const ServiceKey& service,
                          const Deadline& deadline, Dumped<Destination>* dumped) {
-  dumped->records.clear();
   CommandBatch batch;
   AttributeWriter writer = AddDump(IPVS_CMD_GET_DEST, &batch);
   EncodeServiceKey(service, &writer);
-  Failure failure = connection->Dump(
-      &batch, deadline,
-      [dumped, &service](ByteView attributes, DecodeError* error) {
-        dumped->records.emplace_back();
-        DecodeDestination(attributes, service.family, &dumped->records.back(), error);
-      },
-      &dumped->chunks);
+  const auto decode = [&service](ByteView attributes, Destination* record, DecodeError* error) {
+    DecodeDestination(attributes, service.family, record, error);
+  };
+  Failure failure = DumpInto(connection, &batch, deadline, decode, dumped);
   SortUnique(&dumped->records);
   return failure;
 }
 
 Failure DumpDaemons(Connection* connection, const Deadline& deadline, Dumped<Daemon>* dumped) {
-  dumped->records.clear();
   CommandBatch batch;
   AddDump(IPVS_CMD_GET_DAEMON, &batch);
-  Failure failure = connection->Dump(
-      &batch, deadline,
-      [dumped](ByteView attributes, DecodeError* error) {
-        dumped->records.emplace_back();
-        DecodeDaemon(attributes, &dumped->records.back(), error);
-      },
-      &dumped->chunks);
+  Failure failure = DumpInto(connection, &batch, deadline, DecodeDaemon, dumped);
   std::sort(dumped->records.begin(), dumped->records.end(),
             [](const Daemon& a, const Daemon& b) { return a.state < b.state; });
   return failure;
