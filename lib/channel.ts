@@ -22,6 +22,13 @@ export interface Cancellation {
   error(sent: boolean): Error;
 }
 
+/** What ends a request before its answer comes. */
+export interface Limits {
+  /** When it is too late, as performance.now() counts. Default: after the channel's timeout. */
+  readonly deadline?: number | undefined;
+  readonly cancellation?: Cancellation | undefined;
+}
+
 interface Waiting {
   readonly request: Request;
   /** When it is too late to send it, as performance.now() counts. */
@@ -46,7 +53,7 @@ export class CommandChannel {
     this.#timeout = timeout;
   }
 
-  request(request: Request, cancellation?: Cancellation): Promise<Outcome> {
+  request(request: Request, { deadline, cancellation }: Limits = {}): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       let settle: Waiting['settle'] = resolve;
       if (cancellation !== undefined) {
@@ -64,8 +71,12 @@ export class CommandChannel {
           resolve(outcome);
         };
       }
-      const deadline = performance.now() + this.#timeout;
-      const waiting: Waiting = { request, deadline, settle, state: 'waiting' };
+      const waiting: Waiting = {
+        request,
+        deadline: deadline ?? performance.now() + this.#timeout,
+        settle,
+        state: 'waiting',
+      };
       this.#asked++;
       this.#waiting.push(waiting);
       if (!this.#flying) this.#fly();
@@ -96,15 +107,14 @@ export class CommandChannel {
       }
     }
     this.#waiting.splice(0, taken);
-    const [first] = flight;
-    if (first === undefined) {
+    if (flight.length === 0) {
       this.#landed(taken);
       return;
     }
     this.#flying = true;
     const rows = this.#rows.of(flight.map(({ request }) => request));
-    // All wait equally long, so the first is the first to run out of time.
-    const rest = Math.ceil(first.deadline - now);
+    const deadline = flight.reduce((least, each) => Math.min(least, each.deadline), Infinity);
+    const rest = Math.ceil(deadline - now);
     this.#native.exchange(rows, flight.length, rest, (outcomes) => {
       this.#flying = false;
       if (this.#waiting.length > 0) this.#fly(); // the kernel works while these are settled
@@ -126,7 +136,7 @@ export class CommandChannel {
 const NOT_SENT = new NativeFailure(Fault.notSent, 0, '', '');
 
 /** Calls `abort` once when the signal is aborted; the result ends that. */
-function onAbort(signal: AbortSignal, abort: () => void): () => void {
+export function onAbort(signal: AbortSignal, abort: () => void): () => void {
   signal.addEventListener('abort', abort, { once: true });
   return () => {
     signal.removeEventListener('abort', abort);
@@ -146,11 +156,8 @@ export class DumpChannel {
   }
 
   /** The records that one request brings. */
-  dump<Item>(
-    request: Request,
-    cancellation?: Cancellation,
-  ): Promise<Records<Item> | NativeFailure> {
-    return this.#queue(cancellation, (rest, done) => {
+  dump<Item>(request: Request, limits?: Limits): Promise<Records<Item> | NativeFailure> {
+    return this.#queue(limits, (rest, done) => {
       this.#native.dump(this.#rows.of([request]), rest, (failure, records) => {
         done(failure ?? records);
       });
@@ -158,24 +165,24 @@ export class DumpChannel {
   }
 
   /** All services with all their destinations. */
-  table(
-    settle: boolean,
-    bigint: boolean,
-    cancellation?: Cancellation,
-  ): Promise<NativeTable | NativeFailure> {
-    return this.#queue(cancellation, (rest, done) => {
+  table(settle: boolean, bigint: boolean, limits?: Limits): Promise<NativeTable | NativeFailure> {
+    return this.#queue(limits, (rest, done) => {
       this.#native.table(settle, bigint, rest, (failure, table) => {
         done(failure ?? table);
       });
     });
   }
 
+  /** Resolves when everything asked so far has its answer. */
+  async settled(): Promise<void> {
+    await this.#last;
+  }
+
   #queue<Result>(
-    cancellation: Cancellation | undefined,
+    { deadline = performance.now() + this.#timeout, cancellation }: Limits = {},
     start: (rest: number, done: (result: Result | NativeFailure) => void) => void,
   ): Promise<Result | NativeFailure> {
     if (cancellation?.signal.aborted) return Promise.reject(cancellation.error(false));
-    const deadline = performance.now() + this.#timeout;
     let cancelled = false;
     const run = () =>
       new Promise<Result | NativeFailure>((resolve) => {
@@ -281,6 +288,11 @@ export class Channels {
     }
     const dumps = new addon.Channel(commands, peer?.protocol, peer?.port);
     return new Channels(addon, commands, dumps, timeout);
+  }
+
+  /** Resolves when everything asked so far has its answer. */
+  async settled(): Promise<void> {
+    await Promise.all([this.commands.settled(), this.dumps.settled()]);
   }
 
   close(): void {

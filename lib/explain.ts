@@ -108,9 +108,10 @@ export async function explain(
   subject: Subject,
   request: Request,
   channels: Channels,
+  deadline?: number,
 ): Promise<IpvsError> {
   const { errno, syscall } = failure;
-  const { code, sentence, hint } = await reasonOf(failure, request, channels);
+  const { code, sentence, hint } = await reasonOf(failure, request, channels, deadline);
   const told = failure.fault === Fault.refused && failure.detail !== '';
   return new IpvsError(subject, {
     code: code ?? errnoName(errno),
@@ -133,6 +134,7 @@ async function reasonOf(
   failure: NativeFailure,
   request: Request,
   channels: Channels,
+  deadline: number | undefined,
 ): Promise<Reason> {
   const never = await unusable(failure);
   if (never !== undefined) return never;
@@ -140,7 +142,7 @@ async function reasonOf(
   const within = `within ${channels.timeout} ms`;
   switch (failure.fault) {
     case Fault.refused:
-      return refusal(name, request, channels);
+      return refusal(name, request, channels, deadline);
     case Fault.systemCall:
       return (
         ANYTHING[name] ?? {
@@ -171,19 +173,27 @@ async function reasonOf(
     default:
       return {
         code: 'ERR_IPVS_PROTOCOL',
-        sentence: `the kernel's answer does not decode: ${failure.detail}`,
+        sentence:
+          `the kernel's answer does not decode: ${failure.detail}` +
+          (changes(request) ? '; it may have been carried out or not' : ''),
         hint: 'please report this, with the kernel version',
       };
   }
 }
 
-async function refusal(name: string, request: Request, channels: Channels): Promise<Reason> {
+async function refusal(
+  name: string,
+  request: Request,
+  channels: Channels,
+  deadline: number | undefined,
+): Promise<Reason> {
   const { service, destination, destinationNumbers, serviceNumbers } = request;
   let reason: Reason | undefined;
   if (serviceNumbers !== undefined && name === 'ENOENT') {
-    reason = await missingModule(serviceNumbers.scheduler, serviceNumbers.engine, channels);
+    const { scheduler, engine } = serviceNumbers;
+    reason = await missingModule(scheduler, engine, channels, deadline);
   } else if (destinationNumbers !== undefined && destination && service && name === 'EINVAL') {
-    reason = await unfitDestination(service, destination, channels);
+    reason = await unfitDestination(service, destination, channels, deadline);
   }
   return (
     reason ??
@@ -211,6 +221,7 @@ async function missingModule(
   scheduler: string,
   engine: string,
   channels: Channels,
+  deadline: number | undefined,
 ): Promise<Reason> {
   const noScheduler: Reason = {
     code: 'ERR_IPVS_SCHEDULER',
@@ -223,7 +234,7 @@ async function missingModule(
     sentence: `this kernel has no persistence engine '${engine}'`,
     hint: `its module would be ip_vs_pe_${engine}; is the name right, and the module installed?`,
   };
-  switch (await hasModules(scheduler, '', channels)) {
+  switch (await hasModules(scheduler, '', channels, deadline)) {
     case true:
       return noEngine;
     case false:
@@ -242,12 +253,14 @@ export async function hasModules(
   scheduler: string,
   engine: string,
   { commands }: Channels,
+  deadline?: number,
 ): Promise<boolean | undefined> {
-  const outcome = await commands.request({
+  const request: Request = {
     command: Command.newService,
     service: { family: IPV6, protocol: 0, address: undefined, port: 0, fwmark: 2 ** 32 - 1 },
     serviceNumbers: { scheduler, flags: 0, timeout: 0, netmask: 0, engine },
-  });
+  };
+  const outcome = await commands.request(request, { deadline });
   if (!(outcome instanceof NativeFailure) || outcome.fault !== Fault.refused) return undefined;
   const answer = errnoName(outcome.errno);
   return answer === 'ENOENT' ? false : answer === 'EINVAL' ? true : undefined;
@@ -258,13 +271,14 @@ async function unfitDestination(
   service: ServiceId,
   { address }: DestinationId,
   channels: Channels,
+  deadline: number | undefined,
 ): Promise<Reason | undefined> {
   const why = notUnicast(address);
   if (why !== undefined) {
     return { sentence: `a real server's address must be unicast, and this one is ${why}` };
   }
   if (address.family !== service.family) {
-    const daemons = await channels.dumps.dump({ command: Command.getDaemon });
+    const daemons = await channels.dumps.dump({ command: Command.getDaemon }, { deadline });
     if (!(daemons instanceof NativeFailure) && daemons.length > 0) {
       return {
         sentence: "a destination of another address family can't be there with a sync daemon",

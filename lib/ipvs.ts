@@ -436,7 +436,7 @@ export class Ipvs {
   async snapshot(options?: SnapshotOptions): Promise<Snapshot<Counter>> {
     const { bigint, settle, signal } = parseSnapshotOptions(options);
     const call = { command: 'take snapshot', signal };
-    return this.#session.whole(call, async () => {
+    return this.#session.overall(call, async () => {
       const table = await this.#session.table(call, settle, bigint);
       const [services, timeouts, daemons] = await Promise.all([
         snapshotServices(table),
@@ -570,7 +570,7 @@ export class Ipvs {
   /** The sync daemons that run (`ipvsadm -L --daemon`): none, one or both, the master first. */
   async listSyncDaemons(options?: CallOptions): Promise<SyncDaemon[]> {
     const call = { command: 'list sync daemons', ...parseCallOptions(options) };
-    return this.#session.whole(call, async () =>
+    return this.#session.overall(call, async () =>
       (await this.#session.daemons(call)).map(toSyncDaemon),
     );
   }
@@ -603,7 +603,7 @@ export class Ipvs {
   async *#services(options: ReadOptions | undefined): AsyncIterable<Service<Counter>[]> {
     const { bigint, signal } = parseReadOptions(options);
     const call = { command: 'list services', signal };
-    const records = await this.#session.whole(call, () =>
+    const records = await this.#session.overall(call, () =>
       this.#session.dump<ServiceRecord<Counter>>(call, { command: Command.getService, bigint }),
     );
     yield* portions(call, records, toService);

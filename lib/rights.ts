@@ -7,11 +7,12 @@ export interface Obstacle {
   readonly hint: string;
 }
 
-async function text(path: string): Promise<string> {
+/** Undefined where the file is not there or can't be read. */
+async function text(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
   } catch {
-    return '';
+    return undefined;
   }
 }
 
@@ -19,9 +20,10 @@ const CAP_NET_ADMIN = 12n;
 
 /** Why the kernel said EPERM. */
 export async function whyNotPermitted(): Promise<Obstacle> {
-  // One line that maps everything onto itself: the initial user namespace.
-  const map = (await text('/proc/self/uid_map')).trim().split(/\s+/);
-  if (map.length > 0 && map[0] !== '' && map.join(' ') !== '0 0 4294967295') {
+  // One line that maps everything onto itself: the initial user namespace. A new one maps nothing
+  // yet; a kernel that has none has no such file.
+  const map = await text('/proc/self/uid_map');
+  if (map !== undefined && map.trim().split(/\s+/).join(' ') !== '0 0 4294967295') {
     return {
       sentence: 'this process is in a user namespace of its own, and IPVS takes the initial one',
       hint:
@@ -29,7 +31,7 @@ export async function whyNotPermitted(): Promise<Obstacle> {
         'or in a privileged container of a daemon that runs as root',
     };
   }
-  const status = await text('/proc/self/status');
+  const status = (await text('/proc/self/status')) ?? '';
   const effective = BigInt(`0x${/^CapEff:\s*(\w+)$/m.exec(status)?.[1] ?? '0'}`);
   if ((effective & (1n << CAP_NET_ADMIN)) === 0n) {
     return {
@@ -48,7 +50,7 @@ export async function whyNotPermitted(): Promise<Obstacle> {
 /** Why the kernel has no IPVS, as far as it shows. */
 export async function whyUnavailable(): Promise<Obstacle> {
   const sentence = 'this kernel has no IPVS';
-  if ((await text('/proc/sys/kernel/modules_disabled')).trim() === '1') {
+  if ((await text('/proc/sys/kernel/modules_disabled'))?.trim() === '1') {
     return {
       sentence: `${sentence}, and loading modules is disabled (kernel.modules_disabled)`,
       hint: 'load ip_vs at boot, before modules are disabled',

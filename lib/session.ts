@@ -2,7 +2,8 @@
 // explained, and not after close().
 
 import { constants } from 'node:os';
-import type { Cancellation, Channels } from './channel.js';
+import { onAbort } from './channel.js';
+import type { Channels, Limits } from './channel.js';
 import { AbortError, IpvsError } from './errors.js';
 import type { Subject } from './errors.js';
 import { changes, explain } from './explain.js';
@@ -28,6 +29,9 @@ const { ENOENT, ESRCH, EEXIST } = constants.errno;
 // Somebody else may add and remove what an ensure method looks at, but hardly this often.
 const ENSURE_ATTEMPTS = 5;
 
+// For a look at what became of a request whose deadline has passed, in milliseconds.
+const LAST_LOOK = 500;
+
 // For a request that names its daemon by the role alone.
 const NO_DAEMON: DaemonNumbers = {
   role: 0,
@@ -48,6 +52,8 @@ export interface Call {
   readonly service?: ServiceId | undefined;
   readonly destination?: DestinationId | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** When it has to be over, as performance.now() counts: set when it starts. */
+  deadline?: number;
 }
 
 /** A call about a service. */
@@ -77,6 +83,8 @@ export class Session {
         this.#lastIsDone = resolve;
       });
     }
+    // What nobody waits for any more, because it was aborted, is carried out too.
+    await this.channels.settled();
     this.channels.close();
   }
 
@@ -89,6 +97,7 @@ export class Session {
       });
     }
     throwIfAborted(call);
+    call.deadline = performance.now() + this.channels.timeout;
     this.#running++;
     try {
       return await work();
@@ -99,17 +108,66 @@ export class Session {
 
   /** A single request about a service, in its order among the others. */
   ordered<T>(call: ServiceCall, work: () => Promise<T>): Promise<T> {
-    return this.track(call, () => this.#turns.take(() => turnOf(call.service), false, work));
+    return this.#inOrder(call, work, (begin) =>
+      this.#turns.take(() => turnOf(call.service), false, begin),
+    );
   }
 
   /** Several requests that nothing asked later may slip into. */
   inTurn<T>(call: ServiceCall, work: () => Promise<T>): Promise<T> {
-    return this.track(call, () => this.#turns.take(() => turnOf(call.service), true, work));
+    return this.#inOrder(call, work, (begin) =>
+      this.#turns.take(() => turnOf(call.service), true, begin),
+    );
   }
 
-  /** What concerns all services. */
+  /** A look at all services. */
+  overall<T>(call: Call, work: () => Promise<T>): Promise<T> {
+    return this.track(call, () => this.#turns.afterAll(work));
+  }
+
+  /** What changes all services. */
   whole<T>(call: Call, work: () => Promise<T>): Promise<T> {
-    return this.track(call, () => this.#turns.takeAll(work));
+    return this.#inOrder(call, work, (begin) => this.#turns.takeAll(begin));
+  }
+
+  // Who waits for a turn may be aborted meanwhile: the turn is taken all the same, so that nobody
+  // overtakes those before, but nothing is done with it.
+  #inOrder<T>(
+    call: Call,
+    work: () => Promise<T>,
+    take: (begin: () => Promise<T>) => Promise<T>,
+  ): Promise<T> {
+    return this.track(call, () => {
+      const { signal } = call;
+      if (signal === undefined) return take(work);
+      return new Promise((resolve, reject) => {
+        const stop = onAbort(signal, () => {
+          reject(abortError(call, false));
+        });
+        const begin = async (): Promise<T> => {
+          stop();
+          throwIfAborted(call);
+          return work();
+        };
+        take(begin).then(resolve, reject);
+      });
+    });
+  }
+
+  // Resolves when all commands that were asked for so far have their answers.
+  #commandsSettled(call: Call): Promise<void> {
+    const settled = this.channels.commands.settled();
+    const { signal } = call;
+    if (signal === undefined) return settled;
+    return new Promise((resolve, reject) => {
+      const stop = onAbort(signal, () => {
+        reject(abortError(call, false));
+      });
+      void settled.then(() => {
+        stop();
+        resolve();
+      });
+    });
   }
 
   async change(call: ServiceCall, request: Request): Promise<void> {
@@ -117,7 +175,7 @@ export class Session {
   }
 
   #request(call: Call, request: Request): Promise<Outcome> {
-    return this.channels.commands.request(request, cancellationOf(call, request));
+    return this.channels.commands.request(request, limitsOf(call, request));
   }
 
   /** Sends one request; rejects with what it meant where it failed. */
@@ -158,19 +216,17 @@ export class Session {
 
   /** Dumps have a socket of their own, so they wait for the changes that were asked for before. */
   async dump<Item>(call: Call, request: Request): Promise<Records<Item>> {
-    const { commands, dumps } = this.channels;
-    await commands.settled();
-    const records = await dumps.dump<Item>(request, cancellationOf(call, request));
+    await this.#commandsSettled(call);
+    const records = await this.channels.dumps.dump<Item>(request, limitsOf(call, request));
     if (records instanceof NativeFailure) throw await this.explain(call, request, records);
     return records;
   }
 
   /** All services with their destinations. */
   async table(call: Call, settle: boolean, bigint: boolean): Promise<NativeTable> {
-    const { commands, dumps } = this.channels;
-    await commands.settled();
+    await this.#commandsSettled(call);
     const request: Request = { command: Command.getService };
-    const table = await dumps.table(settle, bigint, cancellationOf(call, request));
+    const table = await this.channels.dumps.table(settle, bigint, limitsOf(call, request));
     if (table instanceof NativeFailure) throw await this.explain(call, request, table);
     return table;
   }
@@ -183,11 +239,18 @@ export class Session {
     const request: Request = { command: Command.deleteDaemon, daemon: { ...NO_DAEMON, role } };
     const outcome = await this.#request(call, request);
     if (!(outcome instanceof NativeFailure)) return;
-    if (outcome.fault === Fault.noAnswer) {
-      const daemons = await this.daemons(call);
-      if (!daemons.some((daemon) => daemon.role === role)) return;
-    }
+    if (outcome.fault === Fault.noAnswer && (await this.#isStopped(role))) return;
     throw await this.explain(call, request, outcome);
+  }
+
+  // False where it can't be told. Not bound to the call: its deadline may have passed, and what was
+  // sent is not taken back by an abort.
+  async #isStopped(role: number): Promise<boolean> {
+    const request: Request = { command: Command.getDaemon };
+    const deadline = performance.now() + LAST_LOOK;
+    const records = await this.channels.dumps.dump<DaemonRecord>(request, { deadline });
+    if (records instanceof NativeFailure) return false;
+    return !records.take(records.length).some((daemon) => daemon.role === role);
   }
 
   async readFile(call: Call, path: string): Promise<string> {
@@ -248,7 +311,7 @@ export class Session {
   }
 
   explain(call: Call, request: Request, failure: NativeFailure): Promise<IpvsError> {
-    return explain(failure, subjectOf(call), request, this.channels);
+    return explain(failure, subjectOf(call), request, this.channels, call.deadline);
   }
 
   missingService(call: Call, service: ServiceId): Promise<IpvsError> {
@@ -279,18 +342,18 @@ function subjectOf({ command, service, destination }: Call): Subject {
   };
 }
 
-function cancellationOf(call: Call, request: Request): Cancellation | undefined {
-  const { signal } = call;
-  if (signal === undefined) return undefined;
-  return {
-    signal,
-    error: (sent) => new AbortError(subjectOf(call), sent && changes(request), signal.reason),
-  };
+function limitsOf(call: Call, request: Request): Limits {
+  const { signal, deadline } = call;
+  if (signal === undefined) return { deadline };
+  const error = (sent: boolean) => abortError(call, sent && changes(request));
+  return { deadline, cancellation: { signal, error } };
 }
 
+const abortError = (call: Call, sent: boolean): AbortError =>
+  new AbortError(subjectOf(call), sent, call.signal?.reason);
+
 export function throwIfAborted(call: Call): void {
-  const { signal } = call;
-  if (signal?.aborted) throw new AbortError(subjectOf(call), false, signal.reason);
+  if (call.signal?.aborted) throw abortError(call, false);
 }
 
 function turnOf({ family, protocol, address, port, fwmark }: ServiceId): string {

@@ -26,11 +26,16 @@ export class Turns {
     return mine;
   }
 
-  /** The same for what concerns all services: waits for all of them, and all later ones for it. */
-  takeAll<T>(work: () => Promise<T>): Promise<T> {
+  /** Runs `work` when everything that holds a turn now is done. Nothing waits for it. */
+  afterAll<T>(work: () => Promise<T>): Promise<T> {
     const before = [...this.#tails.values(), ...(this.#whole ? [this.#whole] : [])];
-    if (before.length === 0) return work();
-    const mine = Promise.all(before).then(work);
+    return before.length === 0 ? work() : Promise.all(before).then(work);
+  }
+
+  /** The same for what changes all services: all later turns wait for it. */
+  takeAll<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#tails.size === 0 && this.#whole === undefined) return work();
+    const mine = this.afterAll(work);
     const whole = mine.then(nothing, nothing);
     this.#whole = whole;
     this.#tails.clear(); // whoever comes waits for `whole`, which waits for these

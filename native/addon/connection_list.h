@@ -25,7 +25,10 @@ class ConnectionSource {
         filter_(filter) {}
 
   Failure Read(size_t most, std::vector<ConnectionEntry>* entries, bool* end);
-  void Close() { reader_.reset(); }
+  void Close() {
+    reader_.reset();
+    space_.reset();
+  }
 
  private:
   std::shared_ptr<const NetworkNamespace> space_;

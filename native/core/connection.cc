@@ -58,7 +58,13 @@ Failure Connection::EnsureOpen() {
   return failure;
 }
 
-void Connection::Close() { socket_.Close(); }
+void Connection::Close() {
+  Disconnect();
+  // A namespace lives as long as somebody holds it, with its services, daemons and interfaces.
+  options_.space.reset();
+}
+
+void Connection::Disconnect() { socket_.Close(); }
 
 uint32_t Connection::TakeSequence(size_t count) {
   const uint32_t first = sequence_;
@@ -132,11 +138,11 @@ void Connection::Transact(uint16_t type, CommandBatch* batch, const Deadline& de
     if (!failure) {
       const uint32_t first = TakeSequence(size);
       if (size == count) {
-        failure = socket_.Send(batch->Seal(type, first));
+        failure = socket_.Send(batch->Seal(type, first), deadline);
       } else {
         CommandBatch part;
         for (size_t i = 0; i < size; i++) part.AddCopy(*batch, begin + i);
-        failure = socket_.Send(part.Seal(type, first));
+        failure = socket_.Send(part.Seal(type, first), deadline);
       }
       if (!failure) {
         Collect(type, first, size, deadline, answers + begin);
@@ -159,13 +165,13 @@ void Connection::Collect(uint16_t type, uint32_t first, size_t count, const Dead
     if (received.event == Socket::Event::kTimedOut) {
       if (!lost) {
         lost = Failure::Of(Fault::kNoAnswer);
-        Close();  // a late answer must not meet a later question
+        Disconnect();  // a late answer must not meet a later question
       }
       break;
     }
     if (received.event == Socket::Event::kError) {
       lost = Failure::Of(Fault::kNoAnswer, received.error);
-      Close();
+      Disconnect();
       break;
     }
     if (received.event != Socket::Event::kDatagram) {
@@ -197,7 +203,7 @@ Failure Connection::Dump(CommandBatch* batch, const Deadline& deadline, const Du
     if (family_ != before) failure = DumpOnce(batch, deadline, sink, chunks);
   }
   // A dump that was not read to its end would make the next one on this socket fail with EBUSY.
-  if (failure && failure.fault != Fault::kRefused) Close();
+  if (failure && failure.fault != Fault::kRefused) Disconnect();
   return failure;
 }
 
@@ -205,7 +211,7 @@ Failure Connection::DumpOnce(CommandBatch* batch, const Deadline& deadline, cons
                              size_t* chunks) {
   *chunks = 0;
   const uint32_t sequence = TakeSequence(1);
-  if (Failure failure = socket_.Send(batch->Seal(family_, sequence))) return failure;
+  if (Failure failure = socket_.Send(batch->Seal(family_, sequence), deadline)) return failure;
   for (;;) {
     const Socket::Received received = socket_.Receive(deadline);
     if (received.event != Socket::Event::kDatagram) {

@@ -51,6 +51,7 @@ class Connection {
   // Opening and reopening happen by themselves where they are needed; this is for who wants to know
   // early that it is possible.
   Failure EnsureOpen();
+  // For good: lets go of the socket and of the namespace.
   void Close();
 
   // Sends all commands and settles one answer for each, in order. `batch` is consumed.
@@ -61,6 +62,8 @@ class Connection {
   Failure Dump(CommandBatch* batch, const Deadline& deadline, const DumpSink& sink, size_t* chunks);
 
  private:
+  // What comes next opens a new socket, in the same namespace.
+  void Disconnect();
   Failure EnsureFamily(const Deadline& deadline);
   Failure ResolveFamily(const Deadline& deadline);
   // One datagram out, its answers in.
