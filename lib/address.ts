@@ -1,7 +1,10 @@
 // IP addresses from text to the bytes that a request carries.
 
 import { isIPv4, isIPv6 } from 'node:net';
-import { IPV4, IPV6 } from './words.js';
+
+// AF_INET and AF_INET6, as Linux numbers them.
+export const IPV4 = 2;
+export const IPV6 = 10;
 
 export interface Address {
   readonly family: number;

@@ -1,25 +1,49 @@
 // Queues in front of the native channels: one work item in flight each, and what is asked meanwhile
 // travels together in the next.
 
-import { Fault, NativeFailure, Rows, rowOf } from './native.js';
-import type { Addon, NativeChannel, Outcome, Records, Request } from './native.js';
+import { Fault, NativeFailure } from './native.js';
+import type {
+  Addon,
+  NativeChannel,
+  NativeConnectionList,
+  NativeTable,
+  Outcome,
+  Records,
+} from './native.js';
+import type { ConnectionFilter, Request } from './records.js';
+import { Rows } from './rows.js';
 
 /** So many requests travel in one datagram at most. */
 const LARGEST_BATCH = 128;
 
+/** How a call is given up whose signal is aborted. `sent`: whether it was already on its way. */
+export interface Cancellation {
+  readonly signal: AbortSignal;
+  error(sent: boolean): Error;
+}
+
+/** What ends a request before its answer comes. */
+export interface Limits {
+  /** When it is too late, as performance.now() counts. Default: after the channel's timeout. */
+  readonly deadline?: number | undefined;
+  readonly cancellation?: Cancellation | undefined;
+}
+
 interface Waiting {
-  readonly settle: (outcome: Outcome) => void;
+  readonly request: Request;
   /** When it is too late to send it, as performance.now() counts. */
   readonly deadline: number;
+  readonly settle: (outcome: Outcome) => void;
+  state: 'waiting' | 'sent' | 'cancelled';
 }
 
 /** Commands with an answer each, carried out in the order in which they were asked. */
 export class CommandChannel {
   readonly #native: NativeChannel;
   readonly #timeout: number;
-  readonly #rows = new Rows();
+  readonly #rows = new Rows(LARGEST_BATCH);
   #waiting: Waiting[] = [];
-  #flying: Waiting[] = [];
+  #flying = false;
   #asked = 0;
   #answered = 0;
   #watching: { readonly until: number; readonly resolve: () => void }[] = [];
@@ -29,12 +53,33 @@ export class CommandChannel {
     this.#timeout = timeout;
   }
 
-  request(request: Request): Promise<Outcome> {
-    this.#rows.push(request);
-    this.#asked++;
-    return new Promise((settle) => {
-      this.#waiting.push({ settle, deadline: performance.now() + this.#timeout });
-      if (this.#flying.length === 0) this.#fly();
+  request(request: Request, { deadline, cancellation }: Limits = {}): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
+      let settle: Waiting['settle'] = resolve;
+      if (cancellation !== undefined) {
+        if (cancellation.signal.aborted) {
+          reject(cancellation.error(false));
+          return;
+        }
+        const stop = onAbort(cancellation.signal, () => {
+          const sent = waiting.state === 'sent';
+          if (!sent) waiting.state = 'cancelled';
+          reject(cancellation.error(sent));
+        });
+        settle = (outcome) => {
+          stop();
+          resolve(outcome);
+        };
+      }
+      const waiting: Waiting = {
+        request,
+        deadline: deadline ?? performance.now() + this.#timeout,
+        settle,
+        state: 'waiting',
+      };
+      this.#asked++;
+      this.#waiting.push(waiting);
+      if (!this.#flying) this.#fly();
     });
   }
 
@@ -47,43 +92,62 @@ export class CommandChannel {
   }
 
   #fly(): void {
-    // All wait equally long, so those that are late stand in front.
     const now = performance.now();
-    const late = this.#waiting.findIndex(({ deadline }) => deadline > now);
-    if (late !== 0) this.#giveUp(late < 0 ? this.#waiting.length : late);
-    const [first] = this.#waiting;
-    if (first === undefined) return;
-    this.#flying = this.#waiting.splice(0, LARGEST_BATCH);
-    const count = this.#flying.length;
-    const rest = Math.ceil(first.deadline - now);
-    this.#native.exchange(this.#rows.shift(count), count, rest, (outcomes) => {
-      const landed = this.#flying;
-      this.#flying = [];
-      this.#fly(); // the kernel works on the next while these are settled
-      this.#settle(landed, outcomes);
+    const flight: Waiting[] = [];
+    let taken = 0;
+    for (const waiting of this.#waiting) {
+      if (flight.length === LARGEST_BATCH) break;
+      taken++;
+      if (waiting.state === 'cancelled') continue;
+      if (waiting.deadline <= now) {
+        waiting.settle(NOT_SENT);
+      } else {
+        waiting.state = 'sent';
+        flight.push(waiting);
+      }
+    }
+    this.#waiting.splice(0, taken);
+    if (flight.length === 0) {
+      this.#landed(taken);
+      return;
+    }
+    this.#flying = true;
+    const rows = this.#rows.of(flight.map(({ request }) => request));
+    const deadline = flight.reduce((least, each) => Math.min(least, each.deadline), Infinity);
+    const rest = Math.ceil(deadline - now);
+    this.#native.exchange(rows, flight.length, rest, (outcomes) => {
+      this.#flying = false;
+      if (this.#waiting.length > 0) this.#fly(); // the kernel works while these are settled
+      flight.forEach(({ settle }, index) => {
+        settle(outcomes?.[index]);
+      });
+      this.#landed(taken);
     });
   }
 
-  #giveUp(count: number): void {
-    if (count === 0) return;
-    this.#rows.shift(count);
-    const failure = new NativeFailure(Fault.notSent, 0, '', '');
-    this.#settle(this.#waiting.splice(0, count), new Array<Outcome>(count).fill(failure));
-  }
-
-  #settle(landed: readonly Waiting[], outcomes: readonly Outcome[] | undefined): void {
-    landed.forEach(({ settle }, index) => settle(outcomes?.[index]));
-    this.#answered += landed.length;
+  #landed(count: number): void {
+    this.#answered += count;
     while (this.#watching[0] !== undefined && this.#watching[0].until <= this.#answered) {
       this.#watching.shift()?.resolve();
     }
   }
 }
 
+const NOT_SENT = new NativeFailure(Fault.notSent, 0, '', '');
+
+/** Calls `abort` once when the signal is aborted; the result ends that. */
+export function onAbort(signal: AbortSignal, abort: () => void): () => void {
+  signal.addEventListener('abort', abort, { once: true });
+  return () => {
+    signal.removeEventListener('abort', abort);
+  };
+}
+
 /** Dumps, one after the other, on a socket of their own. */
 export class DumpChannel {
   readonly #native: NativeChannel;
   readonly #timeout: number;
+  readonly #rows = new Rows(1);
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(native: NativeChannel, timeout: number) {
@@ -91,52 +155,144 @@ export class DumpChannel {
     this.#timeout = timeout;
   }
 
-  dump<Item>(request: Request): Promise<Records<Item> | NativeFailure> {
-    const deadline = performance.now() + this.#timeout;
-    const mine = this.#last.then(() => this.#run<Item>(request, deadline));
-    this.#last = mine;
-    return mine;
+  /** The records that one request brings. */
+  dump<Item>(request: Request, limits?: Limits): Promise<Records<Item> | NativeFailure> {
+    return this.#queue(limits, (rest, done) => {
+      this.#native.dump(this.#rows.of([request]), rest, (failure, records) => {
+        done(failure ?? records);
+      });
+    });
   }
 
-  #run<Item>(request: Request, deadline: number): Promise<Records<Item> | NativeFailure> {
-    const rest = Math.ceil(deadline - performance.now());
-    if (rest <= 0) return Promise.resolve(new NativeFailure(Fault.notSent, 0, '', ''));
-    return new Promise((resolve) => {
-      this.#native.dump(rowOf(request), rest, (failure, records) => {
-        resolve(failure ?? (records as Records<Item>));
+  /** All services with all their destinations. */
+  table(settle: boolean, bigint: boolean, limits?: Limits): Promise<NativeTable | NativeFailure> {
+    return this.#queue(limits, (rest, done) => {
+      this.#native.table(settle, bigint, rest, (failure, table) => {
+        done(failure ?? table);
+      });
+    });
+  }
+
+  /** Resolves when everything asked so far has its answer. */
+  async settled(): Promise<void> {
+    await this.#last;
+  }
+
+  #queue<Result>(
+    { deadline = performance.now() + this.#timeout, cancellation }: Limits = {},
+    start: (rest: number, done: (result: Result | NativeFailure) => void) => void,
+  ): Promise<Result | NativeFailure> {
+    if (cancellation?.signal.aborted) return Promise.reject(cancellation.error(false));
+    let cancelled = false;
+    const run = () =>
+      new Promise<Result | NativeFailure>((resolve) => {
+        const rest = Math.ceil(deadline - performance.now());
+        if (cancelled || rest <= 0) resolve(NOT_SENT);
+        else start(rest, resolve);
+      });
+    const mine = this.#last.then(run);
+    this.#last = mine;
+    if (cancellation === undefined) return mine;
+    return new Promise((resolve, reject) => {
+      // A read changes nothing, so it makes no difference whether it was sent.
+      const stop = onAbort(cancellation.signal, () => {
+        cancelled = true;
+        reject(cancellation.error(false));
+      });
+      void mine.then((result) => {
+        stop();
+        resolve(result);
       });
     });
   }
 }
 
-/** The two channels of a handle. */
+/** Files of /proc, as the handle's network namespace shows them. */
+export class ProcFiles {
+  readonly #native: NativeChannel;
+  readonly #addon: Addon;
+
+  constructor(native: NativeChannel, addon: Addon) {
+    this.#native = native;
+    this.#addon = addon;
+  }
+
+  read(path: string): Promise<string | NativeFailure> {
+    return new Promise((resolve) => {
+      this.#native.readFile(path, (failure, text) => {
+        resolve(failure ?? text);
+      });
+    });
+  }
+
+  list(folder: string): Promise<string[] | NativeFailure> {
+    return new Promise((resolve) => {
+      this.#native.listFolder(folder, (failure, names) => {
+        resolve(failure ?? names);
+      });
+    });
+  }
+
+  connections(path: string, hasOrigin: boolean, filter: ConnectionFilter): NativeConnectionList {
+    return new this.#addon.ConnectionList(this.#native, path, hasOrigin, filter);
+  }
+}
+
+/** Where a handle's sockets live. */
+export interface Place {
+  /** The file of a network namespace, null for a new one, undefined for the process's own. */
+  readonly netns: string | null | undefined;
+  /** Who answers in place of the kernel: for tests of faults that the kernel does not produce. */
+  readonly peer?: { readonly protocol: number; readonly port: number } | undefined;
+}
+
+/** All that a handle talks through. */
 export class Channels {
   readonly commands: CommandChannel;
   readonly dumps: DumpChannel;
+  readonly files: ProcFiles;
+  /** How long a call may take, in milliseconds. */
+  readonly timeout: number;
   readonly #natives: readonly NativeChannel[];
 
-  private constructor(commands: NativeChannel, dumps: NativeChannel, timeout: number) {
+  private constructor(
+    addon: Addon,
+    commands: NativeChannel,
+    dumps: NativeChannel,
+    timeout: number,
+  ) {
+    this.timeout = timeout;
     this.#natives = [commands, dumps];
     this.commands = new CommandChannel(commands, timeout);
     this.dumps = new DumpChannel(dumps, timeout);
+    this.files = new ProcFiles(commands, addon);
   }
 
-  /** In the process's own network namespace. Their sockets open when they are first used. */
+  /** In the process's own network namespace. The sockets open when they are first used. */
   static unopened(addon: Addon, timeout: number): Channels {
-    return new Channels(new addon.Channel(undefined), new addon.Channel(undefined), timeout);
+    return new Channels(addon, new addon.Channel(undefined), new addon.Channel(undefined), timeout);
   }
 
-  /** In the namespace of the file `netns`, or the process's own. */
   static async open(
     addon: Addon,
-    netns: string | undefined,
+    { netns, peer }: Place,
     timeout: number,
   ): Promise<Channels | NativeFailure> {
-    const commands = new addon.Channel(netns);
-    const failure = await new Promise<NativeFailure | undefined>((done) => commands.open(done));
-    if (failure === undefined) return new Channels(commands, new addon.Channel(commands), timeout);
-    commands.close();
-    return failure;
+    const commands = new addon.Channel(netns, peer?.protocol, peer?.port);
+    const failure = await new Promise<NativeFailure | undefined>((done) => {
+      commands.open(done);
+    });
+    if (failure !== undefined) {
+      commands.close();
+      return failure;
+    }
+    const dumps = new addon.Channel(commands, peer?.protocol, peer?.port);
+    return new Channels(addon, commands, dumps, timeout);
+  }
+
+  /** Resolves when everything asked so far has its answer. */
+  async settled(): Promise<void> {
+    await Promise.all([this.commands.settled(), this.dumps.settled()]);
   }
 
   close(): void {

@@ -66,6 +66,24 @@ export class IpvsError extends Error {
   }
 }
 
+/** What a call rejects with whose signal was aborted. */
+export class AbortError extends Error {
+  static {
+    this.prototype.name = 'AbortError';
+  }
+
+  readonly code = 'ABORT_ERR';
+  /** Whether the request was already sent: then it is carried out, only nobody waits for it. */
+  readonly sent: boolean;
+
+  /** @internal */
+  constructor(subject: Subject, sent: boolean, cause: unknown) {
+    const state = sent ? 'it was already sent, and is carried out' : 'nothing was changed';
+    super(`${describe(subject)}: aborted; ${state}`, { cause });
+    this.sent = sent;
+  }
+}
+
 function endpoint(address: string, port: number | undefined): string {
   const host = address.includes(':') ? `[${address}]` : address;
   return port === undefined ? address : `${host}:${port}`;

@@ -1,19 +1,13 @@
-// What a failure meant. The kernel has few errnos for many reasons, so this may ask it once more.
+// What a failure meant. The kernel has few errnos for many reasons, so this may look once more.
 
-import { notUnicast } from './address.js';
-import type { CommandChannel } from './channel.js';
+import { IPV4, IPV6, notUnicast } from './address.js';
+import type { Channels } from './channel.js';
 import { IpvsError, errnoName } from './errors.js';
 import type { Subject } from './errors.js';
-import { Command, Fault, NativeFailure } from './native.js';
-import type { Request } from './native.js';
-import { IPV6 } from './words.js';
-
-/** What the explanation may look at. */
-export interface Circumstances {
-  readonly commands: CommandChannel;
-  /** The handle's deadline in milliseconds. */
-  readonly timeout: number;
-}
+import { Fault, NativeFailure } from './native.js';
+import { Command } from './records.js';
+import type { DestinationId, Request, ServiceId } from './records.js';
+import { whyNotPermitted, whyUnavailable } from './rights.js';
 
 interface Reason {
   readonly code?: string;
@@ -23,29 +17,21 @@ interface Reason {
 
 type Reasons = Readonly<Record<string, Reason>>;
 
-const NO_SERVICE: Reason = {
-  sentence: 'the service does not exist',
-  hint: 'listServices() shows what is there; tables are separate in each network namespace',
-};
-
 const ANYTHING: Reasons = {
-  EPERM: {
-    sentence: 'this process may not use IPVS: it needs CAP_NET_ADMIN in the initial user namespace',
-    hint:
-      'run as root, or give the capability (setcap cap_net_admin+ep, --cap-add NET_ADMIN); ' +
-      'rootless containers and other user namespaces never have it',
+  ESRCH: {
+    sentence: 'the service does not exist',
+    hint: 'listServices() shows what is there; tables are separate in each network namespace',
   },
-  ESRCH: NO_SERVICE,
   EAFNOSUPPORT: {
     sentence: 'this kernel has no IPv6 for IPVS',
     hint: 'it was built without CONFIG_IP_VS_IPV6, or started with ipv6.disable=1',
   },
-  ENOPROTOOPT: {
-    sentence: 'the kernel is just unloading its IPVS module',
-    hint: 'try again',
-  },
+  ENOPROTOOPT: { sentence: 'the kernel is just unloading its IPVS module', hint: 'try again' },
+  EPROTONOSUPPORT: { sentence: 'the kernel is just unloading its IPVS module', hint: 'try again' },
   ENOMEM: { sentence: 'the kernel has no memory left for it' },
+  ENOBUFS: { sentence: 'the kernel has no room left for it' },
   EMSGSIZE: { sentence: 'the request is larger than the socket takes' },
+  EMFILE: { sentence: 'this process has too many open files' },
 };
 
 const SERVICES: Reasons = {
@@ -67,31 +53,65 @@ const DESTINATIONS: Reasons = {
   },
   EINVAL: {
     sentence: 'the kernel does not take the address as a real server here',
-    hint:
-      'it must be a unicast address; in a network namespace whose loopback was never up, ' +
-      'no IPv4 address is (ip link set lo up); another address family than the service needs ' +
-      "forwarding 'tun' and no running sync daemon",
+    hint: "it must be a unicast address, and the service's scheduler must have room for it",
   },
   ERANGE: { sentence: 'the weight or a threshold is out of range' },
 };
 
-const UNAVAILABLE: Reason = {
-  code: 'ERR_IPVS_UNAVAILABLE',
-  sentence: 'this kernel has no IPVS',
-  hint:
-    'load its module with "modprobe ip_vs" on the host (the kernel tried by itself); ' +
-    'if there is none, the kernel was built without CONFIG_IP_VS',
+const DAEMONS: Reasons = {
+  EEXIST: { sentence: 'it is already running', hint: 'stopSyncDaemon() first' },
+  ESRCH: { sentence: 'it is not running' },
+  ENODEV: { sentence: 'there is no such network interface in this network namespace' },
+  EADDRNOTAVAIL: {
+    sentence: 'the network interface has no address to send from',
+    hint: 'give it one, of the family of the multicast group',
+  },
+  EINVAL: {
+    sentence: 'the kernel does not take these settings',
+    hint: "it can't synchronise while a service has destinations of another address family",
+  },
 };
+
+const TIMEOUTS: Reasons = {
+  EINVAL: { sentence: 'a timeout is out of range' },
+};
+
+function reasonsFor(command: Command): Reasons {
+  switch (command) {
+    case Command.newService:
+    case Command.setService:
+    case Command.deleteService:
+    case Command.getService:
+      return SERVICES;
+    case Command.newDestination:
+    case Command.setDestination:
+    case Command.deleteDestination:
+    case Command.getDestination:
+      return DESTINATIONS;
+    case Command.newDaemon:
+    case Command.deleteDaemon:
+    case Command.getDaemon:
+      return DAEMONS;
+    case Command.setTimeouts:
+    case Command.getTimeouts:
+      return TIMEOUTS;
+    case Command.getInfo:
+    case Command.zero:
+    case Command.flush:
+      return {};
+  }
+}
 
 /** The error for what became of a request. */
 export async function explain(
   failure: NativeFailure,
   subject: Subject,
   request: Request,
-  circumstances: Circumstances,
+  channels: Channels,
+  deadline?: number,
 ): Promise<IpvsError> {
   const { errno, syscall } = failure;
-  const { code, sentence, hint } = await reason(failure, request, circumstances);
+  const { code, sentence, hint } = await reasonOf(failure, request, channels, deadline);
   const told = failure.fault === Fault.refused && failure.detail !== '';
   return new IpvsError(subject, {
     code: code ?? errnoName(errno),
@@ -102,23 +122,33 @@ export async function explain(
   });
 }
 
-async function reason(
+/** Why IPVS can't be used at all. */
+export async function unusable(failure: NativeFailure): Promise<Reason | undefined> {
+  if (failure.fault === Fault.unavailable) {
+    return { code: 'ERR_IPVS_UNAVAILABLE', ...(await whyUnavailable()) };
+  }
+  return errnoName(failure.errno) === 'EPERM' ? whyNotPermitted() : undefined;
+}
+
+async function reasonOf(
   failure: NativeFailure,
   request: Request,
-  circumstances: Circumstances,
+  channels: Channels,
+  deadline: number | undefined,
 ): Promise<Reason> {
-  const within = `within ${circumstances.timeout} ms`;
+  const never = await unusable(failure);
+  if (never !== undefined) return never;
+  const name = errnoName(failure.errno);
+  const within = `within ${channels.timeout} ms`;
   switch (failure.fault) {
     case Fault.refused:
-      return refusal(errnoName(failure.errno), request, circumstances.commands);
+      return refusal(name, request, channels, deadline);
     case Fault.systemCall:
       return (
-        ANYTHING[errnoName(failure.errno)] ?? {
+        ANYTHING[name] ?? {
           sentence: `the system call ${failure.syscall} failed before anything was sent`,
         }
       );
-    case Fault.unavailable:
-      return UNAVAILABLE;
     case Fault.notSent:
       return {
         code: 'ERR_IPVS_TIMEOUT',
@@ -126,46 +156,72 @@ async function reason(
         hint: 'something keeps the kernel or the thread pool busy; options.timeout allows more time',
       };
     case Fault.noAnswer:
-      return isRead(request.command)
-        ? { code: 'ERR_IPVS_TIMEOUT', sentence: `the kernel's answer did not come ${within}` }
-        : {
+      return changes(request)
+        ? {
             code: 'ERR_IPVS_UNKNOWN_OUTCOME',
             sentence: 'it was sent, but the answer was lost: it may have been carried out or not',
             hint: 'read it back before you go on; an ensure method may simply be repeated',
+          }
+        : {
+            code: 'ERR_IPVS_TIMEOUT',
+            sentence:
+              failure.errno === 0
+                ? `the kernel's answer did not come ${within}`
+                : "the kernel's answer was lost",
+            hint: 'it only reads, so it may be repeated',
           };
-    case Fault.malformed:
+    default:
       return {
         code: 'ERR_IPVS_PROTOCOL',
-        sentence: `the kernel's answer does not decode: ${failure.detail}`,
+        sentence:
+          `the kernel's answer does not decode: ${failure.detail}` +
+          (changes(request) ? '; it may have been carried out or not' : ''),
         hint: 'please report this, with the kernel version',
       };
   }
 }
 
-async function refusal(name: string, request: Request, commands: CommandChannel): Promise<Reason> {
-  const { destination, destinationNumbers, serviceNumbers } = request;
+async function refusal(
+  name: string,
+  request: Request,
+  channels: Channels,
+  deadline: number | undefined,
+): Promise<Reason> {
+  const { service, destination, destinationNumbers, serviceNumbers } = request;
+  let reason: Reason | undefined;
   if (serviceNumbers !== undefined && name === 'ENOENT') {
-    return missingModule(serviceNumbers.scheduler, serviceNumbers.engine, commands);
+    const { scheduler, engine } = serviceNumbers;
+    reason = await missingModule(scheduler, engine, channels, deadline);
+  } else if (destinationNumbers !== undefined && destination && service && name === 'EINVAL') {
+    reason = await unfitDestination(service, destination, channels, deadline);
   }
-  if (destinationNumbers !== undefined && destination !== undefined && name === 'EINVAL') {
-    const why = notUnicast(destination.address);
-    if (why !== undefined) {
-      return { sentence: `a real server's address must be unicast, and this one is ${why}` };
-    }
-  }
-  const own = destination === undefined ? SERVICES : DESTINATIONS;
-  return own[name] ?? ANYTHING[name] ?? { sentence: 'the kernel refused it' };
+  return (
+    reason ??
+    reasonsFor(request.command)[name] ??
+    ANYTHING[name] ?? { sentence: 'the kernel refused it' }
+  );
 }
 
-function isRead(command: Command): boolean {
-  return command === Command.getService || command === Command.getDestination;
+/** Whether a request changes anything. */
+export function changes({ command }: Request): boolean {
+  switch (command) {
+    case Command.getService:
+    case Command.getDestination:
+    case Command.getDaemon:
+    case Command.getTimeouts:
+    case Command.getInfo:
+      return false;
+    default:
+      return true;
+  }
 }
 
 // ENOENT is the answer for an unknown scheduler and for an unknown persistence engine.
 async function missingModule(
   scheduler: string,
   engine: string,
-  commands: CommandChannel,
+  channels: Channels,
+  deadline: number | undefined,
 ): Promise<Reason> {
   const noScheduler: Reason = {
     code: 'ERR_IPVS_SCHEDULER',
@@ -178,7 +234,7 @@ async function missingModule(
     sentence: `this kernel has no persistence engine '${engine}'`,
     hint: `its module would be ip_vs_pe_${engine}; is the name right, and the module installed?`,
   };
-  switch (await hasScheduler(scheduler, commands)) {
+  switch (await hasModules(scheduler, '', channels, deadline)) {
     case true:
       return noEngine;
     case false:
@@ -189,28 +245,79 @@ async function missingModule(
 }
 
 /**
- * Whether the kernel has a scheduler, without changing anything: ip_vs_add_service looks it up first
- * and refuses an IPv6 prefix length of 0 afterwards. Undefined where it does not come so far.
+ * Whether the kernel has a scheduler and a persistence engine, without changing anything:
+ * ip_vs_add_service looks them up first and refuses an IPv6 prefix length of 0 afterwards. Undefined
+ * where it does not come so far.
  */
-async function hasScheduler(
+export async function hasModules(
   scheduler: string,
-  commands: CommandChannel,
+  engine: string,
+  { commands }: Channels,
+  deadline?: number,
 ): Promise<boolean | undefined> {
-  const outcome = await commands.request({
+  const request: Request = {
     command: Command.newService,
     service: { family: IPV6, protocol: 0, address: undefined, port: 0, fwmark: 2 ** 32 - 1 },
-    serviceNumbers: { scheduler, flags: 0, timeout: 0, netmask: 0, engine: '' },
-  });
+    serviceNumbers: { scheduler, flags: 0, timeout: 0, netmask: 0, engine },
+  };
+  const outcome = await commands.request(request, { deadline });
   if (!(outcome instanceof NativeFailure) || outcome.fault !== Fault.refused) return undefined;
   const answer = errnoName(outcome.errno);
   return answer === 'ENOENT' ? false : answer === 'EINVAL' ? true : undefined;
 }
 
+// EINVAL is the answer to everything that ip_vs_new_dest and ip_vs_add_dest do not like.
+async function unfitDestination(
+  service: ServiceId,
+  { address }: DestinationId,
+  channels: Channels,
+  deadline: number | undefined,
+): Promise<Reason | undefined> {
+  const why = notUnicast(address);
+  if (why !== undefined) {
+    return { sentence: `a real server's address must be unicast, and this one is ${why}` };
+  }
+  if (address.family !== service.family) {
+    const daemons = await channels.dumps.dump({ command: Command.getDaemon }, { deadline });
+    if (!(daemons instanceof NativeFailure) && daemons.length > 0) {
+      return {
+        sentence: "a destination of another address family can't be there with a sync daemon",
+        hint: 'stopSyncDaemon() first, or use a real server of the same family as the service',
+      };
+    }
+  }
+  return address.family === IPV4 ? unfitIPv4(address.text, channels) : unfitIPv6(address.bytes);
+}
+
+function unfitIPv6([first = 0, second = 0]: readonly number[]): Reason | undefined {
+  return first === 0xfe && (second & 0xc0) === 0x80
+    ? { sentence: "a link-local address can't be a real server's, unless it is this host's own" }
+    : undefined;
+}
+
+async function unfitIPv4(address: string, { files }: Channels): Promise<Reason | undefined> {
+  const routes = await files.read('/proc/thread-self/net/fib_trie');
+  if (routes instanceof NativeFailure) return undefined;
+  // Without a table of local addresses the kernel takes every address for a broadcast one.
+  if (routes === '') {
+    return {
+      sentence: "this network namespace's loopback was never up, so that no IPv4 address counts",
+      hint: 'ip link set lo up',
+    };
+  }
+  const broadcast = `|-- ${address}\n`;
+  const at = routes.indexOf(broadcast);
+  const entry = at < 0 ? '' : routes.slice(at + broadcast.length).split('\n', 1)[0];
+  return entry?.includes('BROADCAST')
+    ? { sentence: "a real server's address must be unicast, and this one is a broadcast address" }
+    : undefined;
+}
+
 /** The error for a handle that could not be opened. */
-export function explainOpen(failure: NativeFailure, netns: string | undefined): IpvsError {
+export function explainOpen(failure: NativeFailure, netns: string | null | undefined): IpvsError {
   const name = errnoName(failure.errno);
   const where = `network namespace ${netns}`;
-  const reasons: Readonly<Record<string, Reason>> = {
+  const reasons: Reasons = {
     'open ENOENT': { sentence: `there is no ${where}`, hint: 'ip netns list shows their names' },
     'setns EINVAL': { sentence: `${netns} is not a network namespace` },
     'setns EPERM': {
@@ -218,9 +325,8 @@ export function explainOpen(failure: NativeFailure, netns: string | undefined): 
       hint: 'it takes CAP_SYS_ADMIN, here and in the user namespace that owns it',
     },
   };
-  const reason = reasons[`${failure.syscall} ${name}`] ?? {
-    sentence: `the system call ${failure.syscall} failed`,
-  };
+  const reason = reasons[`${failure.syscall} ${name}`] ??
+    ANYTHING[name] ?? { sentence: `the system call ${failure.syscall} failed` };
   return new IpvsError(
     { command: 'open' },
     { code: name, ...reason, errno: failure.errno, syscall: failure.syscall },

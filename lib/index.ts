@@ -1,7 +1,7 @@
 // The package's public face.
 
 export { Ipvs } from './ipvs.js';
-export { IpvsError } from './errors.js';
+export { AbortError, IpvsError } from './errors.js';
 export type { IpvsErrorCode } from './errors.js';
 export * from './functions.js';
 export type * from './types.js';

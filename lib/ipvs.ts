@@ -1,72 +1,86 @@
-// The handle: every operation on virtual services and their destinations.
+// The handle: every operation of the kernel's IPVS.
 
 // For programs that are compiled without @types/node, which declares Symbol.asyncDispose too.
 /// <reference lib="esnext.disposable" preserve="true" />
 
-import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Channels } from './channel.js';
-import { IpvsError } from './errors.js';
-import type { Subject } from './errors.js';
-import { explain, explainOpen } from './explain.js';
+import type { Place } from './channel.js';
+import { sameDestination, sameService } from './compare.js';
+import { explainOpen } from './explain.js';
 import { loadAddon } from './load.js';
-import { Command, Fault, NativeFailure } from './native.js';
+import { Fault, NativeFailure } from './native.js';
+import type { NativeTable, Records } from './native.js';
+import {
+  DEFAULT_TIMEOUT,
+  parseCallOptions,
+  parseConnectionsOptions,
+  parseDaemon,
+  parseOpenOptions,
+  parseReadOptions,
+  parseRole,
+  parseSnapshotOptions,
+  parseTimeouts,
+} from './options.js';
+import { probe } from './probe.js';
+import { Command } from './records.js';
 import type {
-  DestinationId,
-  DestinationNumbers,
+  DaemonRecord,
   DestinationRecord,
-  Records,
-  Request,
-  ServiceId,
-  ServiceNumbers,
+  InfoRecord,
   ServiceRecord,
-} from './native.js';
-import { Turns } from './turns.js';
+  TimeoutNumbers,
+} from './records.js';
+import { Session, throwIfAborted } from './session.js';
+import type { Call } from './session.js';
+import { PER_CPU_FILE, TOTALS_FILE, parseDirectorStats } from './stats.js';
 import type {
+  BigIntCounters,
+  CallOptions,
+  Capabilities,
+  Connection,
+  ConnectionsOptions,
   Destination,
   DestinationChanges,
   DestinationConfig,
   DestinationKey,
+  DirectorStats,
   Ensured,
+  Info,
   OpenOptions,
   ReadOptions,
   Service,
   ServiceChanges,
   ServiceConfig,
   ServiceKey,
+  Snapshot,
+  SnapshotOptions,
+  SnapshotService,
+  SyncDaemon,
+  SyncDaemonConfig,
+  SyncRole,
+  Timeouts,
 } from './types.js';
 import {
-  DEFAULT_TIMEOUT,
   checkDestinationChanges,
   checkServiceChanges,
   parseDestinationChanges,
   parseDestinationConfig,
   parseDestinationId,
-  parseOpenOptions,
-  parseReadOptions,
   parseServiceChanges,
   parseServiceConfig,
   parseServiceId,
 } from './validate.js';
-import {
-  PERSISTENT,
-  SETTABLE_FLAGS,
-  TUN,
-  toDestination,
-  toService,
-  toServiceKey,
-} from './words.js';
+import { ROLES, toConnection, toDestination, toInfo, toService, toSyncDaemon } from './words.js';
 
 // Records become objects in such portions, with a turn of the event loop in between.
 const PORTION = 500;
 
-// Somebody else may add and remove what an ensure method looks at, but hardly this often.
-const ENSURE_ATTEMPTS = 5;
+const CONNECTIONS_FILE = '/proc/thread-self/net/ip_vs_conn';
+const CONNECTIONS_WITH_ORIGIN_FILE = '/proc/thread-self/net/ip_vs_conn_sync';
 
 /** Either kind of counter, while it is not said which. */
 type Counter = number | bigint;
-/** A read that gives its counters as bigints. */
-type BigIntOptions = ReadOptions & { readonly bigint: true };
 
 /**
  * The IPVS of one network namespace.
@@ -78,64 +92,56 @@ type BigIntOptions = ReadOptions & { readonly bigint: true };
  * An open handle keeps no process alive.
  */
 export class Ipvs {
-  readonly #channels: Channels;
-  readonly #timeout: number;
-  readonly #turns = new Turns();
-  #running = 0;
-  #closed: Promise<void> | undefined;
-  #lastIsDone: (() => void) | undefined;
+  readonly #session: Session;
 
-  private constructor(channels: Channels, timeout: number) {
-    this.#channels = channels;
-    this.#timeout = timeout;
+  private constructor(channels: Channels) {
+    this.#session = new Session(channels);
   }
 
   /**
    * Opens a handle. Does not look for IPVS yet: where the kernel has none, the first operation
-   * rejects with `ERR_IPVS_UNAVAILABLE`.
+   * rejects with `ERR_IPVS_UNAVAILABLE`, and {@link Ipvs.probe} says why.
    *
    * Rejects with `ERR_IPVS_PLATFORM` off Linux, `ERR_IPVS_LOAD` where the addon can't be loaded,
    * `ENOENT` for a network namespace that is not there, `EPERM` where it may not be entered.
    */
   static async open(options?: OpenOptions): Promise<Ipvs> {
     const { netns, timeout } = parseOpenOptions(options);
-    const channels = await Channels.open(loadAddon(), netns, timeout);
-    if (channels instanceof NativeFailure) throw explainOpen(channels, netns);
-    return new Ipvs(channels, timeout);
+    return Ipvs.at({ netns }, timeout);
+  }
+
+  /** @internal */
+  static async at(place: Place, timeout: number): Promise<Ipvs> {
+    const channels = await Channels.open(loadAddon(), place, timeout);
+    if (channels instanceof NativeFailure) throw explainOpen(channels, place.netns);
+    return new Ipvs(channels);
   }
 
   /** @internal A handle on the process's own network namespace, at once. */
   static unopened(): Ipvs {
-    return new Ipvs(Channels.unopened(loadAddon(), DEFAULT_TIMEOUT), DEFAULT_TIMEOUT);
+    return new Ipvs(Channels.unopened(loadAddon(), DEFAULT_TIMEOUT));
   }
 
   /** Closes the handle when everything that was asked is done. Repeating it is harmless. */
   close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
+    return this.#session.close();
   }
 
+  /** {@link Ipvs.close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  async #close(): Promise<void> {
-    if (this.#running > 0) {
-      await new Promise<void>((resolve) => {
-        this.#lastIsDone = resolve;
-      });
-      await nextTurn(); // the caller hears of it before it hears of the end
-    }
-    this.#channels.close();
-  }
+  // ---- virtual services
 
   /**
    * Adds a virtual service (`ipvsadm -A`). Rejects with `EEXIST` where it is there already,
    * `ERR_IPVS_SCHEDULER` or `ERR_IPVS_ENGINE` where the kernel lacks the module.
    */
-  async addService(service: ServiceConfig): Promise<void> {
+  async addService(service: ServiceConfig, options?: CallOptions): Promise<void> {
     const { id, numbers } = parseServiceConfig(service);
-    await this.#change('add service', id, {
+    const call = { command: 'add service', service: id, ...parseCallOptions(options) };
+    await this.#session.change(call, {
       command: Command.newService,
       service: id,
       serviceNumbers: numbers,
@@ -146,26 +152,32 @@ export class Ipvs {
    * Changes what is given and nothing else: reads the service, merges, writes it back. Connections
    * and counters stay. Rejects with `ESRCH` where it is not there.
    */
-  async updateService(service: ServiceKey, changes: ServiceChanges): Promise<void> {
-    const command = 'update service';
+  async updateService(
+    service: ServiceKey,
+    changes: ServiceChanges,
+    options?: CallOptions,
+  ): Promise<void> {
     const id = parseServiceId(service);
     checkServiceChanges(changes, id);
     const given = structuredClone(changes);
-    await this.#inTurn(command, id, async () => {
-      const present = await this.#readService(command, id);
-      if (present === undefined) throw await this.#missingService(command, id);
+    const call = { command: 'update service', service: id, ...parseCallOptions(options) };
+    await this.#session.inTurn(call, async () => {
+      const present = await this.#session.readService(call, id);
+      if (present === undefined) throw await this.#session.missingService(call, id);
       const serviceNumbers = parseServiceChanges(given, id, present);
-      await this.#send(command, { command: Command.setService, service: id, serviceNumbers });
+      await this.#session.send(call, { command: Command.setService, service: id, serviceNumbers });
     });
   }
 
   /**
    * Sets a service that is there to just this configuration (`ipvsadm -E`): what is left out becomes
-   * its default. Destinations, connections and counters stay. Rejects with `ESRCH` where it is not there.
+   * its default. Destinations, connections and counters stay. One message, nothing is read. Rejects
+   * with `ESRCH` where it is not there.
    */
-  async replaceService(service: ServiceConfig): Promise<void> {
+  async replaceService(service: ServiceConfig, options?: CallOptions): Promise<void> {
     const { id, numbers } = parseServiceConfig(service);
-    await this.#change('replace service', id, {
+    const call = { command: 'replace service', service: id, ...parseCallOptions(options) };
+    await this.#session.change(call, {
       command: Command.setService,
       service: id,
       serviceNumbers: numbers,
@@ -173,13 +185,12 @@ export class Ipvs {
   }
 
   /** Makes sure that the service is there with just this configuration; tells what it took. */
-  async ensureService(service: ServiceConfig): Promise<Ensured> {
-    const command = 'ensure service';
+  async ensureService(service: ServiceConfig, options?: CallOptions): Promise<Ensured> {
     const { id, numbers } = parseServiceConfig(service);
-    return this.#inTurn(command, id, () =>
-      this.#ensure<ServiceRecord>({
-        command,
-        read: () => this.#readService(command, id),
+    const call = { command: 'ensure service', service: id, ...parseCallOptions(options) };
+    return this.#session.inTurn(call, () =>
+      this.#session.ensure<ServiceRecord>(call, {
+        read: () => this.#session.readService(call, id),
         same: (present) => sameService(present, numbers),
         add: { command: Command.newService, service: id, serviceNumbers: numbers },
         set: { command: Command.setService, service: id, serviceNumbers: numbers },
@@ -188,59 +199,69 @@ export class Ipvs {
   }
 
   /**
-   * Removes a service with its destinations (`ipvsadm -D`). Rejects with `ESRCH` where it is not there.
+   * Removes a service with its destinations (`ipvsadm -D`). Rejects with `ESRCH` where it is not
+   * there.
    */
-  async removeService(service: ServiceKey): Promise<void> {
+  async removeService(service: ServiceKey, options?: CallOptions): Promise<void> {
     const id = parseServiceId(service);
-    await this.#change('remove service', id, { command: Command.deleteService, service: id });
+    const call = { command: 'remove service', service: id, ...parseCallOptions(options) };
+    await this.#session.change(call, { command: Command.deleteService, service: id });
   }
 
   /** Reads one service; undefined where it is not there. */
-  getService(service: ServiceKey, options: BigIntOptions): Promise<Service<bigint> | undefined>;
+  getService(
+    service: ServiceKey,
+    options: ReadOptions & BigIntCounters,
+  ): Promise<Service<bigint> | undefined>;
   getService(service: ServiceKey, options?: ReadOptions): Promise<Service | undefined>;
   async getService(
     service: ServiceKey,
     options?: ReadOptions,
   ): Promise<Service<Counter> | undefined> {
-    const command = 'get service';
     const id = parseServiceId(service);
-    const bigint = parseReadOptions(options);
-    return this.#ordered(command, id, async () => {
-      const record = await this.#readService(command, id, bigint);
+    const { bigint, signal } = parseReadOptions(options);
+    const call = { command: 'get service', service: id, signal };
+    return this.#session.ordered(call, async () => {
+      const record = await this.#session.readService(call, id, bigint);
       return record && toService(record);
     });
   }
 
   /** All services, sorted: addresses before marks, IPv4 before IPv6, then protocol, address, port. */
-  listServices(options: BigIntOptions): Promise<Service<bigint>[]>;
+  listServices(options: ReadOptions & BigIntCounters): Promise<Service<bigint>[]>;
   listServices(options?: ReadOptions): Promise<Service[]>;
   async listServices(options?: ReadOptions): Promise<Service<Counter>[]> {
-    return this.#held(() => all(this.#services(options)));
+    return this.#session.held(() => all(this.#services(options)));
   }
 
   /**
    * The same one by one: the table is read at once, and becomes objects in portions while you
    * iterate.
    */
-  services(options: BigIntOptions): AsyncIterable<Service<bigint>>;
+  services(options: ReadOptions & BigIntCounters): AsyncIterable<Service<bigint>>;
   services(options?: ReadOptions): AsyncIterable<Service>;
   async *services(options?: ReadOptions): AsyncIterable<Service<Counter>> {
     for await (const portion of this.#services(options)) yield* portion;
   }
 
+  // ---- destinations
+
   /**
    * Adds a destination to a service (`ipvsadm -a`). Rejects with `EEXIST` where it is there already,
    * `ESRCH` where the service is not, `EINVAL` where the kernel does not take the address.
    */
-  async addDestination(service: ServiceKey, destination: DestinationConfig): Promise<void> {
-    const owner = parseServiceId(service);
-    const { id, numbers } = parseDestinationConfig(destination, owner);
-    await this.#change('add destination', owner, {
-      command: Command.newDestination,
-      service: owner,
-      destination: id,
-      destinationNumbers: numbers,
-    });
+  async addDestination(
+    service: ServiceKey,
+    destination: DestinationConfig,
+    options?: CallOptions,
+  ): Promise<void> {
+    const { call, request } = this.#destinationCall(
+      'add destination',
+      service,
+      destination,
+      options,
+    );
+    await this.#session.change(call, { ...request, command: Command.newDestination });
   }
 
   /**
@@ -252,16 +273,22 @@ export class Ipvs {
     service: ServiceKey,
     destination: DestinationKey,
     changes: DestinationChanges,
+    options?: CallOptions,
   ): Promise<void> {
-    const command = 'update destination';
     const owner = parseServiceId(service);
     const id = parseDestinationId(destination, owner);
     checkDestinationChanges(changes, owner, id);
     const given = structuredClone(changes);
-    await this.#inTurn(command, owner, async () => {
-      const present = await this.#readDestination(command, owner, id);
-      if (present === undefined) throw await this.#missingDestination(command, owner, id);
-      await this.#send(command, {
+    const call = {
+      command: 'update destination',
+      service: owner,
+      destination: id,
+      ...parseCallOptions(options),
+    };
+    await this.#session.inTurn(call, async () => {
+      const present = await this.#session.readDestination(call, owner, id);
+      if (present === undefined) throw await this.#session.missingDestination(call, owner, id);
+      await this.#session.send(call, {
         command: Command.setDestination,
         service: owner,
         destination: id,
@@ -275,45 +302,64 @@ export class Ipvs {
    * becomes its default. One message, nothing is read. Rejects with `ENOENT` where it is not there,
    * `ESRCH` where the service is not.
    */
-  async replaceDestination(service: ServiceKey, destination: DestinationConfig): Promise<void> {
-    const owner = parseServiceId(service);
-    const { id, numbers } = parseDestinationConfig(destination, owner);
-    await this.#change('replace destination', owner, {
-      command: Command.setDestination,
-      service: owner,
-      destination: id,
-      destinationNumbers: numbers,
-    });
+  async replaceDestination(
+    service: ServiceKey,
+    destination: DestinationConfig,
+    options?: CallOptions,
+  ): Promise<void> {
+    const { call, request } = this.#destinationCall(
+      'replace destination',
+      service,
+      destination,
+      options,
+    );
+    await this.#session.change(call, { ...request, command: Command.setDestination });
   }
 
   /**
    * Makes sure that the destination is there with just this configuration; tells what it took.
    * Rejects with `ESRCH` where the service is not there.
    */
-  async ensureDestination(service: ServiceKey, destination: DestinationConfig): Promise<Ensured> {
-    const command = 'ensure destination';
-    const owner = parseServiceId(service);
-    const { id, numbers } = parseDestinationConfig(destination, owner);
-    const request = { service: owner, destination: id, destinationNumbers: numbers };
-    return this.#inTurn(command, owner, () =>
-      this.#ensure<DestinationRecord>({
-        command,
-        read: () => this.#readDestination(command, owner, id),
-        same: (present) => sameDestination(present, numbers),
-        add: { command: Command.newDestination, ...request },
-        set: { command: Command.setDestination, ...request },
+  async ensureDestination(
+    service: ServiceKey,
+    destination: DestinationConfig,
+    options?: CallOptions,
+  ): Promise<Ensured> {
+    const { call, request } = this.#destinationCall(
+      'ensure destination',
+      service,
+      destination,
+      options,
+    );
+    return this.#session.inTurn(call, () =>
+      this.#session.ensure<DestinationRecord>(call, {
+        read: () => this.#session.readDestination(call, request.service, request.destination),
+        same: (present) => sameDestination(present, request.destinationNumbers),
+        add: { ...request, command: Command.newDestination },
+        set: { ...request, command: Command.setDestination },
       }),
     );
   }
 
   /**
    * Removes a destination (`ipvsadm -d`). Its connections are cut: to let them end, set its weight
-   * to 0 first and wait. Rejects with `ENOENT` where it is not there, `ESRCH` where the service is not.
+   * to 0 first and wait. Rejects with `ENOENT` where it is not there, `ESRCH` where the service is
+   * not.
    */
-  async removeDestination(service: ServiceKey, destination: DestinationKey): Promise<void> {
+  async removeDestination(
+    service: ServiceKey,
+    destination: DestinationKey,
+    options?: CallOptions,
+  ): Promise<void> {
     const owner = parseServiceId(service);
     const id = parseDestinationId(destination, owner);
-    await this.#change('remove destination', owner, {
+    const call = {
+      command: 'remove destination',
+      service: owner,
+      destination: id,
+      ...parseCallOptions(options),
+    };
+    await this.#session.change(call, {
       command: Command.deleteDestination,
       service: owner,
       destination: id,
@@ -324,7 +370,7 @@ export class Ipvs {
   getDestination(
     service: ServiceKey,
     destination: DestinationKey,
-    options: BigIntOptions,
+    options: ReadOptions & BigIntCounters,
   ): Promise<Destination<bigint> | undefined>;
   getDestination(
     service: ServiceKey,
@@ -336,12 +382,12 @@ export class Ipvs {
     destination: DestinationKey,
     options?: ReadOptions,
   ): Promise<Destination<Counter> | undefined> {
-    const command = 'get destination';
     const owner = parseServiceId(service);
     const id = parseDestinationId(destination, owner);
-    const bigint = parseReadOptions(options);
-    return this.#ordered(command, owner, async () => {
-      const record = await this.#readDestination(command, owner, id, bigint);
+    const { bigint, signal } = parseReadOptions(options);
+    const call = { command: 'get destination', service: owner, destination: id, signal };
+    return this.#session.ordered(call, async () => {
+      const record = await this.#session.readDestination(call, owner, id, bigint);
       return record && toDestination(record);
     });
   }
@@ -350,20 +396,26 @@ export class Ipvs {
    * All destinations of a service, sorted by family, address and port. Rejects with `ESRCH` where
    * the service is not there.
    */
-  listDestinations(service: ServiceKey, options: BigIntOptions): Promise<Destination<bigint>[]>;
+  listDestinations(
+    service: ServiceKey,
+    options: ReadOptions & BigIntCounters,
+  ): Promise<Destination<bigint>[]>;
   listDestinations(service: ServiceKey, options?: ReadOptions): Promise<Destination[]>;
   async listDestinations(
     service: ServiceKey,
     options?: ReadOptions,
   ): Promise<Destination<Counter>[]> {
-    return this.#held(() => all(this.#destinations(service, options)));
+    return this.#session.held(() => all(this.#destinations(service, options)));
   }
 
   /**
    * The same one by one: the list is read at once, and becomes objects in portions while you
    * iterate.
    */
-  destinations(service: ServiceKey, options: BigIntOptions): AsyncIterable<Destination<bigint>>;
+  destinations(
+    service: ServiceKey,
+    options: ReadOptions & BigIntCounters,
+  ): AsyncIterable<Destination<bigint>>;
   destinations(service: ServiceKey, options?: ReadOptions): AsyncIterable<Destination>;
   async *destinations(
     service: ServiceKey,
@@ -372,25 +424,200 @@ export class Ipvs {
     for await (const portion of this.#destinations(service, options)) yield* portion;
   }
 
-  async *#services(options: ReadOptions | undefined): AsyncIterable<Service<Counter>[]> {
-    const command = 'list services';
-    const bigint = parseReadOptions(options);
-    const records = await this.#track(command, undefined, async () => {
-      await this.#turns.all();
-      return this.#dump<ServiceRecord<Counter>>(command, { command: Command.getService, bigint });
+  // ---- the whole table
+
+  /**
+   * Everything that is configured, in one view and sorted: services with their destinations,
+   * timeouts, sync daemons. While others change the table it is read again until two views agree,
+   * within a bound; `settled` says whether they did.
+   */
+  snapshot(options: SnapshotOptions & BigIntCounters): Promise<Snapshot<bigint>>;
+  snapshot(options?: SnapshotOptions): Promise<Snapshot>;
+  async snapshot(options?: SnapshotOptions): Promise<Snapshot<Counter>> {
+    const { bigint, settle, signal } = parseSnapshotOptions(options);
+    const call = { command: 'take snapshot', signal };
+    return this.#session.overall(call, async () => {
+      const table = await this.#session.table(call, settle, bigint);
+      const [services, timeouts, daemons] = await Promise.all([
+        snapshotServices(table),
+        this.#session.send(call, { command: Command.getTimeouts }),
+        this.#session.dump<DaemonRecord>(call, { command: Command.getDaemon }),
+      ]);
+      return {
+        settled: table.settled,
+        services,
+        timeouts: timeouts as TimeoutNumbers,
+        syncDaemons: daemons.take(daemons.length).map(toSyncDaemon),
+      };
     });
-    yield* portions(records, toService);
+  }
+
+  /** Removes all services of this network namespace, whoever made them (`ipvsadm -C`). */
+  async flush(options?: CallOptions): Promise<void> {
+    const call = { command: 'flush', ...parseCallOptions(options) };
+    await this.#session.whole(call, () => this.#session.send(call, { command: Command.flush }));
+  }
+
+  /**
+   * Sets counters to zero (`ipvsadm -Z`): those of a service and its destinations, or all of them
+   * with the director's totals. Every other reader sees that too. Rejects with `ESRCH` where the
+   * service is not there.
+   */
+  async zero(service?: ServiceKey, options?: CallOptions): Promise<void> {
+    const id = service === undefined ? undefined : parseServiceId(service);
+    const call = { command: 'zero counters', service: id, ...parseCallOptions(options) };
+    if (id === undefined) {
+      await this.#session.whole(call, () => this.#session.send(call, { command: Command.zero }));
+    } else {
+      await this.#session.change({ ...call, service: id }, { command: Command.zero, service: id });
+    }
+  }
+
+  // ---- the director
+
+  /** The kernel's version of IPVS and the size of its table of connections. */
+  async getInfo(options?: CallOptions): Promise<Info> {
+    const call = { command: 'get information', ...parseCallOptions(options) };
+    return this.#session.track(call, async () =>
+      toInfo((await this.#session.send(call, { command: Command.getInfo })) as InfoRecord),
+    );
+  }
+
+  /** How long idle connections are remembered (`ipvsadm -L --timeout`). */
+  async getTimeouts(options?: CallOptions): Promise<Timeouts> {
+    const call = { command: 'get timeouts', ...parseCallOptions(options) };
+    return this.#session.track(call, async () => {
+      return (await this.#session.send(call, { command: Command.getTimeouts })) as TimeoutNumbers;
+    });
+  }
+
+  /** Sets timeouts (`ipvsadm --set`), in seconds: 1 to 2147483; absent and 0 keep what there is. */
+  async setTimeouts(timeouts: Partial<Timeouts>, options?: CallOptions): Promise<void> {
+    const numbers = parseTimeouts(timeouts);
+    const call = { command: 'set timeouts', ...parseCallOptions(options) };
+    await this.#session.track(call, () =>
+      this.#session.send(call, { command: Command.setTimeouts, timeouts: numbers }),
+    );
+  }
+
+  /** The counters of the whole director, since its start or since they were zeroed. */
+  getStats(options: ReadOptions & BigIntCounters): Promise<DirectorStats<bigint>>;
+  getStats(options?: ReadOptions): Promise<DirectorStats>;
+  async getStats(options?: ReadOptions): Promise<DirectorStats<Counter>> {
+    const { bigint, signal } = parseReadOptions(options);
+    const call = { command: 'get statistics', signal };
+    return this.#session.track(call, async () => {
+      const totals = await this.#session.readFile(call, TOTALS_FILE);
+      const perCpu = await this.#session.readFile(call, PER_CPU_FILE);
+      const stats = parseDirectorStats(totals, perCpu, bigint);
+      if (stats !== undefined) return stats;
+      const failure = new NativeFailure(Fault.malformed, 0, '', TOTALS_FILE);
+      throw await this.#session.explain(call, { command: Command.getInfo }, failure);
+    });
+  }
+
+  /**
+   * The table of connections, streamed: it is read while you iterate, so what changes meanwhile may
+   * be seen or not. Memory does not grow with the table.
+   */
+  async *connections(options?: ConnectionsOptions): AsyncIterable<Connection> {
+    const { filter, limit, origin, signal } = parseConnectionsOptions(options);
+    const call = { command: 'list connections', signal };
+    const path = origin ? CONNECTIONS_WITH_ORIGIN_FILE : CONNECTIONS_FILE;
+    const list = this.#session.channels.files.connections(path, origin, filter);
+    try {
+      let end = false;
+      for (let rest = limit; rest > 0 && !end;) {
+        const most = Math.min(PORTION, rest);
+        const read = await this.#session.track(call, () =>
+          this.#session.readConnections(call, list, most),
+        );
+        for (const entry of read.entries) {
+          throwIfAborted(call);
+          yield toConnection(entry);
+        }
+        rest -= read.entries.length;
+        end = read.end;
+      }
+    } finally {
+      list.close();
+    }
+  }
+
+  // ---- synchronisation with other directors
+
+  /**
+   * Starts a daemon that sends connections to other directors or takes theirs
+   * (`ipvsadm --start-daemon`). Both roles may run at once. Rejects with `EEXIST` where that role is
+   * running, `ENODEV` where the interface is not there.
+   */
+  async startSyncDaemon(daemon: SyncDaemonConfig, options?: CallOptions): Promise<void> {
+    const numbers = parseDaemon(daemon);
+    const command = `start ${ROLES.word(numbers.role)} sync daemon`;
+    const call = { command, ...parseCallOptions(options) };
+    await this.#session.whole(call, () =>
+      this.#session.send(call, { command: Command.newDaemon, daemon: numbers }),
+    );
+  }
+
+  /** Stops a sync daemon (`ipvsadm --stop-daemon`). Rejects with `ESRCH` where it is not running. */
+  async stopSyncDaemon(role: SyncRole, options?: CallOptions): Promise<void> {
+    const number = parseRole(role);
+    const call = { command: `stop ${role} sync daemon`, ...parseCallOptions(options) };
+    await this.#session.whole(call, () => this.#session.stopDaemon(call, number));
+  }
+
+  /** The sync daemons that run (`ipvsadm -L --daemon`): none, one or both, the master first. */
+  async listSyncDaemons(options?: CallOptions): Promise<SyncDaemon[]> {
+    const call = { command: 'list sync daemons', ...parseCallOptions(options) };
+    return this.#session.overall(call, async () =>
+      (await this.#session.daemons(call)).map(toSyncDaemon),
+    );
+  }
+
+  /**
+   * What works here and, where it does not, why. Rejects only where the handle is closed or the call
+   * aborted. Tables stay as they are; the modules of schedulers and engines are loaded.
+   */
+  async probe(options?: CallOptions): Promise<Capabilities> {
+    const call = { command: 'probe', ...parseCallOptions(options) };
+    return this.#session.track(call, () => probe(loadAddon(), this.#session.channels));
+  }
+
+  // ---- what several of these are made of
+
+  #destinationCall(
+    command: string,
+    service: ServiceKey,
+    destination: DestinationConfig,
+    options: CallOptions | undefined,
+  ) {
+    const owner = parseServiceId(service);
+    const { id, numbers } = parseDestinationConfig(destination, owner);
+    return {
+      call: { command, service: owner, destination: id, ...parseCallOptions(options) },
+      request: { service: owner, destination: id, destinationNumbers: numbers },
+    };
+  }
+
+  async *#services(options: ReadOptions | undefined): AsyncIterable<Service<Counter>[]> {
+    const { bigint, signal } = parseReadOptions(options);
+    const call = { command: 'list services', signal };
+    const records = await this.#session.overall(call, () =>
+      this.#session.dump<ServiceRecord<Counter>>(call, { command: Command.getService, bigint }),
+    );
+    yield* portions(call, records, toService);
   }
 
   async *#destinations(
     service: ServiceKey,
     options: ReadOptions | undefined,
   ): AsyncIterable<Destination<Counter>[]> {
-    const command = 'list destinations';
     const owner = parseServiceId(service);
-    const bigint = parseReadOptions(options);
-    const records = await this.#ordered(command, owner, async () => {
-      const read = await this.#dump<DestinationRecord<Counter>>(command, {
+    const { bigint, signal } = parseReadOptions(options);
+    const call = { command: 'list destinations', service: owner, signal };
+    const records = await this.#session.ordered(call, async () => {
+      const read = await this.#session.dump<DestinationRecord<Counter>>(call, {
         command: Command.getDestination,
         service: owner,
         bigint,
@@ -398,203 +625,42 @@ export class Ipvs {
       // For a service that is not there the kernel gives an empty list, for one that goes away
       // meanwhile a short one.
       const sure = read.length > 0 && read.chunks === 1;
-      if (!sure && (await this.#readService(command, owner)) === undefined) {
-        throw await this.#missingService(command, owner);
+      if (!sure && (await this.#session.readService(call, owner)) === undefined) {
+        throw await this.#session.missingService(call, owner);
       }
       return read;
     });
-    yield* portions(records, toDestination);
+    yield* portions(call, records, toDestination);
   }
-
-  // Every operation goes through here: after close() none begins, and close() waits for the last.
-  async #track<T>(
-    command: string,
-    service: ServiceId | undefined,
-    work: () => Promise<T>,
-  ): Promise<T> {
-    if (this.#closed !== undefined) {
-      throw new IpvsError(subject(command, { service }), {
-        code: 'ERR_IPVS_CLOSED',
-        sentence: 'the handle is closed',
-      });
-    }
-    return this.#held(work);
-  }
-
-  // What close() waits for.
-  async #held<T>(work: () => Promise<T>): Promise<T> {
-    this.#running++;
-    try {
-      return await work();
-    } finally {
-      if (--this.#running === 0) this.#lastIsDone?.();
-    }
-  }
-
-  // A single request in its order among the others.
-  #ordered<T>(command: string, service: ServiceId, work: () => Promise<T>): Promise<T> {
-    return this.#track(command, service, () =>
-      this.#turns.take(() => turnOf(service), false, work),
-    );
-  }
-
-  // Several requests that nothing asked later may slip into.
-  #inTurn<T>(command: string, service: ServiceId, work: () => Promise<T>): Promise<T> {
-    return this.#track(command, service, () => this.#turns.take(() => turnOf(service), true, work));
-  }
-
-  #change(command: string, service: ServiceId, request: Request): Promise<void> {
-    return this.#ordered(command, service, () => this.#send(command, request));
-  }
-
-  async #send(command: string, request: Request): Promise<void> {
-    const outcome = await this.#channels.commands.request(request);
-    if (outcome instanceof NativeFailure) throw await this.#explain(command, request, outcome);
-  }
-
-  async #readService<C extends Counter = number>(
-    command: string,
-    service: ServiceId,
-    bigint = false,
-  ): Promise<ServiceRecord<C> | undefined> {
-    const request: Request = { command: Command.getService, service, bigint };
-    const outcome = await this.#channels.commands.request(request);
-    if (!(outcome instanceof NativeFailure)) return outcome as ServiceRecord<C>;
-    if (outcome.fault === Fault.refused && outcome.errno === constants.errno.ESRCH) {
-      return undefined;
-    }
-    throw await this.#explain(command, request, outcome);
-  }
-
-  // The kernel can only list all destinations of a service; native code picks the one.
-  async #readDestination<C extends Counter = number>(
-    command: string,
-    service: ServiceId,
-    destination: DestinationId,
-    bigint = false,
-  ): Promise<DestinationRecord<C> | undefined> {
-    const request: Request = { command: Command.getDestination, service, destination, bigint };
-    const records = await this.#dump<DestinationRecord<C>>(command, request);
-    return records.take(1)[0];
-  }
-
-  // Dumps have a socket of their own, so they wait for the changes that were asked for before.
-  async #dump<Item>(command: string, request: Request): Promise<Records<Item>> {
-    await this.#channels.commands.settled();
-    const records = await this.#channels.dumps.dump<Item>(request);
-    if (records instanceof NativeFailure) throw await this.#explain(command, request, records);
-    return records;
-  }
-
-  async #ensure<Record>(plan: {
-    readonly command: string;
-    readonly read: () => Promise<Record | undefined>;
-    readonly same: (present: Record) => boolean;
-    readonly add: Request;
-    readonly set: Request;
-  }): Promise<Ensured> {
-    for (let attempt = 1; ; attempt++) {
-      const present = await plan.read();
-      if (present !== undefined && plan.same(present)) return 'unchanged';
-      const request = present === undefined ? plan.add : plan.set;
-      const outcome = await this.#channels.commands.request(request);
-      if (!(outcome instanceof NativeFailure)) return present === undefined ? 'added' : 'updated';
-      if (attempt === ENSURE_ATTEMPTS || !overtaken(outcome, request)) {
-        throw await this.#explain(plan.command, request, outcome);
-      }
-    }
-  }
-
-  #explain(command: string, request: Request, failure: NativeFailure): Promise<IpvsError> {
-    return explain(failure, subject(command, request), request, {
-      commands: this.#channels.commands,
-      timeout: this.#timeout,
-    });
-  }
-
-  #missingService(command: string, service: ServiceId): Promise<IpvsError> {
-    const request: Request = { command: Command.getService, service };
-    return this.#explain(command, request, refusal(constants.errno.ESRCH));
-  }
-
-  async #missingDestination(
-    command: string,
-    service: ServiceId,
-    destination: DestinationId,
-  ): Promise<IpvsError> {
-    const there = (await this.#readService(command, service)) !== undefined;
-    const request: Request = { command: Command.getDestination, service, destination };
-    const { ENOENT, ESRCH } = constants.errno;
-    return this.#explain(command, request, refusal(there ? ENOENT : ESRCH));
-  }
-}
-
-function refusal(errno: number): NativeFailure {
-  return new NativeFailure(Fault.refused, errno, '', '');
-}
-
-/** Whether somebody added or removed it between our look and our request. */
-function overtaken(failure: NativeFailure, { command }: Request): boolean {
-  const { EEXIST, ENOENT, ESRCH } = constants.errno;
-  if (failure.fault !== Fault.refused) return false;
-  switch (command) {
-    case Command.newService:
-    case Command.newDestination:
-      return failure.errno === EEXIST;
-    case Command.setService:
-      return failure.errno === ESRCH;
-    default:
-      return failure.errno === ENOENT;
-  }
-}
-
-function subject(
-  command: string,
-  { service, destination }: { service?: ServiceId | undefined; destination?: DestinationId },
-): Subject {
-  return {
-    command,
-    service: service && toServiceKey({ ...service, address: service.address?.text ?? '' }),
-    destination: destination && { address: destination.address.text, port: destination.port },
-  };
-}
-
-function turnOf({ family, protocol, address, port, fwmark }: ServiceId): string {
-  return `${family} ${protocol} ${address?.bytes.join('.')} ${port} ${fwmark}`;
-}
-
-// What does not matter where a service is not persistent is not compared there.
-function sameService(present: ServiceNumbers, wanted: ServiceNumbers): boolean {
-  const persistent = (wanted.flags & PERSISTENT) !== 0;
-  return (
-    present.scheduler === wanted.scheduler &&
-    (present.flags & SETTABLE_FLAGS) === wanted.flags &&
-    present.engine === wanted.engine &&
-    (!persistent || (present.timeout === wanted.timeout && present.netmask === wanted.netmask))
-  );
-}
-
-function sameDestination(present: DestinationNumbers, wanted: DestinationNumbers): boolean {
-  return (
-    present.forwarding === wanted.forwarding &&
-    present.weight === wanted.weight &&
-    present.upperThreshold === wanted.upperThreshold &&
-    present.lowerThreshold === wanted.lowerThreshold &&
-    (wanted.forwarding !== TUN ||
-      (present.tunnelType === wanted.tunnelType &&
-        present.tunnelPort === wanted.tunnelPort &&
-        present.tunnelFlags === wanted.tunnelFlags))
-  );
 }
 
 async function* portions<Item, Result>(
+  call: Call,
   records: Records<Item>,
   convert: (item: Item) => Result,
 ): AsyncIterable<Result[]> {
   for (let rest = records.length; rest > 0; rest -= PORTION) {
     yield records.take(PORTION).map(convert);
     if (rest > PORTION) await nextTurn();
+    throwIfAborted(call);
   }
+}
+
+async function snapshotServices(table: NativeTable): Promise<SnapshotService<Counter>[]> {
+  const services: SnapshotService<Counter>[] = [];
+  let sinceTurn = 0;
+  for (const count of table.counts) {
+    const [record] = table.services.take(1);
+    if (record === undefined) break;
+    const destinations = table.destinations.take(count).map(toDestination);
+    services.push({ ...toService(record), destinations });
+    sinceTurn += 1 + count;
+    if (sinceTurn > PORTION) {
+      sinceTurn = 0;
+      await nextTurn();
+    }
+  }
+  return services;
 }
 
 async function all<Item>(source: AsyncIterable<Item[]>): Promise<Item[]> {

@@ -3,8 +3,9 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { IpvsError } from './errors.js';
-import { FACTORIES, understandsRows } from './native.js';
+import { FACTORIES } from './native.js';
 import type { Addon } from './native.js';
+import { isOurLayout } from './rows.js';
 
 const ROOT = join(__dirname, '..');
 
@@ -44,7 +45,7 @@ function load(): Addon {
       },
     );
   }
-  if (!understandsRows(addon)) {
+  if (!isOurLayout(addon.requestLayout)) {
     throw new IpvsError(
       { command: 'load' },
       {

@@ -2,7 +2,10 @@
 // of the same service later may slip in between.
 
 export class Turns {
+  // Who holds the turn of a service, or comes last of those who wait for it.
   readonly #tails = new Map<string, Promise<unknown>>();
+  // The same for what concerns all services at once.
+  #whole: Promise<unknown> | undefined;
 
   /**
    * Runs `work` when everything that was asked of `key` before and holds its turn is done; at once
@@ -10,9 +13,9 @@ export class Turns {
    */
   take<T>(key: () => string, hold: boolean, work: () => Promise<T>): Promise<T> {
     // The usual case: a single request, which the channel keeps in order by itself.
-    if (!hold && this.#tails.size === 0) return work();
+    if (!hold && this.#tails.size === 0 && this.#whole === undefined) return work();
     const name = key();
-    const before = this.#tails.get(name);
+    const before = this.#tails.get(name) ?? this.#whole;
     if (before === undefined && !hold) return work();
     const mine = before === undefined ? work() : before.then(work);
     const tail = mine.then(nothing, nothing);
@@ -23,9 +26,23 @@ export class Turns {
     return mine;
   }
 
-  /** Resolves when everything that holds a turn now is done. */
-  async all(): Promise<void> {
-    if (this.#tails.size > 0) await Promise.all(this.#tails.values());
+  /** Runs `work` when everything that holds a turn now is done. Nothing waits for it. */
+  afterAll<T>(work: () => Promise<T>): Promise<T> {
+    const before = [...this.#tails.values(), ...(this.#whole ? [this.#whole] : [])];
+    return before.length === 0 ? work() : Promise.all(before).then(work);
+  }
+
+  /** The same for what changes all services: all later turns wait for it. */
+  takeAll<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#tails.size === 0 && this.#whole === undefined) return work();
+    const mine = this.afterAll(work);
+    const whole = mine.then(nothing, nothing);
+    this.#whole = whole;
+    this.#tails.clear(); // whoever comes waits for `whole`, which waits for these
+    void whole.then(() => {
+      if (this.#whole === whole) this.#whole = undefined;
+    });
+    return mine;
   }
 }
 

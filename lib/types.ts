@@ -3,6 +3,7 @@
 /** The transport protocols that IPVS balances. */
 export type Protocol = 'tcp' | 'udp' | 'sctp';
 
+/** The two address families. */
 export type AddressFamily = 'ipv4' | 'ipv6';
 
 /**
@@ -43,11 +44,14 @@ export interface MarkServiceKey {
   readonly family?: AddressFamily;
 }
 
-type Without<Key extends string> = Readonly<Partial<Record<Key, never>>>;
-
 /** Identifies a virtual service, by its address or by a mark and not by both. */
 export type ServiceKey =
-  (AddressServiceKey & Without<'fwmark'>) | (MarkServiceKey & Without<keyof AddressServiceKey>);
+  | (AddressServiceKey & { readonly fwmark?: never })
+  | (MarkServiceKey & {
+      readonly protocol?: never;
+      readonly address?: never;
+      readonly port?: never;
+    });
 
 /** Persistence ("sticky connections"): a client stays with its real server. */
 export interface Persistence {
@@ -77,6 +81,7 @@ export interface ServiceSettings {
   readonly onePacket?: boolean;
 }
 
+/** A virtual service as it is to be: its name and its settings. */
 export type ServiceConfig = ServiceKey & ServiceSettings;
 
 /** What `updateService` may change; what is left out stays as it is. */
@@ -88,6 +93,7 @@ export interface ServiceChanges {
   readonly onePacket?: boolean;
 }
 
+/** What `updateService` may change of a service's persistence. */
 export interface PersistenceChanges {
   readonly timeout?: number;
   readonly netmask?: string | number;
@@ -132,6 +138,7 @@ export interface DestinationSettings {
   readonly tunnel?: Tunnel;
 }
 
+/** A destination as it is to be: its name and its settings. */
 export type DestinationConfig = DestinationKey & DestinationSettings;
 
 /** What `updateDestination` may change; what is left out stays as it is. */
@@ -187,11 +194,27 @@ export interface Destination<Counter extends number | bigint = number> {
   readonly stats: Stats<Counter>;
 }
 
-export interface ReadOptions {
+/** What every call may be given. */
+export interface CallOptions {
+  /**
+   * Ends the wait: the call rejects with an `AbortError` (`ABORT_ERR`), whose `sent` says whether the
+   * request was already on its way. What was sent is carried out all the same.
+   */
+  readonly signal?: AbortSignal;
+}
+
+/** What a call that reads counters may be given. */
+export interface ReadOptions extends CallOptions {
   /** Counters as bigints: exact beyond 2^53. Default `false`. */
   readonly bigint?: boolean;
 }
 
+/** Asks a read for its counters as bigints. */
+export interface BigIntCounters {
+  readonly bigint: true;
+}
+
+/** How a handle is opened. */
 export interface OpenOptions {
   /**
    * The network namespace to work in: a name under /run/netns, a path, or a process that lives in
@@ -204,3 +227,172 @@ export interface OpenOptions {
 
 /** What an `ensure` method had to do. */
 export type Ensured = 'added' | 'updated' | 'unchanged';
+
+/** The version of IPVS in the kernel, and the size of its table of connections. */
+export interface Info {
+  /** For example `'1.2.1'`. */
+  readonly version: string;
+  /** Hash buckets. From Linux 7 on it grows and shrinks, and is 0 before the first service. */
+  readonly connectionTableSize: number;
+}
+
+/** How long an idle connection is remembered, in seconds. SCTP and other TCP states are fixed. */
+export interface Timeouts {
+  /** Established TCP connections. The kernel's default is 900. */
+  readonly tcp: number;
+  /** TCP connections after a FIN. The kernel's default is 120. */
+  readonly tcpFin: number;
+  /** The kernel's default is 300. */
+  readonly udp: number;
+}
+
+/** What a sync daemon does: send connections, or take them. */
+export type SyncRole = 'master' | 'backup';
+
+/** A daemon that sends connections to other directors (`master`) or takes them (`backup`). */
+export interface SyncDaemonConfig {
+  readonly role: SyncRole;
+  /** The multicast interface; it must own an address. */
+  readonly interface: string;
+  /** 0 to 255. A backup takes only what carries its own, or anything where it has 0. Default 0. */
+  readonly syncId?: number;
+  /** The largest message in bytes, 1 to 65535. Default: what fits the interface's MTU. */
+  readonly maxLength?: number;
+  /** A multicast address, IPv4 or IPv6. Default `'224.0.0.81'`. */
+  readonly group?: string;
+  /** 1 to 65535. Default 8848. */
+  readonly port?: number;
+  /** 1 to 255. Default 1. */
+  readonly ttl?: number;
+}
+
+/** A sync daemon as the kernel runs it. */
+export type SyncDaemon = Required<SyncDaemonConfig>;
+
+/** A service with its destinations. */
+export type SnapshotService<Counter extends number | bigint = number> = Service<Counter> & {
+  readonly destinations: readonly Destination<Counter>[];
+};
+
+/** How a snapshot is taken. */
+export interface SnapshotOptions extends ReadOptions {
+  /** Repeat until two views agree. Default `true`. */
+  readonly settle?: boolean;
+}
+
+/** Everything that is configured, in one view. */
+export interface Snapshot<Counter extends number | bigint = number> {
+  /**
+   * Whether two views agreed. `false` where it was not asked for, or where others change the table
+   * faster than it can be read; even then no service that was there throughout is missing.
+   */
+  readonly settled: boolean;
+  readonly services: readonly SnapshotService<Counter>[];
+  readonly timeouts: Timeouts;
+  readonly syncDaemons: readonly SyncDaemon[];
+}
+
+/** What passed through the director as a whole. */
+export interface DirectorStats<Counter extends number | bigint = number> extends Stats<Counter> {
+  /** The counters of each CPU, without rates. */
+  readonly perCpu: readonly CpuStats<Counter>[];
+}
+
+/** What passed through one CPU. */
+export interface CpuStats<Counter extends number | bigint = number> {
+  readonly cpu: number;
+  readonly connections: Counter;
+  readonly incomingPackets: Counter;
+  readonly outgoingPackets: Counter;
+  readonly incomingBytes: Counter;
+  readonly outgoingBytes: Counter;
+}
+
+/** One side of a connection. */
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+/**
+ * An entry of the director's table of connections.
+ *
+ * - `connection`: packets of one client port
+ * - `template`: persistence, the client (or network of clients) that belongs to a destination; its
+ *   client port is 0
+ */
+export interface Connection {
+  readonly kind: 'connection' | 'template';
+  /** Absent for the template of a service that is a mark: it is for all protocols. */
+  readonly protocol?: Protocol;
+  readonly client: Endpoint;
+  /** Where the client sent to; for the template of a mark, the mark. */
+  readonly virtual: Endpoint | { readonly fwmark: number };
+  readonly destination: Endpoint;
+  /** As the kernel names it: `ESTABLISHED`, `SYN_RECV`, `FIN_WAIT`, `UDP`, `NONE`, `ASSURED`, … */
+  readonly state: string;
+  /** Seconds until the entry is dropped if nothing more comes. */
+  readonly expires: number;
+  /** Where it was made. Only with the option `origin`. */
+  readonly origin?: 'local' | 'synchronised';
+  /** The persistence engine. Not with the option `origin`. */
+  readonly engine?: string;
+  /** What the engine knows the client by, byte for byte as latin1; SIP: the Call-ID. */
+  readonly engineData?: string;
+}
+
+/** Which side of a connection is wanted; what is left out may be anything. */
+export interface EndpointFilter {
+  readonly address?: string;
+  readonly port?: number;
+}
+
+/** Which connections are wanted, and how they are told. */
+export interface ConnectionsOptions extends CallOptions {
+  readonly protocol?: Protocol;
+  /** An address, or an endpoint. */
+  readonly client?: string | EndpointFilter;
+  /** An address, an endpoint, or a mark. */
+  readonly virtual?: string | EndpointFilter | { readonly fwmark: number };
+  /** An address, or an endpoint. */
+  readonly destination?: string | EndpointFilter;
+  /** Stop after so many. Default: all. */
+  readonly limit?: number;
+  /**
+   * Tell for each entry where it was made. The kernel then does not tell the persistence engine's
+   * data. Default `false`.
+   */
+  readonly origin?: boolean;
+}
+
+/** What works here and, where it does not, why. */
+export interface Capabilities {
+  /** Whether IPVS can be used: it is there, and we may. */
+  readonly usable: boolean;
+  /** Why not. Absent where it can be used. */
+  readonly problem?: Problem;
+  /** Absent where IPVS can't be used. */
+  readonly info?: Info;
+  /** The schedulers of the kernel that load. Asking loads their modules. */
+  readonly schedulers: readonly string[];
+  /** The persistence engines of the kernel that load. */
+  readonly engines: readonly string[];
+  /** Absent where it can't be told, as the following. */
+  readonly ipv6?: boolean;
+  /** Tunnels other than IPIP. Takes CAP_SYS_ADMIN, for a namespace to try it in. */
+  readonly tunnels?: boolean;
+  /** 64-bit counters. Takes CAP_SYS_ADMIN, likewise. */
+  readonly stats64?: boolean;
+  /** The names under net.ipv4.vs that this kernel has, in this namespace. */
+  readonly sysctls: readonly string[];
+  /** Whether sysctls can be changed; a container's /proc/sys is often read-only. */
+  readonly sysctlsWritable: boolean;
+}
+
+/** What keeps IPVS from being used. */
+export interface Problem {
+  /** The code with which operations fail. */
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string;
+}

@@ -2,18 +2,28 @@
 // the value. What the kernel would take in silence and then drop is refused here.
 
 import { isIPv4 } from 'node:net';
-import { parseAddress } from './address.js';
-import type { Address } from './address.js';
-import { invalidType, invalidValue, outOfRange } from './errors.js';
-import type { DestinationId, DestinationNumbers, ServiceId, ServiceNumbers } from './native.js';
+import { IPV4, IPV6 } from './address.js';
+import {
+  INT_MAX,
+  address,
+  boolean,
+  integer,
+  moduleName,
+  object,
+  port,
+  quoted,
+  string,
+  word,
+} from './check.js';
+import type { Input } from './check.js';
+import { invalidType, invalidValue } from './errors.js';
+import type { DestinationId, DestinationNumbers, ServiceId, ServiceNumbers } from './records.js';
 import {
   ALL_SCHEDULER_BITS,
   CHECKSUMS,
   FAMILIES,
   FORWARDINGS,
   GUE,
-  IPV4,
-  IPV6,
   NAT,
   ONE_PACKET,
   PERSISTENT,
@@ -25,22 +35,16 @@ import {
   schedulerOfFlag,
 } from './words.js';
 
-type Input = Readonly<Record<string, unknown>>;
-
-const INT_MAX = 2 ** 31 - 1;
 // Seconds become jiffies in 32 bits, at up to 1000 a second (ip_vs_add_service).
 const LONGEST_PERSISTENCE = 4294967;
 const DEFAULT_PERSISTENCE = 300;
-
-/** How long a call may take where nobody says otherwise, in milliseconds. */
-export const DEFAULT_TIMEOUT = 10_000;
 
 const SERVICE_KEY = ['protocol', 'address', 'port', 'fwmark', 'family'];
 const SERVICE_SETTINGS = ['scheduler', 'schedulerFlags', 'persistence', 'onePacket'];
 const DESTINATION_KEY = ['address', 'port'];
 const DESTINATION_SETTINGS = ['forwarding', 'weight', 'upperThreshold', 'lowerThreshold', 'tunnel'];
 // What the library gives back may be passed in again: what was only observed is passed over.
-const SERVICE_PROPERTIES = new Set([...SERVICE_KEY, ...SERVICE_SETTINGS, 'stats']);
+const SERVICE_PROPERTIES = new Set([...SERVICE_KEY, ...SERVICE_SETTINGS, 'stats', 'destinations']);
 const SERVICE_CHANGES = new Set(SERVICE_SETTINGS);
 const DESTINATION_PROPERTIES = new Set([
   ...DESTINATION_KEY,
@@ -58,85 +62,6 @@ const TUNNEL_PROPERTIES: Readonly<Record<string, ReadonlySet<string>>> = {
   gue: new Set(['type', 'port', 'checksum']),
   gre: new Set(['type', 'checksum']),
 };
-
-function object(value: unknown, path: string, known: ReadonlySet<string>): Input {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw invalidType(path, 'an object', value);
-  }
-  for (const key in value) {
-    if (!known.has(key)) {
-      const choices = [...known].join(', ');
-      throw invalidValue(
-        `${path}.${key}`,
-        `is not known here, only ${choices}`,
-        (value as Input)[key],
-      );
-    }
-  }
-  return value as Input;
-}
-
-function integer(value: unknown, path: string, least: number, most: number): number {
-  if (typeof value !== 'number') throw invalidType(path, 'a number', value);
-  if (!Number.isInteger(value)) throw outOfRange(path, 'an integer', value);
-  if (value < least || value > most) throw outOfRange(path, `>= ${least} and <= ${most}`, value);
-  return value;
-}
-
-function boolean(value: unknown, path: string): boolean {
-  if (typeof value !== 'boolean') throw invalidType(path, 'a boolean', value);
-  return value;
-}
-
-function string(value: unknown, path: string): string {
-  if (typeof value !== 'string') throw invalidType(path, 'a string', value);
-  return value;
-}
-
-function word(
-  value: unknown,
-  path: string,
-  vocabulary: { readonly words: readonly string[]; number(word: string): number | undefined },
-): number {
-  const number = vocabulary.number(string(value, path));
-  if (number === undefined) {
-    throw invalidValue(path, `must be one of ${quoted(vocabulary.words)}`, value);
-  }
-  return number;
-}
-
-function quoted(words: readonly string[]): string {
-  return words.map((each) => `'${each}'`).join(', ');
-}
-
-// A module's name goes into ip_vs_<name>; no kernel has one with other characters.
-function moduleName(value: unknown, path: string, longest: number): string {
-  const name = string(value, path);
-  if (name === '') throw invalidValue(path, 'must not be empty', value);
-  if (name.length > longest) {
-    throw invalidValue(path, `must not be longer than ${longest} characters`, value);
-  }
-  if (!/^[\w.-]+$/.test(name)) {
-    throw invalidValue(path, "may hold only letters, digits, '_', '-' and '.'", value);
-  }
-  return name;
-}
-
-function address(value: unknown, path: string): Address {
-  const text = string(value, path);
-  const parsed = parseAddress(text);
-  if (parsed !== undefined) return parsed;
-  const zone = text.includes('%');
-  throw invalidValue(
-    path,
-    zone ? 'must not have a zone: IPVS knows none' : 'must be an IPv4 or IPv6 address',
-    value,
-  );
-}
-
-function port(value: unknown, path: string): number {
-  return integer(value, path, 0, 65535);
-}
 
 /** The key of a virtual service, alone or as part of its configuration. */
 export function parseServiceId(value: unknown, path = 'service'): ServiceId {
@@ -474,34 +399,4 @@ function overlayTunnel(
     }
   }
   return { tunnelType, tunnelPort, tunnelFlags };
-}
-
-/** Whether a read gives its counters as bigints. */
-export function parseReadOptions(value: unknown): boolean {
-  if (value === undefined) return false;
-  const input = object(value, 'options', new Set(['bigint']));
-  return input['bigint'] === undefined ? false : boolean(input['bigint'], 'options.bigint');
-}
-
-/** The namespace file to open (undefined: the process's own) and the deadline in milliseconds. */
-export function parseOpenOptions(value: unknown): { netns: string | undefined; timeout: number } {
-  const input = value === undefined ? {} : object(value, 'options', new Set(['netns', 'timeout']));
-  const timeout =
-    input['timeout'] === undefined
-      ? DEFAULT_TIMEOUT
-      : integer(input['timeout'], 'options.timeout', 1, INT_MAX);
-  return { netns: parseNetns(input['netns']), timeout };
-}
-
-function parseNetns(value: unknown): string | undefined {
-  if (value === undefined) return undefined;
-  if (typeof value === 'object') {
-    const input = object(value, 'options.netns', new Set(['pid']));
-    return `/proc/${integer(input['pid'], 'options.netns.pid', 1, INT_MAX)}/ns/net`;
-  }
-  const name = string(value, 'options.netns');
-  if (name === '' || name.includes('\0') || name === '.' || name === '..') {
-    throw invalidValue('options.netns', "must be a namespace's name or path", value);
-  }
-  return name.includes('/') ? name : `/run/netns/${name}`;
 }

@@ -1,16 +1,27 @@
 // The only place where numbers meet words. The numbers are those of include/uapi/linux/ip_vs.h.
 
+import { IPV4, IPV6 } from './address.js';
+import type {
+  ConnectionRecord,
+  DaemonRecord,
+  DestinationRecord,
+  InfoRecord,
+  ServiceRecord,
+} from './records.js';
 import type {
   AddressFamily,
+  Connection,
   Destination,
   Forwarding,
+  Info,
   Protocol,
   SchedulerFlag,
   Service,
   ServiceKey,
+  SyncDaemon,
+  SyncRole,
   Tunnel,
 } from './types.js';
-import type { DestinationRecord, ServiceRecord } from './native.js';
 
 /** Words for numbers, both ways. */
 class Vocabulary<Word extends string> {
@@ -37,9 +48,7 @@ class Vocabulary<Word extends string> {
   }
 }
 
-export const FAMILIES = new Vocabulary<AddressFamily>({ ipv4: 2, ipv6: 10 });
-export const IPV4 = 2;
-export const IPV6 = 10;
+export const FAMILIES = new Vocabulary<AddressFamily>({ ipv4: IPV4, ipv6: IPV6 });
 
 export const PROTOCOLS = new Vocabulary<Protocol>({ tcp: 6, udp: 17, sctp: 132 });
 
@@ -58,6 +67,10 @@ export const GUE = 1;
 
 export type Checksum = 'none' | 'csum' | 'remcsum';
 export const CHECKSUMS = new Vocabulary<Checksum>({ none: 0, csum: 1, remcsum: 2 });
+
+export const ROLES = new Vocabulary<SyncRole>({ master: 1, backup: 2 });
+
+const ORIGINS = new Vocabulary<NonNullable<Connection['origin']>>({ local: 1, synchronised: 2 });
 
 // IP_VS_SVC_F_*
 export const PERSISTENT = 0x01;
@@ -162,5 +175,29 @@ export function toDestination<Counter extends number | bigint>(
     inactiveConnections: record.inactiveConnections,
     persistentConnections: record.persistentConnections,
     stats: record.stats,
+  };
+}
+
+export function toSyncDaemon(record: DaemonRecord): SyncDaemon {
+  return { ...record, role: ROLES.word(record.role) };
+}
+
+export function toInfo({ version, connectionTableSize }: InfoRecord): Info {
+  const parts = [version >>> 16, (version >>> 8) & 255, version & 255];
+  return { version: parts.join('.'), connectionTableSize };
+}
+
+export function toConnection(record: ConnectionRecord): Connection {
+  const { protocol, fwmark, origin, engine } = record;
+  return {
+    kind: record.isTemplate !== 0 ? 'template' : 'connection',
+    ...(protocol !== 0 && { protocol: PROTOCOLS.word(protocol) }),
+    client: record.client,
+    virtual: protocol === 0 ? { fwmark } : record.virtual,
+    destination: record.destination,
+    state: record.state,
+    expires: record.expires,
+    ...(origin !== 0 && { origin: ORIGINS.word(origin) }),
+    ...(engine !== '' && { engine, engineData: record.engineData }),
   };
 }

@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include "channel.h"
+#include "connection_list.h"
 #include "environment.h"
 #include "records.h"
 #include "request.h"
@@ -10,7 +11,7 @@ namespace ipvs::addon {
 
 namespace {
 
-// setFactories({ service, destination, failure }), once before anything else.
+// setFactories({ service, ... }), once before anything else.
 void SetFactories(const Napi::CallbackInfo& info) {
   const Napi::Object factories = info[0].As<Napi::Object>();
   Environment* environment = Environment::Of(info.Env());
@@ -19,6 +20,10 @@ void SetFactories(const Napi::CallbackInfo& info) {
   };
   environment->make_service = take("service");
   environment->make_destination = take("destination");
+  environment->make_daemon = take("daemon");
+  environment->make_timeouts = take("timeouts");
+  environment->make_info = take("info");
+  environment->make_connection = take("connection");
   environment->make_failure = take("failure");
 }
 
@@ -33,6 +38,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Environment());
   Records::Register(env);
   Channel::Register(env, exports);
+  ConnectionList::Register(env, exports);
   exports.Set("setFactories", Napi::Function::New(env, SetFactories));
   exports.Set("requestLayout", RequestLayoutArray(env));
   return exports;

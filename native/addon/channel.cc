@@ -1,10 +1,12 @@
 #include "channel.h"
 
-#include <functional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
+#include "../core/netns_file.h"
+#include "../core/table.h"
 #include "convert.h"
 #include "environment.h"
 #include "records.h"
@@ -14,72 +16,60 @@ namespace ipvs::addon {
 
 namespace {
 
-// One trip to the thread pool. Execute runs there and may use the connection; OnOK runs on the
-// JavaScript thread afterwards. The base class deletes the object then, also when the environment
-// is going away and nothing can be called any more.
-class Work : public Napi::AsyncWorker {
+using ConnectionWork = Work<Connection>;
+
+napi_value FailureOrUndefined(Napi::Env env, const Failure& failure) {
+  return failure ? ToJs(env, failure) : env.Undefined();
+}
+
+class OpenWork : public ConnectionWork {
  public:
-  Work(Napi::Function done, std::shared_ptr<ChannelState> state)
-      : Napi::AsyncWorker(done, "ipvs"), state_(std::move(state)) {
-    state_->busy = true;
-  }
-  ~Work() override { Release(); }
+  using ConnectionWork::ConnectionWork;
 
- protected:
-  Connection& connection() { return state_->connection; }
-
-  // The channel is free again before JavaScript hears of it: it may start the next work at once.
-  void Done(const std::vector<napi_value>& arguments) {
-    Release();
-    Callback().Call(arguments);
-  }
-
- private:
-  void Release() {
-    const std::shared_ptr<ChannelState> state = std::move(state_);
-    if (state == nullptr) return;
-    state->busy = false;
-    if (state->closed) state->connection.End();
-  }
-
-  std::shared_ptr<ChannelState> state_;
-};
-
-class OpenWork : public Work {
- public:
-  using Work::Work;
-
-  void Execute() override { failure_ = connection().EnsureOpen(); }
-
-  void OnOK() override { Done({failure_ ? ToJs(Env(), failure_) : Env().Undefined()}); }
+  void Execute() override { failure_ = resource().EnsureOpen(); }
+  void OnOK() override { Done({FailureOrUndefined(Env(), failure_)}); }
 
  private:
   Failure failure_;
 };
 
-class ExchangeWork : public Work {
+// What a command's reply holds, for those that have one.
+using Reply = std::variant<std::monostate, Service, Timeouts, Info>;
+
+bool DecodeReply(uint8_t command, ByteView attributes, Reply* reply, DecodeError* error) {
+  switch (command) {
+    case IPVS_CMD_GET_SERVICE:
+      return DecodeService(attributes, &reply->emplace<Service>(), error);
+    case IPVS_CMD_GET_CONFIG:
+      return DecodeTimeouts(attributes, &reply->emplace<Timeouts>(), error);
+    case IPVS_CMD_GET_INFO:
+      return DecodeInfo(attributes, &reply->emplace<Info>(), error);
+    default:
+      return true;
+  }
+}
+
+class ExchangeWork : public ConnectionWork {
  public:
-  ExchangeWork(Napi::Function done, std::shared_ptr<ChannelState> state,
+  ExchangeWork(Napi::Function done, std::shared_ptr<Shared<Connection>> shared,
                std::vector<Request> requests, int64_t milliseconds)
-      : Work(done, std::move(state)),
+      : ConnectionWork(done, std::move(shared)),
         requests_(std::move(requests)),
         deadline_(Deadline::After(milliseconds)) {}
 
   void Execute() override {
     CommandBatch batch;
     for (const Request& request : requests_) EncodeRequest(request, &batch);
-    connection().Exchange(&batch, deadline_, &answers_);
+    resource().Exchange(&batch, deadline_, &answers_);
+    replies_.resize(answers_.size());
     for (size_t i = 0; i < answers_.size(); i++) {
-      if (answers_[i].failure) {
-        plain_ = false;
-      } else if (requests_[i].command == IPVS_CMD_GET_SERVICE) {
-        plain_ = false;
-        requests_[i].service = Service();
-        DecodeError error;
-        if (!DecodeService(ByteView(answers_[i].reply), &requests_[i].service, &error)) {
-          answers_[i].failure = Failure::Malformed(error.text());
-        }
+      Answer& answer = answers_[i];
+      DecodeError error;
+      if (!answer.failure &&
+          !DecodeReply(requests_[i].command, ByteView(answer.reply), &replies_[i], &error)) {
+        answer.failure = Failure::Malformed(error.text());
       }
+      plain_ = plain_ && !answer.failure && replies_[i].index() == 0;
     }
   }
 
@@ -91,69 +81,166 @@ class ExchangeWork : public Work {
     const Napi::Array outcomes = Napi::Array::New(Env(), answers_.size());
     for (uint32_t i = 0; i < answers_.size(); i++) {
       const Napi::HandleScope scope(Env());
-      if (answers_[i].failure) {
-        outcomes.Set(i, ToJs(Env(), answers_[i].failure));
-      } else if (requests_[i].command == IPVS_CMD_GET_SERVICE) {
-        outcomes.Set(i, ToJs(Env(), requests_[i].service, requests_[i].bigint));
-      }
+      outcomes.Set(i, OutcomeOf(i));
     }
     Done({outcomes});
   }
 
  private:
+  Napi::Value OutcomeOf(size_t i) {
+    if (answers_[i].failure) return ToJs(Env(), answers_[i].failure);
+    const bool bigint = requests_[i].bigint;
+    if (const auto* service = std::get_if<Service>(&replies_[i])) {
+      return ToJs(Env(), *service, bigint);
+    }
+    if (const auto* timeouts = std::get_if<Timeouts>(&replies_[i])) {
+      return ToJs(Env(), *timeouts, bigint);
+    }
+    if (const auto* info = std::get_if<Info>(&replies_[i])) return ToJs(Env(), *info, bigint);
+    return Env().Undefined();
+  }
+
   std::vector<Request> requests_;
   std::vector<Answer> answers_;
+  std::vector<Reply> replies_;
   Deadline deadline_;
   bool plain_ = true;  // nothing to tell but "done"
 };
 
-class DumpWork : public Work {
+class DumpWork : public ConnectionWork {
  public:
-  DumpWork(Napi::Function done, std::shared_ptr<ChannelState> state, const Request& request,
+  DumpWork(Napi::Function done, std::shared_ptr<Shared<Connection>> shared, const Request& request,
            int64_t milliseconds)
-      : Work(done, std::move(state)), request_(request), deadline_(Deadline::After(milliseconds)) {
-    records_.bigint = request.bigint;
-  }
+      : ConnectionWork(done, std::move(shared)),
+        request_(request),
+        deadline_(Deadline::After(milliseconds)) {}
 
   void Execute() override {
-    CommandBatch batch;
-    EncodeRequest(request_, &batch);
-    const Connection::DumpSink sink =
-        request_.command == IPVS_CMD_GET_DEST
-            ? Connection::DumpSink([this](ByteView a, DecodeError* e) { TakeDestination(a, e); })
-            : Connection::DumpSink([this](ByteView a, DecodeError* e) { TakeService(a, e); });
-    failure_ = connection().Dump(&batch, deadline_, sink, &records_.chunks);
-    records_.SortAndDeduplicate();
+    switch (request_.command) {
+      case IPVS_CMD_GET_DEST:
+        ExecuteDestinations();
+        break;
+      case IPVS_CMD_GET_DAEMON:
+        Keep<Daemon>([this](Dumped<Daemon>* d) { return DumpDaemons(&resource(), deadline_, d); });
+        break;
+      default:
+        Keep<Service>(
+            [this](Dumped<Service>* d) { return DumpServices(&resource(), deadline_, d); });
+    }
   }
 
   void OnOK() override {
     if (failure_) {
-      Done({ToJs(Env(), failure_), Env().Undefined()});
+      Done({ToJs(Env(), failure_)});
     } else {
-      Done({Env().Undefined(), Records::Make(Env(), std::move(records_))});
+      Done({Env().Undefined(), Records::Make(Env(), std::move(set_))});
     }
   }
 
  private:
-  void TakeService(ByteView attributes, DecodeError* error) {
-    Service service;
-    if (DecodeService(attributes, &service, error)) records_.services.push_back(service);
+  template <typename T, typename Dump>
+  void Keep(const Dump& dump) {
+    Dumped<T> dumped;
+    failure_ = dump(&dumped);
+    set_ = RecordSet{std::move(dumped.records), request_.bigint, dumped.chunks};
   }
 
-  // A request that names a destination wants just that one: the kernel can only list them all.
-  void TakeDestination(ByteView attributes, DecodeError* error) {
-    Destination destination;
-    if (!DecodeDestination(attributes, request_.service.key.family, &destination, error)) return;
+  void ExecuteDestinations() {
+    Keep<Destination>([this](Dumped<Destination>* dumped) {
+      return DumpDestinations(&resource(), request_.service.key, deadline_, dumped);
+    });
+    // A request that names a destination wants just that one: the kernel can only list them all.
     const DestinationKey& wanted = request_.destination.key;
-    if (wanted.family == 0 || Compare(wanted, destination.key) == 0) {
-      records_.destinations.push_back(destination);
+    auto& all = std::get<std::vector<Destination>>(set_.records);
+    if (wanted.family == 0) return;
+    std::vector<Destination> one;
+    for (const Destination& destination : all) {
+      if (Compare(destination.key, wanted) == 0) one.push_back(destination);
     }
+    all = std::move(one);
   }
 
   Request request_;
   Deadline deadline_;
   Failure failure_;
-  RecordSet records_;
+  RecordSet set_;
+};
+
+class TableWork : public ConnectionWork {
+ public:
+  TableWork(Napi::Function done, std::shared_ptr<Shared<Connection>> shared, bool settle,
+            bool bigint, int64_t milliseconds)
+      : ConnectionWork(done, std::move(shared)),
+        settle_(settle),
+        bigint_(bigint),
+        deadline_(Deadline::After(milliseconds)) {}
+
+  void Execute() override { failure_ = ReadTable(&resource(), settle_, deadline_, &table_); }
+
+  void OnOK() override {
+    if (failure_) {
+      Done({ToJs(Env(), failure_)});
+      return;
+    }
+    Napi::Uint32Array counts = Napi::Uint32Array::New(Env(), table_.counts.size());
+    for (size_t i = 0; i < table_.counts.size(); i++) counts[i] = table_.counts[i];
+    const Napi::Object result = Napi::Object::New(Env());
+    result.Set("counts", counts);
+    result.Set("settled", Napi::Boolean::New(Env(), table_.settled));
+    result.Set("services", Records::Make(Env(), RecordSet{std::move(table_.services), bigint_, 0}));
+    result.Set("destinations",
+               Records::Make(Env(), RecordSet{std::move(table_.destinations), bigint_, 0}));
+    Done({Env().Undefined(), result});
+  }
+
+ private:
+  bool settle_;
+  bool bigint_;
+  Deadline deadline_;
+  Failure failure_;
+  ipvs::Table table_;
+};
+
+using Space = std::shared_ptr<const NetworkNamespace>;
+
+class ReadFileWork : public Napi::AsyncWorker {
+ public:
+  ReadFileWork(Napi::Function done, Space space, std::string path)
+      : Napi::AsyncWorker(done, "ipvs"), space_(std::move(space)), path_(std::move(path)) {}
+
+  void Execute() override { failure_ = ReadFileIn(space_.get(), path_, &text_); }
+
+  void OnOK() override {
+    Callback().Call({FailureOrUndefined(Env(), failure_), Napi::String::New(Env(), text_)});
+  }
+
+ private:
+  Space space_;
+  std::string path_;
+  std::string text_;
+  Failure failure_;
+};
+
+class ListFolderWork : public Napi::AsyncWorker {
+ public:
+  ListFolderWork(Napi::Function done, Space space, std::string path)
+      : Napi::AsyncWorker(done, "ipvs"), space_(std::move(space)), path_(std::move(path)) {}
+
+  void Execute() override { failure_ = ListFolderIn(space_.get(), path_, &names_); }
+
+  void OnOK() override {
+    const Napi::Array names = Napi::Array::New(Env(), names_.size());
+    for (uint32_t i = 0; i < names_.size(); i++) {
+      names.Set(i, Napi::String::New(Env(), names_[i]));
+    }
+    Callback().Call({FailureOrUndefined(Env(), failure_), names});
+  }
+
+ private:
+  Space space_;
+  std::string path_;
+  std::vector<std::string> names_;
+  Failure failure_;
 };
 
 // The rows that JavaScript says are there; false with an exception pending where they are not.
@@ -168,12 +255,18 @@ bool ReadRows(const Napi::CallbackInfo& info, size_t count, std::vector<Request>
   return true;
 }
 
-Connection::Options OptionsFrom(Napi::Value space) {
+Connection::Options OptionsFrom(const Napi::CallbackInfo& info) {
   Connection::Options options;
   options.family = IPVS_GENL_NAME;
-  if (space.IsString()) options.space_path = space.As<Napi::String>().Utf8Value();
+  if (info[0].IsString()) options.space_path = info[0].As<Napi::String>().Utf8Value();
+  options.new_space = info[0].IsNull();
+  if (info[0].IsObject()) options.space = Channel::SpaceOf(info[0]);
+  if (info[1].IsNumber()) options.protocol = info[1].As<Napi::Number>().Int32Value();
+  if (info[2].IsNumber()) options.peer = info[2].As<Napi::Number>().Uint32Value();
   return options;
 }
+
+int64_t Milliseconds(Napi::Value value) { return value.As<Napi::Number>().Int64Value(); }
 
 }  // namespace
 
@@ -182,54 +275,63 @@ void Channel::Register(Napi::Env env, Napi::Object exports) {
                                      {InstanceMethod<&Channel::Open>("open"),
                                       InstanceMethod<&Channel::Exchange>("exchange"),
                                       InstanceMethod<&Channel::Dump>("dump"),
+                                      InstanceMethod<&Channel::Table>("table"),
+                                      InstanceMethod<&Channel::ReadFile>("readFile"),
+                                      InstanceMethod<&Channel::ListFolder>("listFolder"),
                                       InstanceMethod<&Channel::Close>("close")}));
 }
 
-Channel::Channel(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Channel>(info) {
-  Connection::Options options = OptionsFrom(info[0]);
-  if (info[0].IsObject()) {
-    options.space = Unwrap(info[0].As<Napi::Object>())->state_->connection.space();
-  }
-  state_ = std::make_shared<ChannelState>(std::move(options));
+Space Channel::SpaceOf(Napi::Value channel) {
+  return Unwrap(channel.As<Napi::Object>())->shared_->resource.space();
 }
 
-// Collected without close(): what is in flight keeps the state, and closes it at its end.
-Channel::~Channel() {
-  state_->closed = true;
-  if (!state_->busy) state_->connection.End();
-}
+Channel::Channel(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<Channel>(info),
+      shared_(std::make_shared<Shared<Connection>>(OptionsFrom(info))) {}
 
-bool Channel::MayStart(Napi::Env env) const {
-  if (!state_->busy && !state_->closed) return true;
-  Napi::Error::New(env, state_->closed ? "the channel is closed" : "the channel is busy")
-      .ThrowAsJavaScriptException();
-  return false;
-}
+// Collected without close(): what is in flight keeps the connection, and closes it at its end.
+Channel::~Channel() { shared_->Close(); }
 
 void Channel::Open(const Napi::CallbackInfo& info) {
-  if (!MayStart(info.Env())) return;
-  (new OpenWork(info[0].As<Napi::Function>(), state_))->Queue();
+  if (!shared_->MayStart(info.Env())) return;
+  (new OpenWork(info[0].As<Napi::Function>(), shared_))->Queue();
 }
 
 void Channel::Exchange(const Napi::CallbackInfo& info) {
   std::vector<Request> requests;
   const size_t count = info[1].As<Napi::Number>().Uint32Value();
-  if (!MayStart(info.Env()) || !ReadRows(info, count, &requests)) return;
-  const int64_t milliseconds = info[2].As<Napi::Number>().Int64Value();
-  (new ExchangeWork(info[3].As<Napi::Function>(), state_, std::move(requests), milliseconds))
+  if (!shared_->MayStart(info.Env()) || !ReadRows(info, count, &requests)) return;
+  (new ExchangeWork(info[3].As<Napi::Function>(), shared_, std::move(requests),
+                    Milliseconds(info[2])))
       ->Queue();
 }
 
 void Channel::Dump(const Napi::CallbackInfo& info) {
   std::vector<Request> requests;
-  if (!MayStart(info.Env()) || !ReadRows(info, 1, &requests)) return;
-  const int64_t milliseconds = info[1].As<Napi::Number>().Int64Value();
-  (new DumpWork(info[2].As<Napi::Function>(), state_, requests[0], milliseconds))->Queue();
+  if (!shared_->MayStart(info.Env()) || !ReadRows(info, 1, &requests)) return;
+  (new DumpWork(info[2].As<Napi::Function>(), shared_, requests[0], Milliseconds(info[1])))
+      ->Queue();
 }
 
-void Channel::Close(const Napi::CallbackInfo&) {
-  state_->closed = true;
-  if (!state_->busy) state_->connection.End();
+void Channel::Table(const Napi::CallbackInfo& info) {
+  if (!shared_->MayStart(info.Env())) return;
+  (new TableWork(info[3].As<Napi::Function>(), shared_, info[0].ToBoolean(), info[1].ToBoolean(),
+                 Milliseconds(info[2])))
+      ->Queue();
 }
+
+void Channel::ReadFile(const Napi::CallbackInfo& info) {
+  (new ReadFileWork(info[1].As<Napi::Function>(), shared_->resource.space(),
+                    info[0].As<Napi::String>().Utf8Value()))
+      ->Queue();
+}
+
+void Channel::ListFolder(const Napi::CallbackInfo& info) {
+  (new ListFolderWork(info[1].As<Napi::Function>(), shared_->resource.space(),
+                      info[0].As<Napi::String>().Utf8Value()))
+      ->Queue();
+}
+
+void Channel::Close(const Napi::CallbackInfo&) { shared_->Close(); }
 
 }  // namespace ipvs::addon

@@ -7,35 +7,36 @@
 #include <memory>
 
 #include "../core/connection.h"
+#include "work.h"
 
 namespace ipvs::addon {
 
-// Shared by the channel and by its work in flight, whichever lives longer. The connection belongs
-// to the pool thread while `busy` and to the JavaScript thread otherwise; `busy` and `closed` are
-// touched on the JavaScript thread only.
-struct ChannelState {
-  explicit ChannelState(Connection::Options options) : connection(std::move(options)) {}
-
-  Connection connection;
-  bool busy = false;
-  bool closed = false;
-};
-
 // One work item at a time: lib/channel.ts queues what else is asked. Each method hands its work to
-// the pool and returns; `done` is called on the JavaScript thread with what came of it.
+// the pool and returns; `done` is called on the JavaScript thread with what came of it, first the
+// failure or undefined.
 //
-//   new Channel(space)   a namespace file's path, an open channel (the same namespace), or
-//                        undefined: the process's own
-//   open(done)           done(failure | undefined)
+//   new Channel(space, protocol, peer)
+//                        space: a namespace file's path, an open channel (the same namespace),
+//                        null: a new one, or undefined: the process's own; protocol and peer: who
+//                        answers, undefined for the kernel
+//   open(done)           done(failure)
 //   exchange(rows, count, milliseconds, done)
 //                        done(undefined) where every command succeeded and none had something to
-//                        read, otherwise done(array of undefined | service | failure)
+//                        read, otherwise done(array of undefined | record | failure)
 //   dump(row, milliseconds, done)
-//                        done(failure | undefined, records | undefined)
+//                        done(failure, records)
+//   table(settle, bigint, milliseconds, done)
+//                        done(failure, { services, destinations, counts, settled })
+//   readFile(path, done), listFolder(path, done)
+//                        done(failure, text) or done(failure, names): in the channel's namespace;
+//                        not queued, these do not use the socket
 //   close()              at once, or as soon as the work in flight is done
 class Channel : public Napi::ObjectWrap<Channel> {
  public:
   static void Register(Napi::Env env, Napi::Object exports);
+
+  // The namespace of a channel that JavaScript passed in.
+  static std::shared_ptr<const NetworkNamespace> SpaceOf(Napi::Value channel);
 
   explicit Channel(const Napi::CallbackInfo& info);
   ~Channel() override;
@@ -44,12 +45,12 @@ class Channel : public Napi::ObjectWrap<Channel> {
   void Open(const Napi::CallbackInfo& info);
   void Exchange(const Napi::CallbackInfo& info);
   void Dump(const Napi::CallbackInfo& info);
+  void Table(const Napi::CallbackInfo& info);
+  void ReadFile(const Napi::CallbackInfo& info);
+  void ListFolder(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
 
-  // False with an exception pending where the channel can't take work.
-  bool MayStart(Napi::Env env) const;
-
-  std::shared_ptr<ChannelState> state_;
+  std::shared_ptr<Shared<Connection>> shared_;
 };
 
 }  // namespace ipvs::addon

@@ -37,6 +37,7 @@ class Arguments {
     Text(text);
   }
   void Statistics(const Stats& stats, bool bigint) {
+    Number(stats.wide ? 1 : 0);
     Counter(stats.connections, bigint);
     Counter(stats.incoming_packets, bigint);
     Counter(stats.outgoing_packets, bigint);
@@ -64,7 +65,7 @@ class Arguments {
   size_t count_ = 0;
 };
 
-constexpr size_t kStats = 10;
+constexpr size_t kStats = 11;
 
 }  // namespace
 
@@ -103,6 +104,51 @@ Napi::Value ToJs(Napi::Env env, const Destination& destination, bool bigint) {
   arguments.Number(destination.persistent_connections);
   arguments.Statistics(destination.stats, bigint);
   return arguments.CallFactory(Environment::Of(env)->make_destination);
+}
+
+Napi::Value ToJs(Napi::Env env, const Daemon& daemon, bool) {
+  Arguments<7> arguments(env);
+  arguments.Number(daemon.state);
+  arguments.Text(daemon.interface);
+  arguments.Number(daemon.sync_id);
+  arguments.Number(daemon.max_length);
+  arguments.Ip(daemon.group_family, daemon.group);
+  arguments.Number(daemon.port);
+  arguments.Number(daemon.ttl);
+  return arguments.CallFactory(Environment::Of(env)->make_daemon);
+}
+
+Napi::Value ToJs(Napi::Env env, const Timeouts& timeouts, bool) {
+  Arguments<3> arguments(env);
+  arguments.Number(timeouts.tcp);
+  arguments.Number(timeouts.tcp_fin);
+  arguments.Number(timeouts.udp);
+  return arguments.CallFactory(Environment::Of(env)->make_timeouts);
+}
+
+Napi::Value ToJs(Napi::Env env, const Info& info, bool) {
+  Arguments<2> arguments(env);
+  arguments.Number(info.version);
+  arguments.Number(info.connection_table_size);
+  return arguments.CallFactory(Environment::Of(env)->make_info);
+}
+
+Napi::Value ToJs(Napi::Env env, const ConnectionEntry& entry) {
+  Arguments<14> arguments(env);
+  const Endpoint* endpoints[] = {&entry.client, &entry.virtual_service, &entry.destination};
+  arguments.Number(entry.protocol);
+  arguments.Number(entry.is_template ? 1 : 0);
+  for (const Endpoint* endpoint : endpoints) {
+    arguments.Ip(endpoint->family, endpoint->address);
+    arguments.Number(endpoint->port);
+  }
+  arguments.Number(entry.fwmark);
+  arguments.Text(entry.state);
+  arguments.Number(entry.expires);
+  arguments.Number(static_cast<double>(entry.origin));
+  arguments.Text(entry.engine);
+  arguments.Text(entry.engine_data.data(), entry.engine_data.size());
+  return arguments.CallFactory(Environment::Of(env)->make_connection);
 }
 
 Napi::Value ToJs(Napi::Env env, const Failure& failure) {

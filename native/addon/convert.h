@@ -4,6 +4,8 @@
 
 #include <napi.h>
 
+#include "../core/connection_table.h"
+#include "../core/director.h"
 #include "../core/ipvs.h"
 #include "../core/result.h"
 
@@ -13,6 +15,10 @@ namespace ipvs::addon {
 // to 2^53) or bigints.
 Napi::Value ToJs(Napi::Env env, const Service& service, bool bigint);
 Napi::Value ToJs(Napi::Env env, const Destination& destination, bool bigint);
+Napi::Value ToJs(Napi::Env env, const Daemon& daemon, bool bigint);
+Napi::Value ToJs(Napi::Env env, const Timeouts& timeouts, bool bigint);
+Napi::Value ToJs(Napi::Env env, const Info& info, bool bigint);
+Napi::Value ToJs(Napi::Env env, const ConnectionEntry& entry);
 Napi::Value ToJs(Napi::Env env, const Failure& failure);
 
 }  // namespace ipvs::addon

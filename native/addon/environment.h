@@ -12,6 +12,10 @@ struct Environment {
   // several times cheaper than setting twenty properties from here.
   Napi::FunctionReference make_service;
   Napi::FunctionReference make_destination;
+  Napi::FunctionReference make_daemon;
+  Napi::FunctionReference make_timeouts;
+  Napi::FunctionReference make_info;
+  Napi::FunctionReference make_connection;
   Napi::FunctionReference make_failure;
 
   Napi::FunctionReference records_class;

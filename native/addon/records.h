@@ -4,29 +4,25 @@
 
 #include <napi.h>
 
+#include <variant>
 #include <vector>
 
+#include "../core/director.h"
 #include "../core/ipvs.h"
 
 namespace ipvs::addon {
 
-// Sorted by key, without duplicates. One of the two lists is empty.
 struct RecordSet {
-  std::vector<Service> services;
-  std::vector<Destination> destinations;
+  std::variant<std::vector<Service>, std::vector<Destination>, std::vector<Daemon>> records;
   bool bigint = false;  // how counters are handed over
   size_t chunks = 0;    // datagrams of the dump: only one is sure to be of one moment
-
-  size_t size() const { return services.size() + destinations.size(); }
-  // The dump resumes by index, so edits meanwhile show entries twice (ip_vs_genl_dump_services).
-  void SortAndDeduplicate();
 };
 
 // The JavaScript handle on a RecordSet, which it owns. JavaScript thread only.
 class Records : public Napi::ObjectWrap<Records> {
  public:
   static void Register(Napi::Env env);
-  static Napi::Value Make(Napi::Env env, RecordSet records);
+  static Napi::Value Make(Napi::Env env, RecordSet set);
 
   explicit Records(const Napi::CallbackInfo& info);
   void Finalize(Napi::Env env) override;
@@ -37,10 +33,11 @@ class Records : public Napi::ObjectWrap<Records> {
   // take(most): the next records as objects, an empty array behind the last.
   Napi::Value Take(const Napi::CallbackInfo& info);
 
-  void SetRecords(Napi::Env env, RecordSet records);
+  void SetRecords(Napi::Env env, RecordSet set);
+  size_t Size() const;
   int64_t Bytes() const;
 
-  RecordSet records_;
+  RecordSet set_;
   size_t next_ = 0;
 };
 

@@ -46,6 +46,18 @@ Request ReadRequest(const RequestRow& row) {
   destination.tunnel_type = static_cast<uint8_t>(row.tunnel_type);
   destination.tunnel_port = static_cast<uint16_t>(row.tunnel_port);
   destination.tunnel_flags = static_cast<uint16_t>(row.tunnel_flags);
+
+  request.timeouts = Timeouts{row.timeout_tcp, row.timeout_tcp_fin, row.timeout_udp};
+
+  Daemon& daemon = request.daemon;
+  daemon.state = row.daemon_state;
+  CopyText(daemon.interface, row.daemon_interface);
+  daemon.sync_id = row.daemon_sync_id;
+  daemon.max_length = static_cast<uint16_t>(row.daemon_max_length);
+  daemon.group_family = static_cast<uint16_t>(row.daemon_group_family);
+  std::memcpy(daemon.group.bytes, row.daemon_group, sizeof(row.daemon_group));
+  daemon.port = static_cast<uint16_t>(row.daemon_port);
+  daemon.ttl = static_cast<uint8_t>(row.daemon_ttl);
   return request;
 }
 
@@ -76,6 +88,17 @@ std::vector<uint32_t> RequestLayout() {
           COLUMN(tunnel_port),
           COLUMN(tunnel_flags),
           COLUMN(bigint),
+          COLUMN(timeout_tcp),
+          COLUMN(timeout_tcp_fin),
+          COLUMN(timeout_udp),
+          COLUMN(daemon_state),
+          COLUMN(daemon_interface),
+          COLUMN(daemon_sync_id),
+          COLUMN(daemon_max_length),
+          COLUMN(daemon_group_family),
+          COLUMN(daemon_group),
+          COLUMN(daemon_port),
+          COLUMN(daemon_ttl),
           static_cast<uint32_t>(sizeof(RequestRow))};
 #undef COLUMN
 }
@@ -90,34 +113,39 @@ std::vector<Request> ReadRequests(const uint8_t* rows, size_t count) {
 }
 
 void EncodeRequest(const Request& request, CommandBatch* batch) {
-  const bool dump = request.command == IPVS_CMD_GET_DEST;
-  const bool all_services =
-      request.command == IPVS_CMD_GET_SERVICE && request.service.key.family == AF_UNSPEC;
-  const uint16_t flags =
-      dump || all_services ? NLM_F_REQUEST | NLM_F_DUMP : NLM_F_REQUEST | NLM_F_ACK;
-  AttributeWriter writer = batch->Add(request.command, IPVS_GENL_VERSION, flags);
+  AttributeWriter writer =
+      batch->Add(request.command, IPVS_GENL_VERSION, NLM_F_REQUEST | NLM_F_ACK);
+  const ServiceKey& service = request.service.key;
   switch (request.command) {
     case IPVS_CMD_NEW_SERVICE:
     case IPVS_CMD_SET_SERVICE:
       EncodeService(request.service, &writer);
       break;
     case IPVS_CMD_DEL_SERVICE:
-      EncodeServiceKey(request.service.key, &writer);
-      break;
     case IPVS_CMD_GET_SERVICE:
-      if (!all_services) EncodeServiceKey(request.service.key, &writer);
+      EncodeServiceKey(service, &writer);
       break;
     case IPVS_CMD_NEW_DEST:
     case IPVS_CMD_SET_DEST:
-      EncodeServiceKey(request.service.key, &writer);
+      EncodeServiceKey(service, &writer);
       EncodeDestination(request.destination, &writer);
       break;
     case IPVS_CMD_DEL_DEST:
-      EncodeServiceKey(request.service.key, &writer);
+      EncodeServiceKey(service, &writer);
       EncodeDestinationKey(request.destination.key, &writer);
       break;
-    case IPVS_CMD_GET_DEST:
-      EncodeServiceKey(request.service.key, &writer);
+    case IPVS_CMD_NEW_DAEMON:
+      EncodeDaemon(request.daemon, &writer);
+      break;
+    case IPVS_CMD_DEL_DAEMON:
+      EncodeDaemonKey(request.daemon, &writer);
+      break;
+    case IPVS_CMD_SET_CONFIG:
+      EncodeTimeouts(request.timeouts, &writer);
+      break;
+    case IPVS_CMD_ZERO:
+      // Without a service: all of them, and the totals.
+      if (service.family != AF_UNSPEC) EncodeServiceKey(service, &writer);
       break;
   }
 }

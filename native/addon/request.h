@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "../core/director.h"
 #include "../core/generic.h"
 #include "../core/ipvs.h"
 
@@ -37,6 +38,17 @@ struct RequestRow {
   uint32_t tunnel_port;
   uint32_t tunnel_flags;
   uint32_t bigint;  // not 0: hand 64-bit counters over as bigints
+  uint32_t timeout_tcp;
+  uint32_t timeout_tcp_fin;
+  uint32_t timeout_udp;
+  uint32_t daemon_state;
+  char daemon_interface[16];
+  uint32_t daemon_sync_id;
+  uint32_t daemon_max_length;
+  uint32_t daemon_group_family;
+  uint8_t daemon_group[16];
+  uint32_t daemon_port;
+  uint32_t daemon_ttl;
 };
 
 // The byte at which each column starts, in order, and the row's size last. The JavaScript side
@@ -48,12 +60,14 @@ struct Request {
   bool bigint = false;
   Service service;
   Destination destination;
+  Timeouts timeouts;
+  Daemon daemon;
 };
 
 // Reads `count` rows; the buffer must hold them.
 std::vector<Request> ReadRequests(const uint8_t* rows, size_t count);
 
-// Appends the request as its command wants it.
+// Appends the request as its command wants it. Dumps are not for here: core/table.h has them.
 void EncodeRequest(const Request& request, CommandBatch* batch);
 
 // The kernel's form of a netmask column, and back.

@@ -97,6 +97,33 @@ class AttributeReader {
   uint16_t type_ = 0;
 };
 
+// An attribute without which a reply makes no sense.
+struct MandatoryAttribute {
+  uint16_t type;
+  const char* name;
+};
+
+// Which attributes a reply had.
+class SeenAttributes {
+ public:
+  void Add(uint16_t type) {
+    if (type < 32) bits_ |= 1u << type;
+  }
+  bool Has(uint16_t type) const { return (bits_ & (1u << type)) != 0; }
+  bool none() const { return bits_ == 0; }
+
+  // Sets the error for the first that is missing.
+  template <size_t N>
+  void Require(const MandatoryAttribute (&mandatory)[N], DecodeError* error) const {
+    for (const MandatoryAttribute& attribute : mandatory) {
+      if (!Has(attribute.type)) error->Set(attribute.name, "is missing");
+    }
+  }
+
+ private:
+  uint32_t bits_ = 0;
+};
+
 }  // namespace ipvs
 
 #endif  // IPVS_CORE_ATTRIBUTE_H_

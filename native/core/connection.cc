@@ -9,6 +9,12 @@ namespace ipvs {
 
 namespace {
 
+// The kernel carries a command out and queues the answer inside sendmsg. What is not there when
+// that returns will not come: so it is with the end of a sync daemon, which the kernel may forget
+// to acknowledge (kthread_stop gives -EINTR, and netlink_rcv_skb answers everything but that). A
+// second is plenty to be sure.
+constexpr int64_t kKernelAnswers = 1000;
+
 bool IsRefusal(const Failure& failure, int error) {
   return failure.fault == Fault::kRefused && failure.error == error;
 }
@@ -38,23 +44,27 @@ Failure Connection::EnsureOpen() {
   if (socket_.is_open()) return Failure();
   // Opened once: reopening goes back to the same namespace, whatever its name points to by then.
   std::shared_ptr<const NetworkNamespace> space = options_.space;
+  Failure failure;
   if (space == nullptr && !options_.space_path.empty()) {
-    Failure failure = NetworkNamespace::Open(options_.space_path, &space);
-    if (failure) return failure;
+    failure = NetworkNamespace::Open(options_.space_path, &space);
+  } else if (space == nullptr && options_.new_space) {
+    failure = NetworkNamespace::Create(&space);
   }
-  Failure failure = RunIn(
-      space.get(), [this] { return Socket::Open(options_.protocol, options_.peer, &socket_); });
+  if (failure) return failure;
+  failure = RunIn(space.get(),
+                  [this] { return Socket::Open(options_.protocol, options_.peer, &socket_); });
   // Kept only once it was entered: a name that no namespace is mounted on yet opens as well.
   if (!failure && options_.space != space) options_.space = std::move(space);
   return failure;
 }
 
-void Connection::Close() { socket_.Close(); }
-
-void Connection::End() {
-  Close();
+void Connection::Close() {
+  Disconnect();
+  // A namespace lives as long as somebody holds it, with its services, daemons and interfaces.
   options_.space.reset();
 }
+
+void Connection::Disconnect() { socket_.Close(); }
 
 uint32_t Connection::TakeSequence(size_t count) {
   const uint32_t first = sequence_;
@@ -128,11 +138,11 @@ void Connection::Transact(uint16_t type, CommandBatch* batch, const Deadline& de
     if (!failure) {
       const uint32_t first = TakeSequence(size);
       if (size == count) {
-        failure = socket_.Send(batch->Seal(type, first));
+        failure = socket_.Send(batch->Seal(type, first), deadline);
       } else {
         CommandBatch part;
         for (size_t i = 0; i < size; i++) part.AddCopy(*batch, begin + i);
-        failure = socket_.Send(part.Seal(type, first));
+        failure = socket_.Send(part.Seal(type, first), deadline);
       }
       if (!failure) {
         Collect(type, first, size, deadline, answers + begin);
@@ -145,21 +155,23 @@ void Connection::Transact(uint16_t type, CommandBatch* batch, const Deadline& de
 
 void Connection::Collect(uint16_t type, uint32_t first, size_t count, const Deadline& deadline,
                          Answer* answers) {
+  const Deadline until =
+      options_.peer == 0 ? Deadline::After(std::min<int64_t>(kKernelAnswers, deadline.Remaining()))
+                         : deadline;
   size_t pending = count;
   Failure lost;  // set once some answers are known not to come: what is queued is still read
   while (pending > 0) {
-    const Socket::Received received =
-        lost ? socket_.ReceiveQueued(deadline) : socket_.Receive(deadline);
+    const Socket::Received received = lost ? socket_.ReceiveQueued(until) : socket_.Receive(until);
     if (received.event == Socket::Event::kTimedOut) {
       if (!lost) {
         lost = Failure::Of(Fault::kNoAnswer);
-        Close();  // a late answer must not meet a later question
+        Disconnect();  // a late answer must not meet a later question
       }
       break;
     }
     if (received.event == Socket::Event::kError) {
       lost = Failure::Of(Fault::kNoAnswer, received.error);
-      Close();
+      Disconnect();
       break;
     }
     if (received.event != Socket::Event::kDatagram) {
@@ -191,7 +203,7 @@ Failure Connection::Dump(CommandBatch* batch, const Deadline& deadline, const Du
     if (family_ != before) failure = DumpOnce(batch, deadline, sink, chunks);
   }
   // A dump that was not read to its end would make the next one on this socket fail with EBUSY.
-  if (failure && failure.fault != Fault::kRefused) Close();
+  if (failure && failure.fault != Fault::kRefused) Disconnect();
   return failure;
 }
 
@@ -199,7 +211,7 @@ Failure Connection::DumpOnce(CommandBatch* batch, const Deadline& deadline, cons
                              size_t* chunks) {
   *chunks = 0;
   const uint32_t sequence = TakeSequence(1);
-  if (Failure failure = socket_.Send(batch->Seal(family_, sequence))) return failure;
+  if (Failure failure = socket_.Send(batch->Seal(family_, sequence), deadline)) return failure;
   for (;;) {
     const Socket::Received received = socket_.Receive(deadline);
     if (received.event != Socket::Event::kDatagram) {

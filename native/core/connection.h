@@ -33,9 +33,11 @@ class Connection {
     const char* family = "";
     int protocol = NETLINK_GENERIC;
     uint32_t peer = 0;  // 0: the kernel
-    // Where the socket lives: an open namespace, else the file of one, else the process's own.
+    // Where the socket lives: an open namespace, else the file of one, else a new one, else the
+    // process's own.
     std::shared_ptr<const NetworkNamespace> space;
     std::string space_path;
+    bool new_space = false;
   };
 
   // Handed each record of a dump; reports through the error what does not decode.
@@ -49,9 +51,8 @@ class Connection {
   // Opening and reopening happen by themselves where they are needed; this is for who wants to know
   // early that it is possible.
   Failure EnsureOpen();
+  // For good: lets go of the socket and of the namespace.
   void Close();
-  // Closes for good: lets go of the namespace too.
-  void End();
 
   // Sends all commands and settles one answer for each, in order. `batch` is consumed.
   void Exchange(CommandBatch* batch, const Deadline& deadline, std::vector<Answer>* answers);
@@ -61,6 +62,8 @@ class Connection {
   Failure Dump(CommandBatch* batch, const Deadline& deadline, const DumpSink& sink, size_t* chunks);
 
  private:
+  // What comes next opens a new socket, in the same namespace.
+  void Disconnect();
   Failure EnsureFamily(const Deadline& deadline);
   Failure ResolveFamily(const Deadline& deadline);
   // One datagram out, its answers in.

@@ -16,6 +16,7 @@ void DecodeStats(AttributeReader reader, bool wide, Stats* stats) {
   const auto counter = [&reader, wide](const char* name) {
     return wide ? reader.U64(name) : uint64_t{reader.U32(name)};
   };
+  stats->wide = wide;
   while (reader.Next()) {
     switch (reader.type()) {
       case IPVS_STATS_ATTR_CONNS:
@@ -52,26 +53,10 @@ void DecodeStats(AttributeReader reader, bool wide, Stats* stats) {
   }
 }
 
-// One bit per attribute that a reply must have; `what` names the first that it lacks.
-struct Mandatory {
-  uint16_t type;
-  const char* name;
-};
-
-template <size_t N>
-void RequireAll(uint32_t seen, const Mandatory (&mandatory)[N], DecodeError* error) {
-  for (const Mandatory& attribute : mandatory) {
-    if ((seen & (1u << attribute.type)) == 0) error->Set(attribute.name, "is missing");
-  }
-}
-
-uint32_t Bit(uint16_t type) { return type < 32 ? 1u << type : 0; }
-
 void DecodeServiceNest(AttributeReader reader, Service* service, DecodeError* error) {
-  uint32_t seen = 0;
-  bool has_wide_stats = false;
+  SeenAttributes seen;
   while (reader.Next()) {
-    seen |= Bit(reader.type());
+    seen.Add(reader.type());
     switch (reader.type()) {
       case IPVS_SVC_ATTR_AF:
         service->key.family = reader.U16("IPVS_SVC_ATTR_AF");
@@ -108,37 +93,35 @@ void DecodeServiceNest(AttributeReader reader, Service* service, DecodeError* er
         reader.Text("IPVS_SVC_ATTR_PE_NAME", service->engine, sizeof(service->engine));
         break;
       case IPVS_SVC_ATTR_STATS:
-        if (!has_wide_stats) {
+        if (!service->stats.wide) {
           DecodeStats(reader.Nest("IPVS_SVC_ATTR_STATS"), false, &service->stats);
         }
         break;
       case IPVS_SVC_ATTR_STATS64:
-        has_wide_stats = true;
         DecodeStats(reader.Nest("IPVS_SVC_ATTR_STATS64"), true, &service->stats);
         break;
     }
   }
-  static constexpr Mandatory kMandatory[] = {
+  static constexpr MandatoryAttribute kMandatory[] = {
       {IPVS_SVC_ATTR_AF, "IPVS_SVC_ATTR_AF"},
       {IPVS_SVC_ATTR_SCHED_NAME, "IPVS_SVC_ATTR_SCHED_NAME"},
       {IPVS_SVC_ATTR_FLAGS, "IPVS_SVC_ATTR_FLAGS"},
       {IPVS_SVC_ATTR_TIMEOUT, "IPVS_SVC_ATTR_TIMEOUT"},
       {IPVS_SVC_ATTR_NETMASK, "IPVS_SVC_ATTR_NETMASK"},
   };
-  static constexpr Mandatory kAddressed[] = {
+  static constexpr MandatoryAttribute kAddressed[] = {
       {IPVS_SVC_ATTR_PROTOCOL, "IPVS_SVC_ATTR_PROTOCOL"},
       {IPVS_SVC_ATTR_ADDR, "IPVS_SVC_ATTR_ADDR"},
       {IPVS_SVC_ATTR_PORT, "IPVS_SVC_ATTR_PORT"},
   };
-  RequireAll(seen, kMandatory, error);
-  if ((seen & Bit(IPVS_SVC_ATTR_FWMARK)) == 0) RequireAll(seen, kAddressed, error);
+  seen.Require(kMandatory, error);
+  if (!seen.Has(IPVS_SVC_ATTR_FWMARK)) seen.Require(kAddressed, error);
 }
 
 void DecodeDestinationNest(AttributeReader reader, Destination* destination, DecodeError* error) {
-  uint32_t seen = 0;
-  bool has_wide_stats = false;
+  SeenAttributes seen;
   while (reader.Next()) {
-    seen |= Bit(reader.type());
+    seen.Add(reader.type());
     switch (reader.type()) {
       case IPVS_DEST_ATTR_ADDR:
         reader.Raw("IPVS_DEST_ATTR_ADDR", destination->key.address.bytes,
@@ -181,17 +164,16 @@ void DecodeDestinationNest(AttributeReader reader, Destination* destination, Dec
         destination->tunnel_flags = reader.U16("IPVS_DEST_ATTR_TUN_FLAGS");
         break;
       case IPVS_DEST_ATTR_STATS:
-        if (!has_wide_stats) {
+        if (!destination->stats.wide) {
           DecodeStats(reader.Nest("IPVS_DEST_ATTR_STATS"), false, &destination->stats);
         }
         break;
       case IPVS_DEST_ATTR_STATS64:
-        has_wide_stats = true;
         DecodeStats(reader.Nest("IPVS_DEST_ATTR_STATS64"), true, &destination->stats);
         break;
     }
   }
-  static constexpr Mandatory kMandatory[] = {
+  static constexpr MandatoryAttribute kMandatory[] = {
       {IPVS_DEST_ATTR_ADDR, "IPVS_DEST_ATTR_ADDR"},
       {IPVS_DEST_ATTR_PORT, "IPVS_DEST_ATTR_PORT"},
       {IPVS_DEST_ATTR_FWD_METHOD, "IPVS_DEST_ATTR_FWD_METHOD"},
@@ -199,7 +181,7 @@ void DecodeDestinationNest(AttributeReader reader, Destination* destination, Dec
       {IPVS_DEST_ATTR_U_THRESH, "IPVS_DEST_ATTR_U_THRESH"},
       {IPVS_DEST_ATTR_L_THRESH, "IPVS_DEST_ATTR_L_THRESH"},
   };
-  RequireAll(seen, kMandatory, error);
+  seen.Require(kMandatory, error);
 }
 
 template <typename T>

@@ -34,6 +34,7 @@ struct Stats {
   uint64_t outgoing_packet_rate = 0;
   uint64_t incoming_byte_rate = 0;
   uint64_t outgoing_byte_rate = 0;
+  bool wide = false;  // all of 64 bits: STATS64
 };
 
 struct Service {

@@ -21,11 +21,23 @@ enum IpvsCommand : uint8_t {
   IPVS_CMD_SET_DEST = 6,
   IPVS_CMD_DEL_DEST = 7,
   IPVS_CMD_GET_DEST = 8,
+  IPVS_CMD_NEW_DAEMON = 9,
+  IPVS_CMD_DEL_DAEMON = 10,
+  IPVS_CMD_GET_DAEMON = 11,
+  IPVS_CMD_SET_CONFIG = 12,
+  IPVS_CMD_GET_CONFIG = 13,
+  IPVS_CMD_GET_INFO = 15,
+  IPVS_CMD_ZERO = 16,
+  IPVS_CMD_FLUSH = 17,
 };
 
 enum IpvsCommandAttribute : uint16_t {
   IPVS_CMD_ATTR_SERVICE = 1,
   IPVS_CMD_ATTR_DEST = 2,
+  IPVS_CMD_ATTR_DAEMON = 3,
+  IPVS_CMD_ATTR_TIMEOUT_TCP = 4,
+  IPVS_CMD_ATTR_TIMEOUT_TCP_FIN = 5,
+  IPVS_CMD_ATTR_TIMEOUT_UDP = 6,
 };
 
 enum IpvsServiceAttribute : uint16_t {
@@ -74,6 +86,22 @@ enum IpvsStatsAttribute : uint16_t {
   IPVS_STATS_ATTR_OUTBPS = 10,
 };
 
+enum IpvsDaemonAttribute : uint16_t {
+  IPVS_DAEMON_ATTR_STATE = 1,
+  IPVS_DAEMON_ATTR_MCAST_IFN = 2,
+  IPVS_DAEMON_ATTR_SYNC_ID = 3,
+  IPVS_DAEMON_ATTR_SYNC_MAXLEN = 4,
+  IPVS_DAEMON_ATTR_MCAST_GROUP = 5,
+  IPVS_DAEMON_ATTR_MCAST_GROUP6 = 6,
+  IPVS_DAEMON_ATTR_MCAST_PORT = 7,
+  IPVS_DAEMON_ATTR_MCAST_TTL = 8,
+};
+
+enum IpvsInfoAttribute : uint16_t {
+  IPVS_INFO_ATTR_VERSION = 1,
+  IPVS_INFO_ATTR_CONN_TAB_SIZE = 2,
+};
+
 // The only service flag that is the kernel's own: set in every reply, never to be sent.
 constexpr uint32_t IP_VS_SVC_F_HASHED = 0x0002;
 
@@ -82,6 +110,8 @@ constexpr uint32_t IP_VS_CONN_F_FWD_MASK = 0x0007;
 
 constexpr size_t IP_VS_SCHEDNAME_MAXLEN = 16;  // with the NUL
 constexpr size_t IP_VS_PENAME_MAXLEN = 16;     // without: the policy allows 16 characters and a NUL
+
+constexpr size_t IP_VS_IFNAME_MAXLEN = 16;  // with the NUL
 
 }  // namespace ipvs
 

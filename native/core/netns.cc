@@ -1,10 +1,14 @@
 #include "netns.h"
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <cerrno>
+#include <cstring>
 
 // A prebuilt file must load on every glibc that Node.js itself supports (2.28). Since 2.34
 // pthread_create and pthread_join carry a newer version too; these ask for the old one.
@@ -20,17 +24,37 @@ namespace ipvs {
 
 namespace {
 
-struct Visit {
-  int fd;
+struct Errand {
   const std::function<Failure()>* work;
   Failure result;
 };
 
-void* VisitThread(void* data) {
-  Visit* visit = static_cast<Visit*>(data);
-  visit->result = ::setns(visit->fd, CLONE_NEWNET) != 0 ? Failure::SystemCall("setns", errno)
-                                                        : (*visit->work)();
+void* ErrandThread(void* data) {
+  Errand* errand = static_cast<Errand*>(data);
+  errand->result = (*errand->work)();
   return nullptr;
+}
+
+// On a thread of its own, which takes the namespace that it moved to with it into the grave.
+Failure OnOwnThread(const std::function<Failure()>& work) {
+  Errand errand{&work, Failure()};
+  pthread_t thread;
+  const int error = ::pthread_create(&thread, nullptr, ErrandThread, &errand);
+  if (error != 0) return Failure::SystemCall("pthread_create", error);
+  ::pthread_join(thread, nullptr);
+  return std::move(errand.result);
+}
+
+Failure RaiseLoopback() {
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket) return Failure::SystemCall("socket", errno);
+  ifreq request{};
+  std::strcpy(request.ifr_name, "lo");
+  request.ifr_flags = IFF_UP;
+  if (::ioctl(socket.get(), SIOCSIFFLAGS, &request) != 0) {
+    return Failure::SystemCall("ioctl", errno);
+  }
+  return Failure();
 }
 
 }  // namespace
@@ -44,13 +68,19 @@ Failure NetworkNamespace::Open(const std::string& path,
   return Failure();
 }
 
+Failure NetworkNamespace::Create(std::shared_ptr<const NetworkNamespace>* created) {
+  return OnOwnThread([created] {
+    if (::unshare(CLONE_NEWNET) != 0) return Failure::SystemCall("unshare", errno);
+    if (Failure failure = RaiseLoopback()) return failure;
+    return Open("/proc/thread-self/ns/net", created);
+  });
+}
+
 Failure NetworkNamespace::Run(const std::function<Failure()>& work) const {
-  Visit visit{fd_.get(), &work, Failure()};
-  pthread_t thread;
-  const int error = ::pthread_create(&thread, nullptr, VisitThread, &visit);
-  if (error != 0) return Failure::SystemCall("pthread_create", error);
-  ::pthread_join(thread, nullptr);
-  return std::move(visit.result);
+  return OnOwnThread([this, &work] {
+    if (::setns(fd_.get(), CLONE_NEWNET) != 0) return Failure::SystemCall("setns", errno);
+    return work();
+  });
 }
 
 Failure RunIn(const NetworkNamespace* space, const std::function<Failure()>& work) {

@@ -18,6 +18,9 @@ class NetworkNamespace {
   // `path` is a namespace file: /run/netns/<name>, /proc/<pid>/ns/net, or any bind mount of one.
   static Failure Open(const std::string& path, std::shared_ptr<const NetworkNamespace>* opened);
 
+  // A new one, with its loopback up. It is gone when nobody holds it any more.
+  static Failure Create(std::shared_ptr<const NetworkNamespace>* created);
+
   // Runs `work` on a thread made for it, which enters the namespace and ends with it. Waits for it.
   Failure Run(const std::function<Failure()>& work) const;
 

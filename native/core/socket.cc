@@ -3,7 +3,9 @@
 #include <linux/netlink.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace ipvs {
@@ -65,7 +67,7 @@ Failure Socket::Open(int protocol, uint32_t peer, Socket* opened) {
   return Failure();
 }
 
-Failure Socket::Send(ByteView datagram) {
+Failure Socket::Send(ByteView datagram, const Deadline& deadline) {
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;
   address.nl_pid = peer_;
@@ -76,7 +78,14 @@ Failure Socket::Send(ByteView datagram) {
   message.msg_iov = &part;
   message.msg_iovlen = 1;
   for (;;) {
+    if (peer_ != 0) {
+      // Zero would be no limit.
+      const int rest = std::max(deadline.Remaining(), 1);
+      const timeval limit{rest / 1000, rest % 1000 * 1000};
+      ::setsockopt(fd_.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+    }
     if (::sendmsg(fd_.get(), &message, 0) >= 0) return Failure();
+    if (errno == EAGAIN) return Failure::Of(Fault::kNotSent);
     // A netlink datagram is taken whole or not at all, so an interrupted one was not taken.
     if (errno != EINTR) return Failure::SystemCall("sendmsg", errno);
   }

@@ -42,8 +42,9 @@ class Socket {
   // How many answers the receive buffer holds without an overrun, cautiously.
   size_t capacity() const { return capacity_; }
 
-  // The kernel does its work inside: this may take as long as a module takes to load.
-  Failure Send(ByteView datagram);
+  // The kernel does its work inside: this may take as long as a module takes to load. Where another
+  // process answers, its queue may be full: then nothing is sent, and the deadline has passed.
+  Failure Send(ByteView datagram, const Deadline& deadline);
 
   // Waits for a datagram from the peer; those of strangers are dropped.
   Received Receive(const Deadline& deadline);

@@ -197,12 +197,12 @@ TEST("Without a namespace work is done right here") {
 }
 
 // A peer that lives in another namespace.
-std::unique_ptr<Peer> PeerIn(const std::string& path) {
+std::unique_ptr<Peer> PeerIn(const std::string& path, const Peer::Script& script = AcknowledgeAll) {
   std::unique_ptr<Peer> peer;
   Space space;
   NetworkNamespace::Open(path, &space);
-  space->Run([&peer] {
-    peer.reset(new Peer(AcknowledgeAll));
+  space->Run([&peer, &script] {
+    peer.reset(new Peer(script));
     return Failure();
   });
   return peer;
@@ -213,7 +213,11 @@ TEST("A connection lives in the namespace that it was told by path, also after i
   if (!other.Made()) return;
   const Directory directory;
   CHECK_EQ(::symlink(other.path().c_str(), directory.File().c_str()), 0);
-  const std::unique_ptr<Peer> peer = PeerIn(other.path());
+  size_t asked_so_far = 0;
+  const std::unique_ptr<Peer> peer =
+      PeerIn(other.path(), [&asked_so_far](const Peer& self, const std::vector<Asked>& asked) {
+        if (++asked_so_far != 2) AcknowledgeAll(self, asked);
+      });
   Connection::Options options = peer->options();
   options.space_path = directory.File();
   Connection connection(options);
@@ -223,9 +227,10 @@ TEST("A connection lives in the namespace that it was told by path, also after i
   // Its name means another one by now.
   ::unlink(directory.File().c_str());
   CHECK_EQ(::symlink("/proc/self/ns/net", directory.File().c_str()), 0);
-  connection.Close();
+  // An answer that does not come closes the socket.
+  CHECK_EQ(Exchange(&connection, 1, kShort), "no answer");
   CHECK_EQ(Exchange(&connection, 1), "ok");
-  CHECK_EQ(Log(peer->Stop()), "family 1c:0 1c:0");
+  CHECK_EQ(Log(peer->Stop()), "family 1c:0 1c:0 1c:0");
 }
 
 TEST("A connection lives in the namespace that it was given open") {
@@ -242,16 +247,15 @@ TEST("A connection lives in the namespace that it was given open") {
   CHECK_EQ(Exchange(&here, 1), "system call sendmsg 111");
 }
 
-TEST("A connection that has ended keeps neither a descriptor nor the namespace") {
+TEST("A connection that was closed keeps neither a descriptor nor the namespace") {
   Peer peer(AcknowledgeAll);
   Connection::Options options = peer.options();
   CHECK_EQ(Describe(NetworkNamespace::Open("/proc/self/ns/net", &options.space)), "ok");
   const std::weak_ptr<const NetworkNamespace> space = options.space;
   Connection connection(std::move(options));
   connection.EnsureOpen();
+  CHECK(!space.expired());
   connection.Close();
-  CHECK(!space.expired());  // it may be opened again
-  connection.End();
   CHECK(space.expired());
   CHECK_EQ(FindSocket(NETLINK_USERSOCK, static_cast<uint32_t>(::getpid())), -1);
 }

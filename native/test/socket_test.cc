@@ -30,7 +30,7 @@ TEST("Datagrams go to the peer and come from it, whole and in order") {
   const RawSocket peer;
   Socket socket = OpenTo(peer);
   CHECK(socket.is_open());
-  CHECK_EQ(Describe(socket.Send(ByteView(Hex("0102 03")))), "ok");
+  CHECK_EQ(Describe(socket.Send(ByteView(Hex("0102 03")), Deadline::After(1000))), "ok");
   uint32_t from = 0;
   CHECK_EQ(peer.Receive(&from), Hex("0102 03"));
   CHECK_EQ(from, socket.port());
@@ -125,7 +125,8 @@ TEST("Sending to nobody is a system call that failed") {
     const RawSocket peer;
     socket = OpenTo(peer);
   }
-  CHECK_EQ(Describe(socket.Send(ByteView(Hex("00")))), "system call sendmsg 111");
+  CHECK_EQ(Describe(socket.Send(ByteView(Hex("00")), Deadline::After(1000))),
+           "system call sendmsg 111");
 }
 
 TEST("A protocol that does not exist is a system call that failed") {
@@ -172,7 +173,7 @@ TEST("A closed socket gives its descriptor back, and so does one that goes away"
 Failure AskKernel(Socket* socket, size_t count, uint32_t first) {
   CommandBatch batch;
   for (size_t i = 0; i < count; i++) EncodeGetFamily("nlctrl", &batch);
-  return socket->Send(batch.Seal(GENL_ID_CTRL, first));
+  return socket->Send(batch.Seal(GENL_ID_CTRL, first), Deadline::After(1000));
 }
 
 TEST("As many answers as the socket says that it holds come without an overrun") {

@@ -10,7 +10,7 @@ const service = { protocol: 'tcp', address: '10.255.0.1', port: 80 } as const;
 const real = { address: '10.255.0.5' } as const;
 const saved = () => execFileSync('ipvsadm', ['-Sn'], { encoding: 'utf8' });
 
-t.test('every verb works as a function', async (t) => {
+t.test('every verb about services and destinations works as a function', async (t) => {
   t.equal(saved(), '', 'nobody else uses this namespace');
   t.teardown(() => execFileSync('ipvsadm', ['-C']));
 
@@ -46,6 +46,41 @@ t.test('every verb works as a function', async (t) => {
   t.equal(saved(), '');
   t.match(await failureOf(ipvs.removeService(service)), { code: 'ESRCH' });
   t.match(await failureOf(ipvs.addService({} as never)), { code: 'ERR_INVALID_ARG_TYPE' });
+});
+
+t.test('every verb about the whole works as a function', async (t) => {
+  t.teardown(() => execFileSync('ipvsadm', ['-C']));
+  const { version } = await ipvs.getInfo();
+  t.match(version, /^1\.2\.\d$/);
+  t.match(await ipvs.probe(), { usable: true, info: { version }, schedulers: /wlc/ });
+
+  const before = await ipvs.getTimeouts();
+  t.teardown(() => ipvs.setTimeouts(before));
+  await ipvs.setTimeouts({ tcpFin: 77 });
+  t.strictSame(await ipvs.getTimeouts(), { ...before, tcpFin: 77 });
+  const shown = execFileSync('ipvsadm', ['-l', '--timeout'], { encoding: 'utf8' });
+  t.equal(shown, `Timeout (tcp tcpfin udp): ${before.tcp} 77 ${before.udp}\n`);
+
+  await ipvs.addService(service);
+  await ipvs.addDestination(service, real);
+  await ipvs.zero(service);
+  await ipvs.zero();
+  t.match(await ipvs.getStats({ bigint: true }), { connections: 0n, perCpu: [{ cpu: 0 }] });
+  for await (const each of ipvs.connections()) t.fail(`a connection: ${each.state}`);
+
+  const daemon = { role: 'backup', interface: 'lo', syncId: 7 } as const;
+  await ipvs.startSyncDaemon(daemon);
+  t.match(await ipvs.listSyncDaemons(), [daemon]);
+  t.match(await ipvs.snapshot(), {
+    settled: true,
+    services: [{ ...service, destinations: [real] }],
+    timeouts: { tcpFin: 77 },
+    syncDaemons: [daemon],
+  });
+  await ipvs.stopSyncDaemon('backup');
+  t.strictSame(await ipvs.listSyncDaemons(), []);
+  await ipvs.flush();
+  t.equal(saved(), '');
 });
 
 t.test('a handle without options works in the same place', async (t) => {

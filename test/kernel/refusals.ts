@@ -182,15 +182,16 @@ t.test('an address that no real server can have is EINVAL, with the reason', asy
     );
   }
   // What is broadcast or link-local depends on the interfaces: only the kernel knows.
-  for (const address of ['127.255.255.255', 'fe80::1']) {
+  for (const [address, sentence] of [
+    [
+      '127.255.255.255',
+      "a real server's address must be unicast, and this one is a broadcast address",
+    ],
+    ['fe80::1', "a link-local address can't be a real server's, unless it is this host's own"],
+  ] as const) {
     const error = await refusalOf(at(address));
-    t.match(error, { code: 'EINVAL', errno: -22, hint: /unicast.*ip link set lo up.*'tun'/s });
-    t.ok(
-      error.message.endsWith(
-        ': the kernel does not take the address as a real server here (EINVAL)',
-      ),
-      error.message,
-    );
+    t.match(error, { code: 'EINVAL', errno: -22 });
+    t.ok(error.message.endsWith(`: ${sentence} (EINVAL)`), error.message);
   }
   t.strictSame(await tableOf(netns), before);
 });
@@ -200,7 +201,12 @@ t.test('a namespace whose loopback was never up is explained', async (t) => {
   const { ipvs } = await freshIpvs(t, { loopback: false });
   await ipvs.addService(service);
   const error = await refusalOf(ipvs.addDestination(service, { address: '10.0.0.5' }));
-  t.match(error, { code: 'EINVAL', errno: -22, hint: /ip link set lo up/ });
+  t.match(error, { code: 'EINVAL', errno: -22, hint: 'ip link set lo up' });
+  t.equal(
+    error.message,
+    "add destination 10.0.0.5:80 to tcp 10.0.0.1:80: this network namespace's loopback was never " +
+      'up, so that no IPv4 address counts (EINVAL)',
+  );
 });
 
 // One refusal among many: the others are carried out, and each promise settles by itself.

@@ -3,7 +3,7 @@
 
 import t from 'tap';
 import type { DestinationConfig, ServiceConfig } from 'ipvs';
-import { Command } from '#lib/native';
+import { Command } from '#lib/records';
 import { parseDestinationId, parseServiceId } from '#lib/validate';
 import { senselessDestinations, senselessServices } from '../fixtures/senseless.js';
 import { failureOf } from '../lab/failure.js';

@@ -8,7 +8,7 @@ import { failureOf } from '../lab/failure.js';
 import { freshIpvs } from '../lab/namespace.js';
 import { sendRaw, tableOf } from '../lab/records.js';
 import { parseServiceId } from '#lib/validate';
-import { Command } from '#lib/native';
+import { Command } from '#lib/records';
 
 const service = { protocol: 'tcp', address: '10.0.0.1', port: 80 } as const;
 const nat = {

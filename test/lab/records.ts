@@ -4,8 +4,10 @@ import assert from 'node:assert';
 import { parseAddress } from '#lib/address';
 import { Channels } from '#lib/channel';
 import { loadAddon } from '#lib/load';
-import { Command, NativeFailure } from '#lib/native';
-import type { DestinationRecord, Records, Request, ServiceId, ServiceRecord } from '#lib/native';
+import { NativeFailure } from '#lib/native';
+import type { Records } from '#lib/native';
+import { Command } from '#lib/records';
+import type { DestinationRecord, Request, ServiceId, ServiceRecord } from '#lib/records';
 
 export interface TableEntry {
   service: ServiceRecord;
@@ -36,7 +38,7 @@ async function withChannels<T>(
   netns: string,
   work: (channels: Channels) => Promise<T>,
 ): Promise<T> {
-  const channels = await Channels.open(loadAddon(), `/run/netns/${netns}`, 10_000);
+  const channels = await Channels.open(loadAddon(), { netns: `/run/netns/${netns}` }, 10_000);
   assert(channels instanceof Channels, 'the namespace is there');
   try {
     return await work(channels);

@@ -29,6 +29,18 @@ const calls: Record<Exclude<keyof Ipvs, 'close' | typeof Symbol.asyncDispose>, C
   getDestination: (ipvs) => ipvs.getDestination(service, destination),
   listDestinations: (ipvs) => ipvs.listDestinations(service),
   destinations: (ipvs) => first(ipvs.destinations(service)),
+  snapshot: (ipvs) => ipvs.snapshot(),
+  flush: (ipvs) => ipvs.flush(),
+  zero: (ipvs) => ipvs.zero(service),
+  getInfo: (ipvs) => ipvs.getInfo(),
+  getTimeouts: (ipvs) => ipvs.getTimeouts(),
+  setTimeouts: (ipvs) => ipvs.setTimeouts({}),
+  getStats: (ipvs) => ipvs.getStats(),
+  connections: (ipvs) => first(ipvs.connections()),
+  startSyncDaemon: (ipvs) => ipvs.startSyncDaemon({ role: 'master', interface: 'lo' }),
+  stopSyncDaemon: (ipvs) => ipvs.stopSyncDaemon('master'),
+  listSyncDaemons: (ipvs) => ipvs.listSyncDaemons(),
+  probe: (ipvs) => ipvs.probe(),
 };
 
 // Catches a method that still talks to the kernel, or never settles.
@@ -50,6 +62,12 @@ t.test('close() waits for what is in flight', async (t) => {
     ipvs.listServices(),
     ipvs.getDestination(service, destination),
     ipvs.updateService(service, {}),
+    ipvs.getTimeouts(),
+    ipvs.getStats(),
+    ipvs.snapshot(),
+    ipvs.listSyncDaemons(),
+    ipvs.probe(),
+    first(ipvs.connections()),
   ];
   const all = reads.map((read) => read.then(note('settled'), note('settled')));
   await Promise.all([ipvs.close().then(note('closed')), ...all]);

@@ -4,10 +4,12 @@
 import t from 'tap';
 import type { Test } from 'tap';
 import { Channels, CommandChannel, DumpChannel } from '#lib/channel';
-import { Command, Fault, NativeFailure } from '#lib/native';
-import type { Addon, Outcome, Records, Request } from '#lib/native';
+import { Fault, NativeFailure } from '#lib/native';
+import type { Outcome, Records } from '#lib/native';
+import { Command } from '#lib/records';
+import type { Request } from '#lib/records';
 import { parseServiceId } from '#lib/validate';
-import { FakeChannel, refused } from '../fixtures/fake-addon.js';
+import { FakeChannel, refused, restOfAddon } from '../fixtures/fake-addon.js';
 
 const TIMEOUT = 1000;
 
@@ -31,7 +33,7 @@ const range = (first: number, last: number) =>
 /** A clock that stands still unless it is moved. */
 function stopClock(t: Test): { advance: (milliseconds: number) => void } {
   const now = performance.now.bind(performance);
-  let time = now();
+  let time = Math.floor(now()); // so that sums and differences are exact
   performance.now = () => time;
   t.teardown(() => {
     performance.now = now;
@@ -92,7 +94,7 @@ t.test('the next exchange starts before the last one is settled', async (t) => {
   fake.exchanges[1]?.finish();
 });
 
-// The buffer of rows is used again and grows: what waits in it must not change.
+// The buffer of rows is used again for each flight: what waits must not be written into it too early.
 t.test('requests keep their contents while the queue grows and shrinks', async (t) => {
   const { fake, channel } = makeCommands();
   const all: Promise<unknown>[] = [];
@@ -229,27 +231,26 @@ t.test('a dump that waited too long is not begun', async (t) => {
 });
 
 t.test('the second socket of a handle is made where the first one is', async (t) => {
-  const made: [FakeChannel, space: unknown][] = [];
+  const made: [FakeChannel, ...place: unknown[]][] = [];
   const failure: { at?: NativeFailure } = {};
   class Channel extends FakeChannel {
-    constructor(space: unknown) {
+    constructor(...place: unknown[]) {
       super();
-      made.push([this, space]);
+      made.push([this, ...place]);
     }
     override open(done: (failure: NativeFailure | undefined) => void): void {
       setImmediate(() => done(failure.at));
     }
   }
-  const addon = {
-    Channel,
-    requestLayout: new Uint32Array(),
-    setFactories: () => undefined,
-  } as Addon;
-  const channels = await Channels.open(addon, '/run/netns/blue', TIMEOUT);
+  const addon = { Channel, ...restOfAddon() };
+  const channels = await Channels.open(addon, { netns: '/run/netns/blue' }, TIMEOUT);
   t.ok(channels instanceof Channels);
   t.strictSame(
-    made.map(([, space]) => space),
-    ['/run/netns/blue', made[0]?.[0]],
+    made.map(([, ...place]) => place),
+    [
+      ['/run/netns/blue', undefined, undefined],
+      [made[0]?.[0], undefined, undefined],
+    ],
   );
   if (channels instanceof Channels) channels.close();
   t.strictSame(
@@ -257,10 +258,23 @@ t.test('the second socket of a handle is made where the first one is', async (t)
     [true, true],
   );
 
+  // In a new namespace, and where a peer answers in place of the kernel: both sockets.
+  for (const netns of [null, undefined]) {
+    made.length = 0;
+    await Channels.open(addon, { netns, peer: { protocol: 2, port: 77 } }, TIMEOUT);
+    t.strictSame(
+      made.map(([, ...place]) => place),
+      [
+        [netns, 2, 77],
+        [made[0]?.[0], 2, 77],
+      ],
+    );
+  }
+
   // Where it can't be opened nothing stays open.
   made.length = 0;
   failure.at = new NativeFailure(Fault.systemCall, 2, 'open', '');
-  t.equal(await Channels.open(addon, '/run/netns/red', TIMEOUT), failure.at);
+  t.equal(await Channels.open(addon, { netns: '/run/netns/red' }, TIMEOUT), failure.at);
   t.strictSame(
     made.map(([{ closed }]) => closed),
     [true],
@@ -274,4 +288,152 @@ t.test('a read has its record for an answer', async (t) => {
   t.match(fake.exchanges[0]?.rows, [{ command: 4, bigint: 1 }]);
   fake.exchanges[0]?.finish([record]);
   t.equal(await answer, record);
+});
+
+/** A way to give a request up, and what it rejects with. */
+function cancellation() {
+  const controller = new AbortController();
+  const told: boolean[] = [];
+  const error = (sent: boolean) => {
+    told.push(sent);
+    return new Error(sent ? 'sent' : 'not sent');
+  };
+  return { controller, told, cancellation: { signal: controller.signal, error } };
+}
+
+t.test('what is given up while it waits is not sent, and keeps nobody from going', async (t) => {
+  const { fake, channel } = makeCommands();
+  const { controller, ...limits } = cancellation();
+  const first = channel.request(request(1));
+  const given = channel.request(request(2), limits);
+  const last = channel.request(request(3));
+  const settled = watch([channel.settled()]);
+  controller.abort();
+  await t.rejects(given, { message: 'not sent' });
+  fake.exchanges[0]?.finish();
+  t.equal(await first, undefined);
+  t.strictSame(portsOf(fake), [[1], [3]]);
+  fake.exchanges[1]?.finish();
+  t.equal(await last, undefined);
+  await turn();
+  t.strictSame(settled, [undefined], 'nobody waits for it for ever');
+
+  // Nor one whose signal was aborted before: it takes no place in the queue.
+  await t.rejects(channel.request(request(4), limits), { message: 'not sent' });
+  await channel.settled();
+  t.equal(fake.exchanges.length, 2);
+  t.strictSame(limits.told, [false, false]);
+});
+
+t.test('where all that waits is given up nothing is sent, and the queue goes on', async (t) => {
+  const { fake, channel } = makeCommands();
+  const { controller, ...limits } = cancellation();
+  const first = channel.request(request(1));
+  const given = range(2, 300).map((port) => channel.request(request(port), limits));
+  const outcomes = Promise.allSettled(given);
+  controller.abort();
+  fake.exchanges[0]?.finish();
+  await first;
+  await channel.settled();
+  t.ok((await outcomes).every(({ status }) => status === 'rejected'));
+  t.equal(fake.busy, false);
+  const next = channel.request(request(301));
+  t.strictSame(portsOf(fake), [[1], [301]]);
+  fake.exchanges[1]?.finish();
+  t.equal(await next, undefined);
+});
+
+t.test('what was sent is given up too, and says that it was sent', async (t) => {
+  const { fake, channel } = makeCommands();
+  const { controller, ...limits } = cancellation();
+  const given = channel.request(request(1), limits);
+  const settled = watch([channel.settled()]);
+  controller.abort();
+  await t.rejects(given, { message: 'sent' });
+  await turn();
+  t.strictSame(settled, ['waiting'], 'its answer is still to come');
+  fake.exchanges[0]?.finish();
+  await turn();
+  t.strictSame(settled, [undefined]);
+  t.strictSame(limits.told, [true]);
+});
+
+t.test('a signal that is aborted after the answer changes nothing', async (t) => {
+  const { fake, channel } = makeCommands();
+  const { controller, ...limits } = cancellation();
+  const command = channel.request(request(1), limits);
+  fake.exchanges[0]?.finish();
+  t.equal(await command, undefined);
+  const other = new FakeChannel();
+  other.onDump = ({ finish }) => finish([]);
+  t.match(await new DumpChannel(other, TIMEOUT).dump(list, limits), { length: 0 });
+  controller.abort();
+  await turn();
+  t.strictSame(limits.told, []);
+});
+
+t.test('a request may have less time than the others', async (t) => {
+  const clock = stopClock(t);
+  const { fake, channel } = makeCommands();
+  const deadline = performance.now() + 250;
+  const all = [
+    channel.request(request(1)),
+    channel.request(request(2)),
+    channel.request(request(3), { deadline }),
+  ];
+  const late = channel.request(request(4), { deadline: performance.now() + 50 });
+  clock.advance(100);
+  fake.exchanges[0]?.finish();
+  t.strictSame(await late, new NativeFailure(Fault.notSent, 0, '', ''));
+  t.strictSame(portsOf(fake), [[1], [2, 3]]);
+  t.equal(fake.exchanges[1]?.milliseconds, 150, 'the shortest of all');
+  fake.exchanges[1]?.finish();
+  await Promise.all(all);
+
+  const other = new FakeChannel();
+  other.onDump = ({ finish }) => finish([]);
+  await new DumpChannel(other, TIMEOUT).dump(list, { deadline });
+  t.equal(other.dumps[0]?.milliseconds, 150);
+});
+
+t.test('a dump that is given up is not begun, and its successor is', async (t) => {
+  const fake = new FakeChannel();
+  const channel = new DumpChannel(fake, TIMEOUT);
+  const { controller, ...limits } = cancellation();
+  const first = channel.dump(list);
+  const given = channel.dump(list, limits);
+  const last = channel.dump(list);
+  await turn();
+  controller.abort();
+  await t.rejects(given, { message: 'not sent' });
+  await t.rejects(channel.dump(list, limits), { message: 'not sent' });
+  fake.dumps[0]?.finish([1]);
+  await first;
+  await turn();
+  t.equal(fake.dumps.length, 2);
+  fake.dumps[1]?.finish([2]);
+  t.match(await last, { length: 1 });
+  await channel.settled();
+});
+
+t.test('a whole table is read in turn with the dumps', async (t) => {
+  const clock = stopClock(t);
+  const fake = new FakeChannel();
+  const channel = new DumpChannel(fake, TIMEOUT);
+  const dump = channel.dump(list);
+  const tables = [channel.table(true, false), channel.table(false, true)];
+  await turn();
+  t.equal(fake.tables.length, 0, 'the dump comes first');
+  clock.advance(400);
+  fake.dumps[0]?.finish([]);
+  await dump;
+  await turn();
+  t.match(fake.tables, [{ settle: true, bigint: false, milliseconds: 600 }]);
+  const failure = refused(1);
+  fake.tables[0]?.finish(failure);
+  t.equal(await tables[0], failure);
+  await turn();
+  t.match(fake.tables[1], { settle: false, bigint: true });
+  fake.tables[1]?.finish([], false);
+  t.match(await tables[1], { settled: false });
 });

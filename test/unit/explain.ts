@@ -2,12 +2,13 @@
 // here sends people to look for a module when a service is missing.
 
 import t from 'tap';
-import type { IpvsError } from 'ipvs';
+import type { IpvsError, ServiceKey } from 'ipvs';
 import { explainOpen } from '#lib/explain';
 import { Fault, NativeFailure } from '#lib/native';
 import type { Outcome } from '#lib/native';
 import { refusalOf } from '../lab/failure.js';
 import { fakeIpvs, refused } from '../fixtures/fake-addon.js';
+import { UNPRIVILEGED, WITHOUT_MODULE, fakeFiles } from '../fixtures/fake-files.js';
 import type { Row } from '../fixtures/fake-addon.js';
 
 const service = { protocol: 'tcp', address: '10.0.0.1', port: 80 } as const;
@@ -23,7 +24,7 @@ function answering(answer: (row: Row) => Outcome) {
     const outcome = answer(row);
     setImmediate(() => finish(outcome instanceof NativeFailure ? outcome : []));
   };
-  return { ipvs, commands };
+  return { ipvs, commands, dumps };
 }
 
 const failure = (fault: Fault, errno = 0, syscall = '', detail = '') =>
@@ -41,9 +42,10 @@ async function errors(
 }
 
 t.test('each errno of the kernel has a sentence and keeps its name', async (t) => {
+  fakeFiles(t, UNPRIVILEGED);
   const add = 'add destination 10.0.0.5:80 to tcp 10.0.0.1:80: ';
   for (const [errno, code, sentence, hint] of [
-    [1, 'EPERM', 'this process may not use IPVS: it needs CAP_NET_ADMIN', /setcap/],
+    [1, 'EPERM', 'this process lacks the capability CAP_NET_ADMIN (EPERM)', /setcap/],
     [3, 'ESRCH', 'the service does not exist', /listServices/],
     [17, 'EEXIST', 'the destination already exists', /ensureDestination/],
     [34, 'ERANGE', 'the weight or a threshold is out of range', undefined],
@@ -72,18 +74,28 @@ t.test('what the kernel says in words is passed on', async (t) => {
 });
 
 t.test('a system call that failed is named', async (t) => {
-  const { write, read, list } = await errors(failure(Fault.systemCall, 24, 'socket'));
-  for (const error of [write, read, list]) {
-    t.match(error, { code: 'EMFILE', errno: -24, syscall: 'socket' });
-    t.match(error.message, /: the system call socket failed before anything was sent \(EMFILE\)$/);
+  for (const [errno, code, sentence] of [
+    [93, 'EPROTONOSUPPORT', 'the kernel is just unloading its IPVS module'],
+    [24, 'EMFILE', 'this process has too many open files'],
+    [13, 'EACCES', 'the system call socket failed before anything was sent'],
+  ] as const) {
+    const { write, read, list } = await errors(failure(Fault.systemCall, errno, 'socket'));
+    for (const error of [write, read, list]) {
+      t.match(error, { code, errno: -errno, syscall: 'socket' });
+      t.ok(error.message.endsWith(`: ${sentence} (${code})`), error.message);
+    }
   }
 });
 
 t.test('a kernel without IPVS is ERR_IPVS_UNAVAILABLE', async (t) => {
+  fakeFiles(t, WITHOUT_MODULE);
   const { write, read, list } = await errors(failure(Fault.unavailable, ENOENT));
   for (const error of [write, read, list]) {
     t.match(error, { code: 'ERR_IPVS_UNAVAILABLE', errno: -2, hint: /"modprobe ip_vs"/ });
-    t.match(error.message, /: this kernel has no IPVS \(ERR_IPVS_UNAVAILABLE\)$/);
+    t.match(
+      error.message,
+      /: this kernel has no IPVS: the module ip_vs can't be loaded \(ERR_IPVS_UNAVAILABLE\)$/,
+    );
   }
 });
 
@@ -149,6 +161,117 @@ t.test('a missing scheduler and a missing engine are told apart', async (t) => {
   t.equal(error.code, 'ERR_IPVS_SCHEDULER');
   t.match(error.hint, /ip_vs_wlc/);
   t.equal(commands.exchanges.length, 1);
+});
+
+/** What adding a destination is told where the kernel answers EINVAL. */
+async function unfit(
+  address: string,
+  to: ServiceKey,
+  { routes = '', daemons = [] }: { routes?: string | undefined; daemons?: unknown[] } = {},
+): Promise<IpvsError> {
+  const { ipvs, commands, dumps } = answering(() => refused(EINVAL));
+  if (routes !== '') commands.files['/proc/thread-self/net/fib_trie'] = routes;
+  dumps.onDump = ({ row, finish }) => {
+    t.equal(row.command, 11, 'only the sync daemons are asked for');
+    setImmediate(() => finish(daemons));
+  };
+  return refusalOf(ipvs.addDestination(to, { address, forwarding: 'tun' }));
+}
+
+const trie = `Main:
+  +-- 0.0.0.0/0 3 0 5
+     +-- 10.0.0.0/24 2 0 2
+        |-- 10.0.0.5
+           /32 host LOCAL
+        |-- 10.0.0.255
+           /32 link BROADCAST
+Local:
+        |-- 127.255.255.255
+           /32 link BROADCAST
+`;
+const service6 = { ...service, address: '2001:db8::1' } as const;
+const anything = 'the kernel does not take the address as a real server here';
+
+t.test('an address that is no real server is told why', async (t) => {
+  const notUnicast = "a real server's address must be unicast, and this one is";
+  for (const [address, to, routes, sentence, hint] of [
+    ['0.0.0.0', service, trie, `${notUnicast} unspecified`, undefined],
+    ['255.255.255.255', service, trie, `${notUnicast} the broadcast address`, undefined],
+    ['239.1.2.3', service, trie, `${notUnicast} multicast`, undefined],
+    ['::', service6, trie, `${notUnicast} unspecified`, undefined],
+    ['ff02::1', service6, trie, `${notUnicast} multicast`, undefined],
+    ['10.0.0.255', service, trie, `${notUnicast} a broadcast address`, undefined],
+    ['127.255.255.255', service, trie, `${notUnicast} a broadcast address`, undefined],
+    [
+      'fe80::1',
+      service6,
+      trie,
+      "a link-local address can't be a real server's, unless it is this host's own",
+      undefined,
+    ],
+    ['febf::1', service6, trie, "a link-local address can't be a real server's", undefined],
+    // Where nothing is wrong with the address, and where the table can't be read.
+    ['fec0::1', service6, trie, anything, /scheduler must have room/],
+    ['10.0.0.5', service, trie, anything, /unicast address, .*scheduler must have room/],
+    ['10.0.0.25', service, trie, anything, /scheduler must have room/],
+    ['10.0.0.5', service, undefined, anything, /scheduler must have room/],
+  ] as const) {
+    const error = await unfit(address, to, { routes });
+    t.match(error, { code: 'EINVAL', errno: -22 });
+    t.ok(error.message.includes(`: ${sentence}`), `${address}: ${error.message}`);
+    t.match(error.hint, hint ?? undefined);
+  }
+});
+
+t.test('a loopback that was never up is told', async (t) => {
+  const { ipvs, commands } = answering(() => refused(EINVAL));
+  commands.files['/proc/thread-self/net/fib_trie'] = '';
+  const error = await refusalOf(ipvs.addDestination(service, real));
+  t.match(error.message, "this network namespace's loopback was never up");
+  t.equal(error.hint, 'ip link set lo up');
+  // Only what is about a destination looks there.
+  commands.paths.length = 0;
+  const other = await refusalOf(ipvs.addService(service));
+  t.match(other.message, 'the kernel does not take these settings');
+  t.strictSame(commands.paths, []);
+});
+
+t.test('a sync daemon that keeps another address family away is told', async (t) => {
+  const sentence = "a destination of another address family can't be there with a sync daemon";
+  for (const [address, to] of [
+    ['2001:db8::5', service],
+    ['10.0.0.5', service6],
+  ] as const) {
+    const error = await unfit(address, to, { routes: trie, daemons: [{ role: 1 }] });
+    t.ok(error.message.endsWith(`: ${sentence} (EINVAL)`), error.message);
+    t.match(error.hint, /stopSyncDaemon\(\) first/);
+    const without = await unfit(address, to, { routes: trie });
+    t.ok(without.message.includes(`: ${anything} `), without.message);
+  }
+  // It is nobody's fault where the families are the same.
+  const error = await unfit('10.0.0.5', service, { routes: trie, daemons: [{ role: 1 }] });
+  t.ok(error.message.includes(`: ${anything} `), error.message);
+});
+
+t.test('sync daemons and timeouts have reasons of their own', async (t) => {
+  const lo = { role: 'master', interface: 'lo' } as const;
+  for (const [errno, code, sentence, hint] of [
+    [17, 'EEXIST', 'it is already running', /stopSyncDaemon/],
+    [3, 'ESRCH', 'it is not running', undefined],
+    [19, 'ENODEV', 'there is no such network interface in this network namespace', undefined],
+    [99, 'EADDRNOTAVAIL', 'the network interface has no address to send from', /family/],
+    [22, 'EINVAL', 'the kernel does not take these settings', /another address family/],
+  ] as const) {
+    const { ipvs } = answering(() => refused(errno));
+    const start = await refusalOf(ipvs.startSyncDaemon(lo));
+    t.equal(start.message, `start master sync daemon: ${sentence} (${code})`);
+    t.match(start.hint, hint ?? undefined);
+    const stop = await refusalOf(ipvs.stopSyncDaemon('backup'));
+    t.equal(stop.message, `stop backup sync daemon: ${sentence} (${code})`);
+  }
+  const { ipvs } = answering(() => refused(EINVAL));
+  const error = await refusalOf(ipvs.setTimeouts({ tcp: 1 }));
+  t.equal(error.message, 'set timeouts: a timeout is out of range (EINVAL)');
 });
 
 t.test('a handle that can not be opened says why', (t) => {

@@ -2,9 +2,12 @@
 // Races that a real kernel shows once in a thousand runs are made here at will.
 
 import t from 'tap';
-import { NativeFailure } from '#lib/native';
+import { Ipvs } from 'ipvs';
+import type { ConnectionsOptions } from 'ipvs';
+import { FACTORIES, NativeFailure } from '#lib/native';
 import type { Outcome } from '#lib/native';
 import { fakeIpvs, refused } from '../fixtures/fake-addon.js';
+import type { FakeConnectionList } from '../fixtures/fake-addon.js';
 import { failureOf, refusalOf } from '../lab/failure.js';
 import { noTraffic } from '../lab/objects.js';
 
@@ -23,6 +26,7 @@ const serviceRecord = {
   timeout: 0,
   netmask: 0xffffffff,
   engine: '',
+  wideStats: 1,
   stats: noTraffic,
 };
 const destinationRecord = {
@@ -254,12 +258,54 @@ t.test('a mistake in an argument is a rejection, never an exception', async (t) 
     'removeDestination',
     'getDestination',
     'listDestinations',
+    'setTimeouts',
+    'startSyncDaemon',
+    'stopSyncDaemon',
   ]) {
     let promise: Promise<unknown> | undefined;
     t.doesNotThrow(() => (promise = calls[name]?.call(ipvs)), name);
     t.match(await failureOf(promise ?? Promise.resolve()), { code: 'ERR_INVALID_ARG_TYPE' }, name);
   }
-  t.match(await failureOf(ipvs.listServices(null as never)), { code: 'ERR_INVALID_ARG_TYPE' });
+  // Options come last, and null is none.
+  const withOptions: Record<string, unknown[]> = {
+    addService: [service],
+    updateService: [service, {}],
+    replaceService: [service],
+    ensureService: [service],
+    removeService: [service],
+    getService: [service],
+    listServices: [],
+    addDestination: [service, real],
+    updateDestination: [service, real, {}],
+    replaceDestination: [service, real],
+    ensureDestination: [service, real],
+    removeDestination: [service, real],
+    getDestination: [service, real],
+    listDestinations: [service],
+    snapshot: [],
+    flush: [],
+    zero: [service],
+    getInfo: [],
+    getTimeouts: [],
+    setTimeouts: [{}],
+    getStats: [],
+    startSyncDaemon: [{ role: 'master', interface: 'lo' }],
+    stopSyncDaemon: ['master'],
+    listSyncDaemons: [],
+    probe: [],
+  };
+  const iterations = ['services', 'destinations', 'connections'];
+  t.strictSame(
+    [...Object.keys(withOptions), ...iterations, 'close', 'constructor'].sort(),
+    Object.getOwnPropertyNames(Ipvs.prototype).sort(),
+    'none is forgotten',
+  );
+  for (const [name, given] of Object.entries(withOptions)) {
+    let promise: Promise<unknown> | undefined;
+    t.doesNotThrow(() => (promise = calls[name]?.call(ipvs, ...given, null)), name);
+    const error = await failureOf(promise ?? Promise.resolve());
+    t.match(error, { code: 'ERR_INVALID_ARG_TYPE', message: "The property 'options'" }, name);
+  }
   t.strictSame([commands.exchanges, dumps.dumps], [[], []]);
 });
 
@@ -286,3 +332,181 @@ t.test(
     t.equal(new Set(portions).size, 3, 'each portion in a turn of its own');
   },
 );
+
+const aborted = (sent: boolean) => ({ name: 'AbortError', code: 'ABORT_ERR', sent });
+
+t.test('a call whose signal is aborted already sends nothing', async (t) => {
+  const { ipvs, commands, dumps } = fakeIpvs();
+  const signal = AbortSignal.abort(new Error('no more'));
+  const options = { signal };
+  for (const call of [
+    ipvs.addService(service, options),
+    ipvs.updateService(service, {}, options),
+    ipvs.getService(service, options),
+    ipvs.listServices(options),
+    ipvs.listDestinations(service, options),
+    ipvs.snapshot(options),
+    ipvs.flush(options),
+    ipvs.getInfo(options),
+    ipvs.getStats(options),
+    ipvs.listSyncDaemons(options),
+    ipvs.probe(options),
+    ipvs.connections(options)[Symbol.asyncIterator]().next(),
+    ipvs.services(options)[Symbol.asyncIterator]().next(),
+  ]) {
+    t.match(await failureOf(call), { ...aborted(false), cause: { message: 'no more' } });
+  }
+  t.strictSame([commands.exchanges, commands.paths, dumps.dumps, dumps.tables], [[], [], [], []]);
+  await ipvs.close();
+});
+
+t.test('an update that is given up while it waits for its turn does nothing', async (t) => {
+  const { ipvs, commands } = fakeIpvs();
+  const controller = new AbortController();
+  const first = ipvs.updateService(service, { scheduler: 'rr' });
+  const given = ipvs.updateService(service, { scheduler: 'lc' }, { signal: controller.signal });
+  const last = ipvs.removeService(service);
+  controller.abort();
+  t.match(await failureOf(given), aborted(false));
+  t.equal(commands.exchanges.length, 1, 'the first still reads');
+  commands.exchanges[0]?.finish([serviceRecord]);
+  await turn();
+  t.match(commands.exchanges[1]?.rows, [{ command: 2 }]);
+  t.equal(commands.exchanges.length, 2, 'and is not overtaken');
+  commands.exchanges[1]?.finish();
+  await first;
+  await turn();
+  t.match(commands.exchanges[2]?.rows, [{ command: 3 }]);
+  commands.exchanges[2]?.finish();
+  await last;
+});
+
+t.test('a change that is given up on its way says so, and close() waits for it', async (t) => {
+  const { ipvs, commands } = fakeIpvs();
+  const controller = new AbortController();
+  const change = ipvs.addService(service, { signal: controller.signal });
+  const read = ipvs.getService(service, { signal: controller.signal });
+  controller.abort();
+  t.match(await failureOf(change), aborted(true));
+  t.match(await failureOf(read), aborted(false));
+  let closed = false;
+  const closing = ipvs.close().then(() => (closed = true));
+  await turn();
+  t.equal(closed, false);
+  t.equal(commands.closed, false, 'it is carried out');
+  commands.exchanges[0]?.finish();
+  await closing;
+  t.equal(commands.closed, true);
+});
+
+t.test(
+  'what concerns all services waits for those that hold a turn, and is waited for',
+  async (t) => {
+    const { ipvs, commands } = fakeIpvs();
+    const update = ipvs.updateService(service, { scheduler: 'rr' });
+    const flush = ipvs.flush();
+    const add = ipvs.addService({ ...service, port: 81 });
+    commands.exchanges[0]?.finish([serviceRecord]);
+    await turn();
+    t.match(commands.exchanges[1]?.rows, [{ command: 2 }]);
+    t.equal(commands.exchanges[1]?.rows.length, 1);
+    commands.exchanges[1]?.finish();
+    await update;
+    await turn();
+    t.match(commands.exchanges[2]?.rows, [{ command: 17 }]);
+    commands.exchanges[2]?.finish();
+    await flush;
+    await turn();
+    t.match(commands.exchanges[3]?.rows, [{ command: 1, port: 81 }]);
+    commands.exchanges[3]?.finish();
+    await add;
+  },
+);
+
+// A list is complete only when its last portion is made, and it must not be cut off before.
+t.test('close() waits until a list has become objects', async (t) => {
+  const { ipvs, dumps } = fakeIpvs();
+  const records = Array.from({ length: 2001 }, (_, port) => ({ ...serviceRecord, port }));
+  dumps.onDump = ({ finish }) => setImmediate(() => finish(records));
+  const order: string[] = [];
+  const listing = ipvs.listServices().then(({ length }) => order.push(`listed ${length}`));
+  await Promise.all([ipvs.close().then(() => order.push('closed')), listing]);
+  t.strictSame(order, ['listed 2001', 'closed']);
+});
+
+t.test('a snapshot puts destinations with their services', async (t) => {
+  const { ipvs, commands, dumps } = fakeIpvs();
+  const daemon = { role: 2, interface: 'lo', syncId: 1, maxLength: 9, group: '224.0.0.81' };
+  const timeouts = { tcp: 1, tcpFin: 2, udp: 3 };
+  commands.onExchange = ({ rows, finish }) => {
+    t.match(rows, [{ command: 13 }]);
+    setImmediate(() => finish([timeouts]));
+  };
+  dumps.onDump = ({ row, finish }) => {
+    t.equal(row.command, 11);
+    setImmediate(() => finish([{ ...daemon, port: 8848, ttl: 1 }]));
+  };
+  const other = { ...destinationRecord, address: '10.0.0.6' };
+  dumps.onTable = ({ finish }) =>
+    setImmediate(() =>
+      finish(
+        [
+          [{ ...serviceRecord, port: 1 }, []],
+          [{ ...serviceRecord, port: 2 }, [destinationRecord, other]],
+          [{ ...serviceRecord, port: 3 }, [other]],
+        ],
+        false,
+      ),
+    );
+  const snapshot = await ipvs.snapshot({ settle: false, bigint: true });
+  t.match(dumps.tables, [{ settle: false, bigint: true }]);
+  t.match(snapshot, {
+    settled: false,
+    timeouts,
+    syncDaemons: [{ ...daemon, role: 'backup', port: 8848, ttl: 1 }],
+  });
+  t.strictSame(
+    snapshot.services.map((each) => [
+      'port' in each && each.port,
+      each.destinations.map(({ address }) => address),
+    ]),
+    [
+      [1, []],
+      [2, ['10.0.0.5', '10.0.0.6']],
+      [3, ['10.0.0.6']],
+    ],
+  );
+});
+
+t.test('connections are read in portions, and the list is closed at its end', async (t) => {
+  const lists: FakeConnectionList[] = [];
+  const connection = FACTORIES.connection(
+    ...([6, 0, '10.0.0.9', 1, '10.0.0.1', 80, '10.0.0.5', 80, 0, 'NONE', 5, 0, '', ''] as const),
+  );
+  const { ipvs } = fakeIpvs(10_000, (list) => {
+    lists.push(list);
+    list.portions = [[connection, connection], [], [connection]];
+  });
+  const read = async (options?: ConnectionsOptions, most = Infinity) => {
+    let count = 0;
+    for await (const each of ipvs.connections(options)) {
+      t.match(each, { kind: 'connection', protocol: 'tcp', state: 'NONE', expires: 5 });
+      if (++count === most) break;
+    }
+    return count;
+  };
+  t.equal(await read(), 3, 'a portion without entries is no end');
+  t.match(lists[0], {
+    path: /ip_vs_conn$/,
+    hasOrigin: false,
+    reads: [500, 500, 500],
+    closed: true,
+  });
+  t.equal(await read({ limit: 2, origin: true, protocol: 'udp' }), 2);
+  t.match(lists[1], { path: /ip_vs_conn_sync$/, hasOrigin: true, reads: [2], closed: true });
+  t.match(lists[1]?.filter, { protocol: 17 });
+  t.equal(await read({ limit: 0 }), 0);
+  t.match(lists[2], { reads: [], closed: true });
+  t.equal(await read({}, 1), 1);
+  t.match(lists[3], { reads: [500], closed: true }, 'also where nobody goes on');
+});

@@ -3,9 +3,11 @@
 
 import t from 'tap';
 import { loadAddon } from '#lib/load';
-import { Command, FACTORIES, Fault, NativeFailure, ROW_BYTES, Rows } from '#lib/native';
-import { rowOf, understandsRows } from '#lib/native';
-import type { Addon, Request } from '#lib/native';
+import { FACTORIES, Fault, NativeFailure } from '#lib/native';
+import { parseDaemon, parseTimeouts } from '#lib/options';
+import { Command } from '#lib/records';
+import type { Request } from '#lib/records';
+import { ROW_BYTES, Rows, isOurLayout } from '#lib/rows';
 import { parseDestinationConfig, parseServiceConfig, parseServiceId } from '#lib/validate';
 import { noTraffic } from '../lab/objects.js';
 
@@ -34,7 +36,20 @@ const COLUMNS: [name: string, bytes?: number][] = [
   ['tunnelPort'],
   ['tunnelFlags'],
   ['bigint'],
+  ['timeoutTcp'],
+  ['timeoutTcpFin'],
+  ['timeoutUdp'],
+  ['daemonRole'],
+  ['daemonInterface', 16],
+  ['daemonSyncId'],
+  ['daemonMaxLength'],
+  ['daemonGroupFamily'],
+  ['daemonGroup', 16],
+  ['daemonPort'],
+  ['daemonTtl'],
 ];
+
+const rowOf = (request: Request): Uint8Array => new Rows(1).of([request]);
 
 /** A row as C++ reads it: by the offsets that the addon itself tells. */
 function read(row: Uint8Array): Record<string, number | string | undefined> {
@@ -45,7 +60,7 @@ function read(row: Uint8Array): Record<string, number | string | undefined> {
     const offset = requestLayout[column] ?? NaN;
     const bytes = Buffer.from(row.subarray(offset, offset + (length ?? 4)));
     if (length === undefined) columns[name] = words(offset);
-    else columns[name] = /address/i.test(name) ? bytes.toString('hex') : textOf(bytes);
+    else columns[name] = /address|group/i.test(name) ? bytes.toString('hex') : textOf(bytes);
   }
   return columns;
 }
@@ -81,6 +96,17 @@ const empty = {
   tunnelPort: 0,
   tunnelFlags: 0,
   bigint: 0,
+  timeoutTcp: 0,
+  timeoutTcpFin: 0,
+  timeoutUdp: 0,
+  daemonRole: 0,
+  daemonInterface: '',
+  daemonSyncId: 0,
+  daemonMaxLength: 0,
+  daemonGroupFamily: 0,
+  daemonGroup: '0'.repeat(32),
+  daemonPort: 0,
+  daemonTtl: 0,
 };
 
 t.test('both sides agree on the columns', (t) => {
@@ -89,21 +115,21 @@ t.test('both sides agree on the columns', (t) => {
   t.equal(requestLayout.at(-1), ROW_BYTES);
   const ends = COLUMNS.map(([, length = 4], column) => (requestLayout[column] ?? NaN) + length);
   t.strictSame([...requestLayout.subarray(1)], ends, 'without gaps');
-  t.equal(understandsRows(loadAddon()), true);
+  t.equal(isOurLayout(requestLayout), true);
   t.end();
 });
 
 // An addon of another version lies around after an update that did not build.
 t.test('an addon with other columns is not understood', (t) => {
   const { requestLayout } = loadAddon();
-  const addon = (layout: Uint32Array) => ({ requestLayout: layout }) as Addon;
-  t.equal(understandsRows(addon(requestLayout)), true);
-  t.equal(understandsRows(addon(requestLayout.slice(0, -1))), false);
-  t.equal(understandsRows(addon(Uint32Array.from([...requestLayout, 148]))), false);
+  t.equal(isOurLayout(requestLayout.slice()), true);
+  t.equal(isOurLayout(new Uint32Array()), false);
+  t.equal(isOurLayout(requestLayout.slice(0, -1)), false);
+  t.equal(isOurLayout(Uint32Array.from([...requestLayout, ROW_BYTES + 4])), false);
   for (let column = 0; column < requestLayout.length; column++) {
     const other = requestLayout.slice();
     other[column] = (other[column] ?? 0) + 4;
-    t.equal(understandsRows(addon(other)), false, `column ${column}`);
+    t.equal(isOurLayout(other), false, `column ${column}`);
   }
   t.end();
 });
@@ -205,59 +231,114 @@ t.test('a row holds nothing but what is asked', (t) => {
   });
   t.strictSame(
     Object.values(Command),
-    [1, 2, 3, 4, 5, 6, 7, 8],
+    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17],
     'the numbers of include/uapi/linux/ip_vs.h',
+  );
+  t.end();
+});
+
+t.test('a row holds timeouts', (t) => {
+  const timeouts = parseTimeouts({ tcp: 2147483, tcpFin: 120, udp: 1 });
+  t.strictSame(read(rowOf({ command: Command.setTimeouts, timeouts })), {
+    ...empty,
+    command: 12,
+    timeoutTcp: 2147483,
+    timeoutTcpFin: 120,
+    timeoutUdp: 1,
+  });
+  t.strictSame(
+    read(rowOf({ command: Command.setTimeouts, timeouts: parseTimeouts({ tcpFin: 7 }) })),
+    { ...empty, command: 12, timeoutTcpFin: 7 },
+    'and 0 for those that stay',
+  );
+  t.end();
+});
+
+t.test('a row holds all of a sync daemon', (t) => {
+  const master = parseDaemon({
+    role: 'master',
+    interface: 'interface-of-15',
+    syncId: 255,
+    maxLength: 65535,
+    group: 'ff02::81',
+    port: 8849,
+    ttl: 254,
+  });
+  t.strictSame(read(rowOf({ command: Command.newDaemon, daemon: master })), {
+    ...empty,
+    command: 9,
+    daemonRole: 1,
+    daemonInterface: 'interface-of-15',
+    daemonSyncId: 255,
+    daemonMaxLength: 65535,
+    daemonGroupFamily: 10,
+    daemonGroup: 'ff020000000000000000000000000081',
+    daemonPort: 8849,
+    daemonTtl: 254,
+  });
+  const backup = parseDaemon({ role: 'backup', interface: 'lo', group: '239.1.2.3' });
+  t.strictSame(read(rowOf({ command: Command.deleteDaemon, daemon: backup })), {
+    ...empty,
+    command: 10,
+    daemonRole: 2,
+    daemonInterface: 'lo',
+    daemonGroupFamily: 2,
+    daemonGroup: 'ef010203' + '0'.repeat(24),
+  });
+  const plain = parseDaemon({ role: 'backup', interface: 'lo' });
+  t.strictSame(
+    read(rowOf({ command: Command.newDaemon, daemon: plain })),
+    { ...empty, command: 9, daemonRole: 2, daemonInterface: 'lo' },
+    'no group where the kernel is to choose',
   );
   t.end();
 });
 
 // The buffer is used again: what a longer request left there must not shine through.
 t.test('a row does not hold what was in its place before', (t) => {
-  const rows = new Rows();
+  const rows = new Rows(2);
   const { id, numbers } = parseServiceConfig(udp6);
+  const long: Request = {
+    command: Command.newService,
+    service: id,
+    serviceNumbers: numbers,
+    timeouts: parseTimeouts({ tcp: 1, tcpFin: 2, udp: 3 }),
+    daemon: parseDaemon({ role: 'master', interface: 'interface-of-15', group: 'ff02::81' }),
+    bigint: true,
+  };
   for (let round = 0; round < 3; round++) {
-    rows.push({ command: Command.newService, service: id, serviceNumbers: numbers });
-    t.match(read(rows.shift(1)), { scheduler: 'scheduler-of-15' });
-    rows.push({ command: Command.getService });
-    t.strictSame(read(rows.shift(1)), { ...empty, command: 4 });
+    const filled = rows.of([long, long]);
+    for (const at of [0, ROW_BYTES]) {
+      t.match(read(filled.subarray(at, at + ROW_BYTES)), {
+        scheduler: 'scheduler-of-15',
+        timeoutUdp: 3,
+        daemonInterface: 'interface-of-15',
+        bigint: 1,
+      });
+    }
+    const short = rows.of([{ command: Command.getService }, { command: Command.flush }]);
+    t.strictSame(read(short.subarray(0, ROW_BYTES)), { ...empty, command: 4 });
+    t.strictSame(read(short.subarray(ROW_BYTES)), { ...empty, command: 17 });
   }
   t.end();
 });
 
-t.test('rows come out in order, however many wait', (t) => {
-  const rows = new Rows();
+t.test('rows stand one behind the other in order, as many as there is room for', (t) => {
+  const most = 128;
+  const rows = new Rows(most);
   const service = (port: number) => parseServiceId({ protocol: 'tcp', address: '::1', port });
-  const ports: unknown[] = [];
-  let pushed = 0;
-  let waiting = 0;
-  // Ups and downs around every size that the buffer takes.
-  for (const [more, fewer] of [
-    [1, 1],
-    [8, 7],
-    [1, 2],
-    [9, 5],
-    [60, 1],
-    [130, 128],
-    [3, 0],
-    [200, 128],
-    [0, 128],
-    [1, 13],
-  ] as const) {
-    for (let i = 0; i < more; i++) {
-      rows.push({ command: Command.deleteService, service: service(++pushed) });
-    }
-    waiting += more - fewer;
-    const taken = rows.shift(fewer);
-    t.equal(taken.length, fewer * ROW_BYTES);
-    for (let i = 0; i < fewer; i++) {
-      ports.push(read(taken.slice(i * ROW_BYTES, (i + 1) * ROW_BYTES)).port);
-    }
+  let port = 0;
+  for (const count of [1, 7, 8, 9, 127, 128, 1, 128, 0, 3]) {
+    const ports = Array.from({ length: count }, () => ++port);
+    const taken = rows.of(
+      ports.map((each) => ({ command: Command.deleteService, service: service(each) })),
+    );
+    t.ok(taken.length >= count * ROW_BYTES, 'native code refuses a shorter buffer');
+    t.strictSame(
+      ports.map((_, i) => read(taken.slice(i * ROW_BYTES, (i + 1) * ROW_BYTES)).port),
+      ports,
+    );
   }
-  t.equal(waiting, 0, 'this test empties the queue');
-  t.strictSame(
-    ports,
-    Array.from({ length: pushed }, (_, index) => index + 1),
-  );
   t.end();
 });
 
@@ -277,7 +358,7 @@ const stats = {
 
 t.test('values become objects by their positions', (t) => {
   t.strictSame(
-    FACTORIES.service(2, 6, '10.0.0.1', 80, 7, 'wlc', 0x3d, 300, 0xffffff00, 'sip', ...counters),
+    FACTORIES.service(2, 6, '10.0.0.1', 80, 7, 'wlc', 0x3d, 300, 0xffffff00, 'sip', 1, ...counters),
     {
       family: 2,
       protocol: 6,
@@ -289,26 +370,57 @@ t.test('values become objects by their positions', (t) => {
       timeout: 300,
       netmask: 0xffffff00,
       engine: 'sip',
+      wideStats: 1,
       stats,
     },
   );
-  t.strictSame(FACTORIES.destination(10, '::1', 80, 2, 1, 9, 3, 1, 6080, 2, 4, 5, 6, ...counters), {
-    family: 10,
-    address: '::1',
-    port: 80,
-    forwarding: 2,
-    weight: 1,
-    upperThreshold: 9,
-    lowerThreshold: 3,
-    tunnelType: 1,
-    tunnelPort: 6080,
-    tunnelFlags: 2,
-    activeConnections: 4,
-    inactiveConnections: 5,
-    persistentConnections: 6,
-    stats,
-  });
+  t.strictSame(
+    FACTORIES.destination(10, '::1', 80, 2, 1, 9, 3, 1, 6080, 2, 4, 5, 6, 1, ...counters),
+    {
+      family: 10,
+      address: '::1',
+      port: 80,
+      forwarding: 2,
+      weight: 1,
+      upperThreshold: 9,
+      lowerThreshold: 3,
+      tunnelType: 1,
+      tunnelPort: 6080,
+      tunnelFlags: 2,
+      activeConnections: 4,
+      inactiveConnections: 5,
+      persistentConnections: 6,
+      stats,
+    },
+  );
   t.strictSame(Object.keys(stats), Object.keys(noTraffic));
+  t.strictSame(FACTORIES.daemon(1, 'eth0', 7, 1472, '224.0.0.81', 8848, 3), {
+    role: 1,
+    interface: 'eth0',
+    syncId: 7,
+    maxLength: 1472,
+    group: '224.0.0.81',
+    port: 8848,
+    ttl: 3,
+  });
+  t.strictSame(FACTORIES.timeouts(900, 120, 300), { tcp: 900, tcpFin: 120, udp: 300 });
+  t.strictSame(FACTORIES.info(0x10201, 4096), { version: 0x10201, connectionTableSize: 4096 });
+  t.strictSame(
+    FACTORIES.connection(6, 1, '10.0.0.9', 1, '10.0.0.1', 2, '::5', 3, 4, 'UDP', 5, 2, 'sip', 'x'),
+    {
+      protocol: 6,
+      isTemplate: 1,
+      client: { address: '10.0.0.9', port: 1 },
+      virtual: { address: '10.0.0.1', port: 2 },
+      destination: { address: '::5', port: 3 },
+      fwmark: 4,
+      state: 'UDP',
+      expires: 5,
+      origin: 2,
+      engine: 'sip',
+      engineData: 'x',
+    },
+  );
   const failure = FACTORIES.failure(Fault.systemCall, 2, 'open', 'why');
   t.type(failure, NativeFailure);
   t.strictSame(Object.fromEntries(Object.entries(failure)), {

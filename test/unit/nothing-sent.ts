@@ -29,7 +29,8 @@ async function isRefused(
   t.type(error, code === 'ERR_OUT_OF_RANGE' ? RangeError : TypeError);
   t.ok(error.message.startsWith(`The property '${path}.${property}' `), error.message);
   t.ok(error.message.endsWith(`. Received ${value}`), error.message);
-  t.strictSame([commands.exchanges, dumps.dumps], [[], []], 'nothing is sent');
+  t.strictSame([commands.exchanges, dumps.dumps, dumps.tables], [[], [], []], 'nothing is sent');
+  t.strictSame(commands.paths, [], 'nothing is read');
 }
 
 for (const senseless of senselessServices) {
@@ -67,6 +68,31 @@ t.test('unknown keys are refused by name, wherever they stand', async (t) => {
   const real = { address: '10.0.0.5' };
   const misspelt = { ...service, schedular: 'rr' };
   const bigInt = { bigInt: true } as object;
+  // Those that take a signal and nothing else.
+  const changing: [name: string, (ipvs: Ipvs, options: object) => Promise<unknown>][] = [
+    ['addService', (ipvs, options) => ipvs.addService(service, options)],
+    ['updateService', (ipvs, options) => ipvs.updateService(service, {}, options)],
+    ['replaceService', (ipvs, options) => ipvs.replaceService(service, options)],
+    ['ensureService', (ipvs, options) => ipvs.ensureService(service, options)],
+    ['removeService', (ipvs, options) => ipvs.removeService(service, options)],
+    ['addDestination', (ipvs, options) => ipvs.addDestination(service, real, options)],
+    ['updateDestination', (ipvs, options) => ipvs.updateDestination(service, real, {}, options)],
+    ['replaceDestination', (ipvs, options) => ipvs.replaceDestination(service, real, options)],
+    ['ensureDestination', (ipvs, options) => ipvs.ensureDestination(service, real, options)],
+    ['removeDestination', (ipvs, options) => ipvs.removeDestination(service, real, options)],
+    ['flush', (ipvs, options) => ipvs.flush(options)],
+    ['zero', (ipvs, options) => ipvs.zero(service, options)],
+    ['getInfo', (ipvs, options) => ipvs.getInfo(options)],
+    ['getTimeouts', (ipvs, options) => ipvs.getTimeouts(options)],
+    ['setTimeouts', (ipvs, options) => ipvs.setTimeouts({}, options)],
+    [
+      'startSyncDaemon',
+      (ipvs, options) => ipvs.startSyncDaemon({ role: 'master', interface: 'lo' }, options),
+    ],
+    ['stopSyncDaemon', (ipvs, options) => ipvs.stopSyncDaemon('master', options)],
+    ['listSyncDaemons', (ipvs, options) => ipvs.listSyncDaemons(options)],
+    ['probe', (ipvs, options) => ipvs.probe(options)],
+  ];
   const calls: [property: string, () => Promise<unknown>][] = [
     ['service.schedular', () => ipvs.addService(misspelt)],
     ['service.schedular', () => ipvs.replaceService(misspelt)],
@@ -114,6 +140,20 @@ t.test('unknown keys are refused by name, wherever they stand', async (t) => {
     ['options.bigInt', () => ipvs.listDestinations(service, bigInt)],
     ['options.bigInt', () => first(ipvs.services(bigInt))],
     ['options.bigInt', () => first(ipvs.destinations(service, bigInt))],
+    ['options.bigInt', () => ipvs.getStats(bigInt)],
+    ['options.bigInt', () => ipvs.snapshot(bigInt)],
+    ['options.bigInt', () => first(ipvs.connections(bigInt))],
+    ['options.client.prot', () => first(ipvs.connections({ client: { prot: 1 } as object }))],
+    ['service.schedular', () => ipvs.zero(misspelt)],
+    ['timeouts.tcpfin', () => ipvs.setTimeouts({ tcpfin: 1 } as object)],
+    [
+      'daemon.iface',
+      () => ipvs.startSyncDaemon({ role: 'master', interface: 'lo', iface: 'lo' } as never),
+    ],
+    ...changing.map(([, call]): [string, () => Promise<unknown>] => [
+      'options.bigInt',
+      () => call(ipvs, bigInt),
+    ]),
   ];
   for (const [property, call] of calls) {
     const error = await failureOf(call());
@@ -123,7 +163,8 @@ t.test('unknown keys are refused by name, wherever they stand', async (t) => {
       error.message,
     );
   }
-  t.strictSame([commands.exchanges, dumps.dumps], [[], []], 'nothing is sent');
+  t.strictSame([commands.exchanges, dumps.dumps, dumps.tables], [[], [], []], 'nothing is sent');
+  t.strictSame(commands.paths, [], 'nothing is read');
 });
 
 async function first(source: AsyncIterable<unknown>): Promise<void> {

@@ -108,19 +108,129 @@ t.test('who is done is forgotten', async (t) => {
   await end('fourth');
 });
 
-t.test('all() waits for those that hold a turn now, and not for later ones', async (t) => {
+t.test('afterAll() waits for those that hold a turn now, and not for later ones', async (t) => {
   const turns = new Turns();
   const log: string[] = [];
   const { work, end } = makeWork(log);
-  await turns.all();
+  const idle = turns.afterAll(work('idle'));
+  t.strictSame(log, ['idle'], 'at once where nobody does');
+  await end('idle');
+  t.equal(await idle, 'idle');
+
   void turns.take(() => 'one', true, work('one'));
   turns.take(() => 'two', true, work('two')).catch(() => undefined);
-  let waited = false;
-  void turns.all().then(() => (waited = true));
+  const looking = turns.afterAll(work('look'));
   void turns.take(() => 'three', true, work('three'));
+  t.strictSame(log, ['idle', 'one', 'two', 'three']);
   await end('one');
-  t.equal(waited, false);
+  t.notOk(log.includes('look'));
   await end('two', new Error('no'));
-  t.equal(waited, true, 'a failure ends a turn too');
+  t.ok(log.includes('look'), 'a failure ends a turn too');
+  await end('look');
+  t.equal(await looking, 'look');
   await end('three');
+});
+
+t.test('afterAll() is waited for by nobody', async (t) => {
+  const turns = new Turns();
+  const log: string[] = [];
+  const { work, end } = makeWork(log);
+  void turns.take(() => 'one', true, work('one'));
+  void turns.afterAll(work('look'));
+  void turns.take(() => 'one', false, work('next'));
+  void turns.take(() => 'two', true, work('two'));
+  await end('one');
+  t.strictSame([...log].sort(), ['look', 'next', 'one', 'two'], 'while it looks');
+  void turns.takeAll(work('whole'));
+  for (const name of ['next', 'two']) await end(name);
+  t.ok(log.includes('whole'), 'what changes all does not wait for it either');
+  await end('look');
+  await end('whole');
+});
+
+t.test('takeAll() waits for all, and all that come later wait for it', async (t) => {
+  const turns = new Turns();
+  const log: string[] = [];
+  const { work, end } = makeWork(log);
+  const all = [
+    turns.take(() => 'one', true, work('one')),
+    turns.take(() => 'two', true, work('two')),
+    turns.takeAll(work('flush')),
+    turns.take(() => 'one', false, work('add one')),
+    turns.take(() => 'three', true, work('update three')),
+    turns.take(() => 'three', false, work('remove three')),
+    turns.afterAll(work('look')),
+  ];
+  t.strictSame(log, ['one', 'two']);
+  await end('two');
+  t.strictSame(log, ['one', 'two'], 'one is not done');
+  await end('one');
+  t.strictSame(log, ['one', 'two', 'flush']);
+  await end('flush');
+  t.strictSame(log.slice(3), ['add one', 'update three'], 'each in its own turn again');
+  await end('add one');
+  await end('update three');
+  t.strictSame(log.slice(5), ['remove three']);
+  await end('remove three');
+  t.strictSame(log.slice(6), ['look']);
+  await end('look');
+  t.strictSame(await Promise.all(all), [
+    'one',
+    'two',
+    'flush',
+    'add one',
+    'update three',
+    'remove three',
+    'look',
+  ]);
+});
+
+t.test('one takeAll() waits for the other, and for whoever came between', async (t) => {
+  const turns = new Turns();
+  const log: string[] = [];
+  const { work, end } = makeWork(log);
+  void turns.take(() => 'one', true, work('one'));
+  void turns.takeAll(work('first'));
+  void turns.take(() => 'two', false, work('two'));
+  void turns.takeAll(work('second'));
+  void turns.take(() => 'one', false, work('last'));
+  for (const name of ['one', 'first', 'two', 'second', 'last']) {
+    t.equal(log.at(-1), name);
+    await end(name);
+  }
+  t.strictSame(log, ['one', 'first', 'two', 'second', 'last']);
+});
+
+t.test('a takeAll() that fails is done too, and forgotten', async (t) => {
+  const turns = new Turns();
+  const log: string[] = [];
+  const { work, end } = makeWork(log);
+  void turns.take(() => 'one', true, work('one'));
+  const failing = t.rejects(turns.takeAll(work('whole')), { message: 'no' });
+  void turns.take(() => 'one', true, work('next'));
+  await end('one');
+  await end('whole', new Error('no'));
+  await failing;
+  t.strictSame(log, ['one', 'whole', 'next']);
+  await end('next');
+  void turns.take(
+    () => {
+      throw new Error('nobody needs the key');
+    },
+    false,
+    work('free'),
+  );
+  t.equal(log.at(-1), 'free', 'at once again');
+  await end('free');
+});
+
+// A single request, which the channel keeps in order by itself.
+t.test('takeAll() is at once where nobody holds a turn', async (t) => {
+  const turns = new Turns();
+  const log: string[] = [];
+  const { work, end } = makeWork(log);
+  const whole = turns.takeAll(work('whole'));
+  t.strictSame(log, ['whole']);
+  await end('whole');
+  t.equal(await whole, 'whole');
 });

@@ -4,13 +4,21 @@
 import t from 'tap';
 import type { Test } from 'tap';
 import {
+  parseCallOptions,
+  parseConnectionsOptions,
+  parseDaemon,
+  parseOpenOptions,
+  parseReadOptions,
+  parseRole,
+  parseSnapshotOptions,
+  parseTimeouts,
+} from '#lib/options';
+import {
   checkDestinationChanges,
   checkServiceChanges,
   parseDestinationChanges,
   parseDestinationConfig,
   parseDestinationId,
-  parseOpenOptions,
-  parseReadOptions,
   parseServiceChanges,
   parseServiceConfig,
   parseServiceId,
@@ -605,16 +613,184 @@ t.test('senseless changes to a destination are refused before it is read', (t) =
 });
 
 t.test('options of a read', (t) => {
-  t.equal(parseReadOptions(undefined), false);
-  t.equal(parseReadOptions({}), false);
-  t.equal(parseReadOptions({ bigint: undefined }), false);
-  t.equal(parseReadOptions({ bigint: false }), false);
-  t.equal(parseReadOptions({ bigint: true }), true);
+  const { signal } = new AbortController();
+  const plain = { bigint: false, signal: undefined };
+  t.strictSame(parseReadOptions(undefined), plain);
+  t.strictSame(parseReadOptions({}), plain);
+  t.strictSame(parseReadOptions({ bigint: undefined, signal: undefined }), plain);
+  t.strictSame(parseReadOptions({ bigint: false }), plain);
+  t.strictSame(parseReadOptions({ bigint: true }), { ...plain, bigint: true });
+  t.equal(parseReadOptions({ signal }).signal, signal);
   refuses(t, parseReadOptions, [
     [null, 'options', 'TYPE'],
     [true, 'options', 'TYPE'],
     [{ bigint: 1 }, 'options.bigint', 'TYPE'],
-    [{ bigInt: true }, 'options.bigInt', 'VALUE', /only bigint/],
+    [{ bigInt: true }, 'options.bigInt', 'VALUE', /only bigint, signal/],
+    [{ signal: null }, 'options.signal', 'TYPE', /an AbortSignal/],
+    [{ signal: {} }, 'options.signal', 'TYPE'],
+    [{ signal: new AbortController() }, 'options.signal', 'TYPE'],
+  ]);
+  t.end();
+});
+
+t.test('options of a call', (t) => {
+  const { signal } = new AbortController();
+  t.strictSame(parseCallOptions(undefined), { signal: undefined });
+  t.strictSame(parseCallOptions({}), { signal: undefined });
+  t.equal(parseCallOptions({ signal }).signal, signal);
+  refuses(t, parseCallOptions, [
+    [null, 'options', 'TYPE'],
+    [signal, 'options.aborted', 'VALUE', /only signal/],
+    [{ signal: 'abort' }, 'options.signal', 'TYPE'],
+    [{ bigint: true }, 'options.bigint', 'VALUE', /only signal/],
+  ]);
+  t.end();
+});
+
+t.test('options of a snapshot', (t) => {
+  const plain = { bigint: false, settle: true, signal: undefined };
+  t.strictSame(parseSnapshotOptions(undefined), plain);
+  t.strictSame(parseSnapshotOptions({ settle: false, bigint: true }), {
+    ...plain,
+    settle: false,
+    bigint: true,
+  });
+  refuses(t, parseSnapshotOptions, [
+    [{ settle: 1 }, 'options.settle', 'TYPE'],
+    [{ bigint: 0 }, 'options.bigint', 'TYPE'],
+    [{ signal: 1 }, 'options.signal', 'TYPE'],
+    [{ settled: true }, 'options.settled', 'VALUE', /only bigint, settle, signal/],
+  ]);
+  t.end();
+});
+
+t.test('timeouts', (t) => {
+  t.strictSame(parseTimeouts({}), { tcp: 0, tcpFin: 0, udp: 0 });
+  t.strictSame(parseTimeouts({ tcp: 1, tcpFin: 2147483, udp: undefined }), {
+    tcp: 1,
+    tcpFin: 2147483,
+    udp: 0,
+  });
+  refuses(t, parseTimeouts, [
+    [undefined, 'timeouts', 'TYPE'],
+    [{ fin: 1 }, 'timeouts.fin', 'VALUE', /only tcp, tcpFin, udp/],
+    ...['tcp', 'tcpFin', 'udp'].flatMap((name): Wrong[] => [
+      [{ [name]: 2147484 }, `timeouts.${name}`, 'RANGE', />= 0 and <= 2147483/],
+      ...notIntegers((seconds) => ({ [name]: seconds }), `timeouts.${name}`),
+    ]),
+  ]);
+  t.end();
+});
+
+t.test('a sync daemon', (t) => {
+  const lo = { role: 'master', interface: 'lo' };
+  const plain = {
+    role: 1,
+    interface: 'lo',
+    syncId: 0,
+    maxLength: 0,
+    group: undefined,
+    port: 0,
+    ttl: 0,
+  };
+  t.strictSame(parseDaemon(lo), plain);
+  t.strictSame(parseDaemon({ ...lo, role: 'backup', syncId: 0 }), { ...plain, role: 2 });
+  t.match(parseDaemon({ ...lo, syncId: 255, maxLength: 65535, port: 65535, ttl: 255 }), {
+    syncId: 255,
+    maxLength: 65535,
+    port: 65535,
+    ttl: 255,
+  });
+  for (const group of ['224.0.0.0', '239.255.255.255', 'ff02::81']) {
+    t.equal(parseDaemon({ ...lo, group }).group?.text, group);
+  }
+  for (const name of ['x', 'interface-of-15', 'eth0.100', 'a@b', '...']) {
+    t.equal(parseDaemon({ ...lo, interface: name }).interface, name);
+  }
+  refuses(t, parseDaemon, [
+    [undefined, 'daemon', 'TYPE'],
+    [{}, 'daemon.role', 'TYPE'],
+    [{ ...lo, role: 'slave' }, 'daemon.role', 'VALUE', /'master', 'backup'/],
+    [{ role: 'master' }, 'daemon.interface', 'TYPE'],
+    ...['', '.', '..', 'a/b', 'a:b', 'a b', 'interface-of-016', 'ä', 'a\0'].map((name): Wrong => [
+      { ...lo, interface: name },
+      'daemon.interface',
+      'VALUE',
+      /1 to 15/,
+    ]),
+    [{ ...lo, syncId: 256 }, 'daemon.syncId', 'RANGE', />= 0 and <= 255/],
+    [{ ...lo, maxLength: 0 }, 'daemon.maxLength', 'RANGE', />= 1 and <= 65535/],
+    [{ ...lo, maxLength: 65536 }, 'daemon.maxLength', 'RANGE'],
+    [{ ...lo, port: 0 }, 'daemon.port', 'RANGE', />= 1 and <= 65535/],
+    [{ ...lo, port: 65536 }, 'daemon.port', 'RANGE'],
+    [{ ...lo, ttl: 0 }, 'daemon.ttl', 'RANGE', />= 1 and <= 255/],
+    [{ ...lo, ttl: 256 }, 'daemon.ttl', 'RANGE'],
+    ...notIntegers((syncId) => ({ ...lo, syncId }), 'daemon.syncId'),
+    [{ ...lo, group: 7 }, 'daemon.group', 'TYPE'],
+    [{ ...lo, group: 'all' }, 'daemon.group', 'VALUE', /IPv4 or IPv6 address/],
+    ...['223.255.255.255', '240.0.0.0', 'fe80::1'].map((group): Wrong => [
+      { ...lo, group },
+      'daemon.group',
+      'VALUE',
+      /multicast/,
+    ]),
+    [{ ...lo, id: 1 }, 'daemon.id', 'VALUE', /only role, interface, syncId/],
+  ]);
+  t.equal(parseRole('backup'), 2);
+  refuses(t, parseRole, [
+    [undefined, 'role', 'TYPE'],
+    ['both', 'role', 'VALUE', /'master', 'backup'/],
+  ]);
+  t.end();
+});
+
+t.test('which connections are wanted', (t) => {
+  const any = { family: 0, bytes: [], port: -1 };
+  const all = { protocol: 0, fwmark: 0, client: any, virtual: any, destination: any };
+  t.strictSame(parseConnectionsOptions(undefined), {
+    filter: all,
+    limit: Infinity,
+    origin: false,
+    signal: undefined,
+  });
+  const { filter, limit, origin } = parseConnectionsOptions({
+    protocol: 'udp',
+    client: '10.0.0.9',
+    virtual: { address: '::1', port: 0 },
+    destination: { port: 65535 },
+    limit: 0,
+    origin: true,
+  });
+  t.match(filter, {
+    protocol: 17,
+    fwmark: 0,
+    client: { family: 2, bytes: [10, 0, 0, 9], port: -1 },
+    virtual: { family: 10, port: 0 },
+    destination: { family: 0, bytes: [], port: 65535 },
+  });
+  t.strictSame([limit, origin], [0, true]);
+  t.strictSame(parseConnectionsOptions({ virtual: { fwmark: 4294967295 } }).filter, {
+    ...all,
+    fwmark: 4294967295,
+  });
+  refuses(t, parseConnectionsOptions, [
+    [null, 'options', 'TYPE'],
+    [{ state: 'NONE' }, 'options.state', 'VALUE', /only protocol, client, virtual/],
+    [{ protocol: 'gre' }, 'options.protocol', 'VALUE'],
+    [{ limit: -1 }, 'options.limit', 'RANGE'],
+    ...notIntegers((limit) => ({ limit }), 'options.limit'),
+    [{ origin: 1 }, 'options.origin', 'TYPE'],
+    [{ signal: 1 }, 'options.signal', 'TYPE'],
+    [{ virtual: { fwmark: 0 } }, 'options.virtual.fwmark', 'RANGE'],
+    [{ virtual: { fwmark: 1, port: 80 } }, 'options.virtual.port', 'VALUE', /only fwmark/],
+    ...['client', 'virtual', 'destination'].flatMap((side): Wrong[] => [
+      [{ [side]: 'nobody' }, `options.${side}`, 'VALUE', /IPv4 or IPv6 address/],
+      [{ [side]: 7 }, `options.${side}`, 'TYPE'],
+      [{ [side]: null }, `options.${side}`, 'TYPE'],
+      [{ [side]: { address: 'x' } }, `options.${side}.address`, 'VALUE'],
+      [{ [side]: { port: 65536 } }, `options.${side}.port`, 'RANGE'],
+      [{ [side]: { mark: 1 } }, `options.${side}.mark`, 'VALUE', /only address, port/],
+    ]),
   ]);
   t.end();
 });

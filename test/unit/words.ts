@@ -2,7 +2,7 @@
 // caller named, and a word that is missing makes a whole listing fail.
 
 import t from 'tap';
-import type { DestinationRecord, ServiceRecord } from '#lib/native';
+import type { DestinationRecord, ServiceRecord } from '#lib/records';
 import {
   CHECKSUMS,
   FAMILIES,
@@ -86,6 +86,7 @@ const service: ServiceRecord = {
   timeout: 0,
   netmask: 0xffffffff,
   engine: '',
+  wideStats: 1,
   stats: noTraffic,
 };
 

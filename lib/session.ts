@@ -1,0 +1,382 @@
+// How an operation is carried out on a handle: in its order among the others, with its errors
+// explained, and not after close().
+
+import { constants } from 'node:os';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { onAbort } from './channel.js';
+import type { Channels, Limits } from './channel.js';
+import { AbortError, IpvsError } from './errors.js';
+import type { Subject } from './errors.js';
+import { changes, explain } from './explain.js';
+import { Fault, NativeFailure } from './native.js';
+import type { NativeConnectionList, NativeTable, Outcome, Records, Reply } from './native.js';
+import { Command } from './records.js';
+import type {
+  ConnectionRecord,
+  DaemonNumbers,
+  DaemonRecord,
+  DestinationId,
+  DestinationRecord,
+  Request,
+  ServiceId,
+  ServiceRecord,
+} from './records.js';
+import { Turns } from './turns.js';
+import type { Ensured } from './types.js';
+import { toServiceKey } from './words.js';
+
+const { ENOENT, ESRCH, EEXIST } = constants.errno;
+
+// Somebody else may add and remove what an ensure method looks at, but hardly this often.
+const ENSURE_ATTEMPTS = 5;
+
+// For a look at what became of a request whose deadline has passed, in milliseconds.
+const LAST_LOOK = 500;
+
+// For a request that names its daemon by the role alone.
+const NO_DAEMON: DaemonNumbers = {
+  role: 0,
+  interface: '',
+  syncId: 0,
+  maxLength: 0,
+  group: undefined,
+  port: 0,
+  ttl: 0,
+};
+
+type Counter = number | bigint;
+
+/** One call of a method. */
+export interface Call {
+  /** As errors name it. */
+  readonly command: string;
+  readonly service?: ServiceId | undefined;
+  readonly destination?: DestinationId | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** When it has to be over, as performance.now() counts: set when it starts. */
+  deadline?: number;
+}
+
+/** A call about a service. */
+export type ServiceCall = Call & { readonly service: ServiceId };
+
+/** What an open handle is made of. */
+export class Session {
+  readonly channels: Channels;
+  readonly #turns = new Turns();
+  #running = 0;
+  #closed: Promise<void> | undefined;
+  #lastIsDone: (() => void) | undefined;
+
+  constructor(channels: Channels) {
+    this.channels = channels;
+  }
+
+  /** Closes the channels when everything that was asked is done. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    if (this.#running > 0) {
+      await new Promise<void>((resolve) => {
+        this.#lastIsDone = resolve;
+      });
+      await nextTurn(); // the caller hears of it before it hears of the end
+    }
+    // What nobody waits for any more, because it was aborted, is carried out too.
+    await this.channels.settled();
+    this.channels.close();
+  }
+
+  /** Every operation goes through here: after close() none begins, and close() waits for the last. */
+  async track<T>(call: Call, work: () => Promise<T>): Promise<T> {
+    if (this.#closed !== undefined) {
+      throw new IpvsError(subjectOf(call), {
+        code: 'ERR_IPVS_CLOSED',
+        sentence: 'the handle is closed',
+      });
+    }
+    throwIfAborted(call);
+    call.deadline = performance.now() + this.channels.timeout;
+    return this.held(work);
+  }
+
+  /** What close() waits for. */
+  async held<T>(work: () => Promise<T>): Promise<T> {
+    this.#running++;
+    try {
+      return await work();
+    } finally {
+      if (--this.#running === 0) this.#lastIsDone?.();
+    }
+  }
+
+  /** A single request about a service, in its order among the others. */
+  ordered<T>(call: ServiceCall, work: () => Promise<T>): Promise<T> {
+    return this.#inOrder(call, work, (begin) =>
+      this.#turns.take(() => turnOf(call.service), false, begin),
+    );
+  }
+
+  /** Several requests that nothing asked later may slip into. */
+  inTurn<T>(call: ServiceCall, work: () => Promise<T>): Promise<T> {
+    return this.#inOrder(call, work, (begin) =>
+      this.#turns.take(() => turnOf(call.service), true, begin),
+    );
+  }
+
+  /** A look at all services. */
+  overall<T>(call: Call, work: () => Promise<T>): Promise<T> {
+    return this.track(call, () => this.#turns.afterAll(work));
+  }
+
+  /** What changes all services. */
+  whole<T>(call: Call, work: () => Promise<T>): Promise<T> {
+    return this.#inOrder(call, work, (begin) => this.#turns.takeAll(begin));
+  }
+
+  // Who waits for a turn may be aborted meanwhile: the turn is taken all the same, so that nobody
+  // overtakes those before, but nothing is done with it.
+  #inOrder<T>(
+    call: Call,
+    work: () => Promise<T>,
+    take: (begin: () => Promise<T>) => Promise<T>,
+  ): Promise<T> {
+    return this.track(call, () => {
+      const { signal } = call;
+      if (signal === undefined) return take(work);
+      return new Promise((resolve, reject) => {
+        const stop = onAbort(signal, () => {
+          reject(abortError(call, false));
+        });
+        const begin = async (): Promise<T> => {
+          stop();
+          throwIfAborted(call);
+          return work();
+        };
+        take(begin).then(resolve, reject);
+      });
+    });
+  }
+
+  // Resolves when all commands that were asked for so far have their answers.
+  #commandsSettled(call: Call): Promise<void> {
+    const settled = this.channels.commands.settled();
+    const { signal } = call;
+    if (signal === undefined) return settled;
+    return new Promise((resolve, reject) => {
+      const stop = onAbort(signal, () => {
+        reject(abortError(call, false));
+      });
+      void settled.then(() => {
+        stop();
+        resolve();
+      });
+    });
+  }
+
+  async change(call: ServiceCall, request: Request): Promise<void> {
+    await this.ordered(call, () => this.send(call, request));
+  }
+
+  #request(call: Call, request: Request): Promise<Outcome> {
+    return this.channels.commands.request(request, limitsOf(call, request));
+  }
+
+  /** Sends one request; rejects with what it meant where it failed. */
+  async send(call: Call, request: Request): Promise<Reply> {
+    const outcome = await this.#request(call, request);
+    if (outcome instanceof NativeFailure) throw await this.explain(call, request, outcome);
+    return outcome;
+  }
+
+  async readService<C extends Counter = number>(
+    call: Call,
+    service: ServiceId,
+    bigint = false,
+  ): Promise<ServiceRecord<C> | undefined> {
+    const request: Request = { command: Command.getService, service, bigint };
+    const outcome = await this.#request(call, request);
+    if (!(outcome instanceof NativeFailure)) return outcome as ServiceRecord<C>;
+    if (outcome.fault === Fault.refused && outcome.errno === ESRCH) return undefined;
+    throw await this.explain(call, request, outcome);
+  }
+
+  /** The kernel can only list all destinations of a service; native code picks the one. */
+  async readDestination<C extends Counter = number>(
+    call: Call,
+    service: ServiceId,
+    destination: DestinationId,
+    bigint = false,
+  ): Promise<DestinationRecord<C> | undefined> {
+    const request: Request = { command: Command.getDestination, service, destination, bigint };
+    const records = await this.dump<DestinationRecord<C>>(call, request);
+    return records.take(1)[0];
+  }
+
+  async daemons(call: Call): Promise<DaemonRecord[]> {
+    const records = await this.dump<DaemonRecord>(call, { command: Command.getDaemon });
+    return records.take(records.length);
+  }
+
+  /** Dumps have a socket of their own, so they wait for the changes that were asked for before. */
+  async dump<Item>(call: Call, request: Request): Promise<Records<Item>> {
+    await this.#commandsSettled(call);
+    const records = await this.channels.dumps.dump<Item>(request, limitsOf(call, request));
+    if (records instanceof NativeFailure) throw await this.explain(call, request, records);
+    return records;
+  }
+
+  /** All services with their destinations. */
+  async table(call: Call, settle: boolean, bigint: boolean): Promise<NativeTable> {
+    await this.#commandsSettled(call);
+    const request: Request = { command: Command.getService };
+    const table = await this.channels.dumps.table(settle, bigint, limitsOf(call, request));
+    if (table instanceof NativeFailure) throw await this.explain(call, request, table);
+    return table;
+  }
+
+  /**
+   * Stops a sync daemon. One that is stopped before it ran is stopped without an answer
+   * (netlink_rcv_skb leaves -EINTR unanswered): then it is looked whether it is gone.
+   */
+  async stopDaemon(call: Call, role: number): Promise<void> {
+    const request: Request = { command: Command.deleteDaemon, daemon: { ...NO_DAEMON, role } };
+    const outcome = await this.#request(call, request);
+    if (!(outcome instanceof NativeFailure)) return;
+    if (outcome.fault === Fault.noAnswer && (await this.#isStopped(role))) return;
+    throw await this.explain(call, request, outcome);
+  }
+
+  // False where it can't be told. Not bound to the call: its deadline may have passed, and what was
+  // sent is not taken back by an abort.
+  async #isStopped(role: number): Promise<boolean> {
+    const request: Request = { command: Command.getDaemon };
+    const deadline = performance.now() + LAST_LOOK;
+    const records = await this.channels.dumps.dump<DaemonRecord>(request, { deadline });
+    if (records instanceof NativeFailure) return false;
+    return !records.take(records.length).some((daemon) => daemon.role === role);
+  }
+
+  async readFile(call: Call, path: string): Promise<string> {
+    const { files } = this.channels;
+    return this.withModule(call, () => files.read(path));
+  }
+
+  readConnections(
+    call: Call,
+    list: NativeConnectionList,
+    most: number,
+  ): Promise<{ entries: ConnectionRecord[]; end: boolean }> {
+    return this.withModule(
+      call,
+      () =>
+        new Promise((resolve) => {
+          list.read(most, (failure, entries, end) => {
+            resolve(failure ?? { entries, end });
+          });
+        }),
+    );
+  }
+
+  /** The files of IPVS are there while its module is loaded; asking for information loads it. */
+  async withModule<T>(call: Call, read: () => Promise<T | NativeFailure>): Promise<T> {
+    let result = await read();
+    throwIfAborted(call);
+    if (result instanceof NativeFailure && result.errno === ENOENT) {
+      await this.send(call, { command: Command.getInfo });
+      result = await read();
+      throwIfAborted(call);
+    }
+    if (result instanceof NativeFailure) {
+      throw await this.explain(call, { command: Command.getInfo }, result);
+    }
+    return result;
+  }
+
+  async ensure<Present>(
+    call: Call,
+    plan: {
+      readonly read: () => Promise<Present | undefined>;
+      readonly same: (present: Present) => boolean;
+      readonly add: Request;
+      readonly set: Request;
+    },
+  ): Promise<Ensured> {
+    for (let attempt = 1; ; attempt++) {
+      const present = await plan.read();
+      if (present !== undefined && plan.same(present)) return 'unchanged';
+      const request = present === undefined ? plan.add : plan.set;
+      const outcome = await this.#request(call, request);
+      if (!(outcome instanceof NativeFailure)) return present === undefined ? 'added' : 'updated';
+      if (attempt === ENSURE_ATTEMPTS || !overtaken(outcome, request)) {
+        throw await this.explain(call, request, outcome);
+      }
+    }
+  }
+
+  explain(call: Call, request: Request, failure: NativeFailure): Promise<IpvsError> {
+    return explain(failure, subjectOf(call), request, this.channels, call.deadline);
+  }
+
+  missingService(call: Call, service: ServiceId): Promise<IpvsError> {
+    const request: Request = { command: Command.getService, service };
+    return this.explain(call, request, refusal(ESRCH));
+  }
+
+  async missingDestination(
+    call: Call,
+    service: ServiceId,
+    destination: DestinationId,
+  ): Promise<IpvsError> {
+    const there = (await this.readService(call, service)) !== undefined;
+    const request: Request = { command: Command.getDestination, service, destination };
+    return this.explain(call, request, refusal(there ? ENOENT : ESRCH));
+  }
+}
+
+function refusal(errno: number): NativeFailure {
+  return new NativeFailure(Fault.refused, errno, '', '');
+}
+
+function subjectOf({ command, service, destination }: Call): Subject {
+  return {
+    command,
+    service: service && toServiceKey({ ...service, address: service.address?.text ?? '' }),
+    destination: destination && { address: destination.address.text, port: destination.port },
+  };
+}
+
+function limitsOf(call: Call, request: Request): Limits {
+  const { signal, deadline } = call;
+  if (signal === undefined) return { deadline };
+  const error = (sent: boolean) => abortError(call, sent && changes(request));
+  return { deadline, cancellation: { signal, error } };
+}
+
+const abortError = (call: Call, sent: boolean): AbortError =>
+  new AbortError(subjectOf(call), sent, call.signal?.reason);
+
+export function throwIfAborted(call: Call): void {
+  if (call.signal?.aborted) throw abortError(call, false);
+}
+
+function turnOf({ family, protocol, address, port, fwmark }: ServiceId): string {
+  return `${family} ${protocol} ${address?.bytes.join('.')} ${port} ${fwmark}`;
+}
+
+/** Whether somebody added or removed it between our look and our request. */
+function overtaken(failure: NativeFailure, { command }: Request): boolean {
+  if (failure.fault !== Fault.refused) return false;
+  switch (command) {
+    case Command.newService:
+    case Command.newDestination:
+      return failure.errno === EEXIST;
+    case Command.setService:
+      return failure.errno === ESRCH;
+    default:
+      return failure.errno === ENOENT;
+  }
+}

@@ -1,0 +1,242 @@
+#include "table.h"
+
+#include <linux/netlink.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <iterator>
+
+namespace ipvs {
+
+namespace {
+
+// So often a dump, and the list of services, is read anew before the table counts as too lively.
+constexpr int kAttempts = 8;
+
+template <typename T>
+bool Before(const T& a, const T& b) {
+  return Compare(a.key, b.key) < 0;
+}
+
+template <typename T>
+void SortUnique(std::vector<T>* records) {
+  std::sort(records->begin(), records->end(), Before<T>);
+  const auto end = std::unique(records->begin(), records->end(),
+                               [](const T& a, const T& b) { return Compare(a.key, b.key) == 0; });
+  records->erase(end, records->end());
+}
+
+bool Same(const Service& a, const Service& b) {
+  return Compare(a.key, b.key) == 0 && std::strcmp(a.scheduler, b.scheduler) == 0 &&
+         a.flags == b.flags && a.timeout == b.timeout && a.netmask == b.netmask &&
+         std::strcmp(a.engine, b.engine) == 0;
+}
+
+bool Same(const Destination& a, const Destination& b) {
+  return Compare(a.key, b.key) == 0 && a.forwarding == b.forwarding && a.weight == b.weight &&
+         a.upper_threshold == b.upper_threshold && a.lower_threshold == b.lower_threshold &&
+         a.tunnel_type == b.tunnel_type && a.tunnel_port == b.tunnel_port &&
+         a.tunnel_flags == b.tunnel_flags;
+}
+
+// What is configured, not what is counted.
+template <typename T>
+bool Same(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() &&
+         std::equal(a.begin(), a.end(), b.begin(),
+                    [](const T& one, const T& other) { return Same(one, other); });
+}
+
+AttributeWriter AddDump(uint8_t command, CommandBatch* batch) {
+  return batch->Add(command, IPVS_GENL_VERSION, NLM_F_REQUEST | NLM_F_DUMP);
+}
+
+// Sends the dump and keeps each record that `decode` makes of it.
+template <typename T, typename Decode>
+Failure DumpInto(Connection* connection, CommandBatch* batch, const Deadline& deadline,
+                 const Decode& decode, Dumped<T>* dumped) {
+  dumped->records.clear();
+  return connection->Dump(
+      batch, deadline,
+      [dumped, &decode](ByteView attributes, DecodeError* error) {
+        dumped->records.emplace_back();
+        decode(attributes, &dumped->records.back(), error);
+      },
+      &dumped->chunks);
+}
+
+// Runs `dump` until two results in a row agree; one is enough where it came in one chunk. Whatever
+// any of them had is added to `seen`, if that is given.
+template <typename T, typename Dump>
+Failure Settle(const Dump& dump, Dumped<T>* result, bool* settled, std::vector<T>* seen) {
+  *settled = true;
+  if (Failure failure = dump(result)) return failure;
+  for (int attempt = 1; result->chunks > 1; attempt++) {
+    if (seen != nullptr) {
+      seen->insert(seen->end(), result->records.begin(), result->records.end());
+    }
+    Dumped<T> again;
+    if (Failure failure = dump(&again)) return failure;
+    const bool agree = Same(result->records, again.records);
+    *result = std::move(again);
+    if (agree) return Failure();
+    if (attempt == kAttempts) {
+      *settled = false;
+      return Failure();
+    }
+  }
+  return Failure();
+}
+
+// One pass over the table, filled service by service.
+class TableReader {
+ public:
+  TableReader(Connection* connection, bool settle, const Deadline& deadline)
+      : connection_(connection), settle_(settle), deadline_(deadline) {}
+
+  Failure Read(Table* table) {
+    Dumped<Service> services;
+    bool stable = false;
+    if (Failure failure = ReadServices(&services, &stable)) return failure;
+    if (Failure failure = Renew(services.records, table)) return failure;
+    if (!settle_) return Failure();
+
+    stable = false;
+    for (int attempt = 1; !stable && attempt <= kAttempts; attempt++) {
+      if (Failure failure = ReadServices(&services, &stable)) return failure;
+      if (Same(services.records, table->services)) continue;
+      stable = false;
+      if (Failure failure = Renew(services.records, table)) return failure;
+    }
+    if (!stable) {
+      if (Failure failure = AddMissed(&services.records)) return failure;
+      if (Failure failure = Renew(services.records, table)) return failure;
+    }
+    table->settled = stable && destinations_settled_;
+    return Failure();
+  }
+
+ private:
+  Failure ReadServices(Dumped<Service>* services, bool* settled) {
+    const auto dump = [this](Dumped<Service>* dumped) {
+      return DumpServices(connection_, deadline_, dumped);
+    };
+    if (!settle_) return dump(services);
+    Failure failure = Settle(dump, services, settled, &seen_);
+    seen_.insert(seen_.end(), services->records.begin(), services->records.end());
+    return failure;
+  }
+
+  // Makes the table one of these services. Destinations of those that were in it before are kept.
+  Failure Renew(const std::vector<Service>& services, Table* table) {
+    const Table before = std::move(*table);
+    *table = Table();
+    table->services = services;
+    table->counts.reserve(services.size());
+    size_t at = 0;     // in before.services
+    size_t start = 0;  // in before.destinations
+    for (const Service& service : services) {
+      while (at < before.services.size() && Before(before.services[at], service)) {
+        start += before.counts[at++];
+      }
+      if (at < before.services.size() && Same(before.services[at], service)) {
+        const auto begin = before.destinations.begin() + static_cast<std::ptrdiff_t>(start);
+        table->destinations.insert(table->destinations.end(), begin,
+                                   begin + static_cast<std::ptrdiff_t>(before.counts[at]));
+        table->counts.push_back(before.counts[at]);
+        continue;
+      }
+      Dumped<Destination> destinations;
+      if (Failure failure = ReadDestinations(service.key, &destinations)) return failure;
+      table->destinations.insert(table->destinations.end(), destinations.records.begin(),
+                                 destinations.records.end());
+      table->counts.push_back(static_cast<uint32_t>(destinations.records.size()));
+    }
+    return Failure();
+  }
+
+  Failure ReadDestinations(const ServiceKey& service, Dumped<Destination>* destinations) {
+    const auto dump = [this, &service](Dumped<Destination>* dumped) {
+      return DumpDestinations(connection_, service, deadline_, dumped);
+    };
+    if (!settle_) return dump(destinations);
+    bool settled = true;
+    Failure failure = Settle<Destination>(dump, destinations, &settled, nullptr);
+    destinations_settled_ = destinations_settled_ && settled;
+    return failure;
+  }
+
+  // A torn dump may lack services that were there all the time. Whatever any dump had and the last
+  // one has not is asked for by name.
+  Failure AddMissed(std::vector<Service>* services) {
+    SortUnique(&seen_);
+    std::vector<Service> doubtful;
+    std::set_difference(seen_.begin(), seen_.end(), services->begin(), services->end(),
+                        std::back_inserter(doubtful), Before<Service>);
+    if (doubtful.empty()) return Failure();
+    CommandBatch batch;
+    for (const Service& service : doubtful) {
+      AttributeWriter writer =
+          batch.Add(IPVS_CMD_GET_SERVICE, IPVS_GENL_VERSION, NLM_F_REQUEST | NLM_F_ACK);
+      EncodeServiceKey(service.key, &writer);
+    }
+    std::vector<Answer> answers;
+    connection_->Exchange(&batch, deadline_, &answers);
+    for (const Answer& answer : answers) {
+      if (answer.failure.fault == Fault::kRefused && answer.failure.error == ESRCH) continue;
+      if (answer.failure) return answer.failure;
+      Service service;
+      DecodeError error;
+      if (!DecodeService(ByteView(answer.reply), &service, &error)) {
+        return Failure::Malformed(error.text());
+      }
+      services->push_back(service);
+    }
+    SortUnique(services);
+    return Failure();
+  }
+
+  Connection* connection_;
+  bool settle_;
+  const Deadline& deadline_;
+  std::vector<Service> seen_;  // in any dump of the list
+  bool destinations_settled_ = true;
+};
+
+}  // namespace
+
+Failure DumpServices(Connection* connection, const Deadline& deadline, Dumped<Service>* dumped) {
+  CommandBatch batch;
+  AddDump(IPVS_CMD_GET_SERVICE, &batch);
+  Failure failure = DumpInto(connection, &batch, deadline, DecodeService, dumped);
+  SortUnique(&dumped->records);
+  return failure;
+}
+
+Failure DumpDestinations(Connection* connection, const ServiceKey& service,
+                         const Deadline& deadline, Dumped<Destination>* dumped) {
+  CommandBatch batch;
+  AttributeWriter writer = AddDump(IPVS_CMD_GET_DEST, &batch);
+  EncodeServiceKey(service, &writer);
+  const auto decode = [&service](ByteView attributes, Destination* record, DecodeError* error) {
+    DecodeDestination(attributes, service.family, record, error);
+  };
+  Failure failure = DumpInto(connection, &batch, deadline, decode, dumped);
+  SortUnique(&dumped->records);
+  return failure;
+}
+
+Failure DumpDaemons(Connection* connection, const Deadline& deadline, Dumped<Daemon>* dumped) {
+  CommandBatch batch;
+  AddDump(IPVS_CMD_GET_DAEMON, &batch);
+  Failure failure = DumpInto(connection, &batch, deadline, DecodeDaemon, dumped);
+  std::sort(dumped->records.begin(), dumped->records.end(),
+            [](const Daemon& a, const Daemon& b) { return a.state < b.state; });
+  return failure;
+}
+
+Failure ReadTable(Connection* connection, bool settle, const Deadline& deadline, Table* table) {
+  return TableReader(connection, settle, deadline).Read(table);
+}
+
+}  // namespace ipvs

@@ -1,0 +1,42 @@
+// Reads the virtual services and destinations of a director through a connection.
+#ifndef IPVS_CORE_TABLE_H_
+#define IPVS_CORE_TABLE_H_
+
+#include <vector>
+
+#include "connection.h"
+#include "director.h"
+#include "ipvs.h"
+
+namespace ipvs {
+
+// What one dump gave: sorted by key, without duplicates. The kernel resumes a dump by index, so
+// edits between its chunks show entries twice or not at all (ip_vs_genl_dump_services).
+template <typename T>
+struct Dumped {
+  std::vector<T> records;
+  size_t chunks = 0;  // datagrams; only what came in one is sure to be of one moment
+};
+
+Failure DumpServices(Connection* connection, const Deadline& deadline, Dumped<Service>* dumped);
+Failure DumpDestinations(Connection* connection, const ServiceKey& service,
+                         const Deadline& deadline, Dumped<Destination>* dumped);
+Failure DumpDaemons(Connection* connection, const Deadline& deadline, Dumped<Daemon>* dumped);
+
+// A whole table. The destinations of services[i] are the next counts[i] of `destinations`.
+struct Table {
+  std::vector<Service> services;
+  std::vector<uint32_t> counts;
+  std::vector<Destination> destinations;
+  bool settled = false;
+};
+
+// Reads everything. With `settle` each dump that came in several chunks is repeated until two
+// agree, and the list of services is read once more at the end: where it has changed, what is new
+// is read too. That is bounded; where the table changes faster than it can be read, `settled` stays
+// false, and no service that was there throughout is missing all the same.
+Failure ReadTable(Connection* connection, bool settle, const Deadline& deadline, Table* table);
+
+}  // namespace ipvs
+
+#endif  // IPVS_CORE_TABLE_H_
