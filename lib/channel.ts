@@ -135,12 +135,27 @@ export class CommandChannel {
 
 const NOT_SENT = new NativeFailure(Fault.notSent, 0, '', '');
 
+// One listener for each signal, however many wait for it: Node.js warns of more than ten.
+const LISTENING = new WeakMap<AbortSignal, Set<() => void>>();
+
 /** Calls `abort` once when the signal is aborted; the result ends that. */
 export function onAbort(signal: AbortSignal, abort: () => void): () => void {
-  signal.addEventListener('abort', abort, { once: true });
+  const waiting = LISTENING.get(signal) ?? new Set();
+  if (waiting.size === 0) {
+    LISTENING.set(signal, waiting);
+    signal.addEventListener('abort', abortAll, { once: true });
+  }
+  waiting.add(abort);
   return () => {
-    signal.removeEventListener('abort', abort);
+    waiting.delete(abort);
+    if (waiting.size === 0) signal.removeEventListener('abort', abortAll);
   };
+}
+
+function abortAll({ target }: Event): void {
+  const waiting = LISTENING.get(target as AbortSignal);
+  for (const abort of [...(waiting ?? [])]) abort();
+  waiting?.clear();
 }
 
 /** Dumps, one after the other, on a socket of their own. */

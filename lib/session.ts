@@ -129,7 +129,7 @@ export class Session {
 
   /** A look at all services. */
   overall<T>(call: Call, work: () => Promise<T>): Promise<T> {
-    return this.track(call, () => this.#turns.afterAll(work));
+    return this.#inOrder(call, work, (begin) => this.#turns.afterAll(begin));
   }
 
   /** What changes all services. */
@@ -162,11 +162,12 @@ export class Session {
   }
 
   // Resolves when all commands that were asked for so far have their answers.
-  #commandsSettled(call: Call): Promise<void> {
+  async #commandsSettled(call: Call): Promise<void> {
+    throwIfAborted(call);
     const settled = this.channels.commands.settled();
     const { signal } = call;
     if (signal === undefined) return settled;
-    return new Promise((resolve, reject) => {
+    await new Promise<void>((resolve, reject) => {
       const stop = onAbort(signal, () => {
         reject(abortError(call, false));
       });

@@ -63,6 +63,8 @@ bool Is(ByteView word, const char* text) {
 template <size_t N>
 bool CopyWord(ByteView word, char (&to)[N]) {
   if (word.empty() || word.size >= N) return false;
+  // The kernel prints none, and the text would end there.
+  if (std::memchr(word.data, 0, word.size) != nullptr) return false;
   std::memcpy(to, word.data, word.size);
   to[word.size] = '\0';
   return true;

@@ -57,6 +57,7 @@ bool DecodeDaemon(ByteView attributes, Daemon* daemon, DecodeError* error) {
           break;
         case IPVS_DAEMON_ATTR_MCAST_GROUP:
           daemon->group_family = AF_INET;
+          daemon->group = Address();  // nothing of an IPv6 one before it
           nest.Raw("IPVS_DAEMON_ATTR_MCAST_GROUP", daemon->group.bytes, 4);
           break;
         case IPVS_DAEMON_ATTR_MCAST_GROUP6:

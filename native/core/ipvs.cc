@@ -1,5 +1,7 @@
 #include "ipvs.h"
 
+#include <sys/socket.h>
+
 namespace ipvs {
 
 namespace {
@@ -50,6 +52,16 @@ void DecodeStats(AttributeReader reader, bool wide, Stats* stats) {
         stats->outgoing_byte_rate = counter("IPVS_STATS_ATTR_OUTBPS");
         break;
     }
+  }
+}
+
+// An address has a meaning only together with its family, which may come after it. Two keys with one
+// IPv4 address are equal, whatever stands behind its four bytes.
+void SettleAddress(uint16_t family, const char* name, Address* address, DecodeError* error) {
+  if (family == AF_INET) {
+    std::memset(address->bytes + 4, 0, sizeof(address->bytes) - 4);
+  } else if (family != AF_INET6) {
+    error->Set(name, "is neither IPv4 nor IPv6");
   }
 }
 
@@ -116,6 +128,7 @@ void DecodeServiceNest(AttributeReader reader, Service* service, DecodeError* er
   };
   seen.Require(kMandatory, error);
   if (!seen.Has(IPVS_SVC_ATTR_FWMARK)) seen.Require(kAddressed, error);
+  SettleAddress(service->key.family, "IPVS_SVC_ATTR_AF", &service->key.address, error);
 }
 
 void DecodeDestinationNest(AttributeReader reader, Destination* destination, DecodeError* error) {
@@ -278,6 +291,8 @@ bool DecodeDestination(ByteView attributes, uint16_t service_family, Destination
   if (!found) error->Set("IPVS_CMD_ATTR_DEST", "is missing");
   // Kernels before 3.18 do not say: there every destination is of its service's family.
   if (destination->key.family == 0) destination->key.family = service_family;
+  SettleAddress(destination->key.family, "IPVS_DEST_ATTR_ADDR_FAMILY", &destination->key.address,
+                error);
   return error->ok();
 }
 

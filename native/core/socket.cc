@@ -80,7 +80,7 @@ Failure Socket::Send(ByteView datagram, const Deadline& deadline) {
   for (;;) {
     if (peer_ != 0) {
       // Zero would be no limit.
-      const int rest = std::max(deadline.Remaining(), 1);
+      const long rest = std::max(deadline.Remaining(), 1);
       const timeval limit{rest / 1000, rest % 1000 * 1000};
       ::setsockopt(fd_.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
     }

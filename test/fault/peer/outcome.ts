@@ -1,0 +1,42 @@
+// What became of a call, and how long that took.
+
+/** Whatever a call may end with. */
+export interface Failure extends Error {
+  readonly code: string;
+  readonly command?: string;
+  readonly syscall?: string;
+  readonly hint?: string;
+  readonly errno?: number;
+  readonly sent?: boolean;
+}
+
+export interface Outcome<T> {
+  readonly value?: T;
+  readonly error?: Failure;
+  readonly milliseconds: number;
+}
+
+export async function outcomeOf<T>(call: Promise<T>): Promise<Outcome<T>> {
+  const started = performance.now();
+  try {
+    const value = await call;
+    return { value, milliseconds: performance.now() - started };
+  } catch (error) {
+    return { error: error as Failure, milliseconds: performance.now() - started };
+  }
+}
+
+/** The error that a call must end with. */
+export async function errorOf(call: Promise<unknown>): Promise<Failure> {
+  const { error } = await outcomeOf(call);
+  if (error === undefined) throw new Error('the call succeeded');
+  return error;
+}
+
+/** Nothing may take longer than its deadline and a second. */
+export const SLACK = 1000;
+
+export const WEB = { protocol: 'tcp', address: '10.0.0.1', port: 80 } as const;
+/** Another service for each number. */
+export const web = (number: number) =>
+  ({ protocol: 'tcp', address: '10.0.0.1', port: 1000 + number }) as const;

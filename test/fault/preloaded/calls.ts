@@ -1,0 +1,129 @@
+// System calls that are interrupted, and a queue of answers that overruns. Runs with calls.c preloaded:
+// test/fault/system-calls.ts starts it.
+
+import { constants } from 'node:os';
+import t from 'tap';
+import { LONG, SHORT, butFor, facing } from '../peer/peer.js';
+import { SLACK, WEB, outcomeOf, web } from '../peer/outcome.js';
+import { NEW_SERVICE, ack } from '../peer/wire.js';
+import { ownSockets, reopened } from '../peer/sockets.js';
+
+const { EINTR, ENOBUFS, EIO, ENOMEM } = constants.errno;
+
+let number = 0;
+/** The next calls of this kind on a netlink socket fail. */
+function fail(call: 'sendmsg' | 'recvmsg' | 'poll', errno: number, times: number, when = ''): void {
+  process.env.IPVS_TEST_FAULT = `${++number} ${call} ${errno} ${times} ${when}`;
+}
+/** The next datagrams are received, and lost with this errno. */
+const lose = (errno: number, times = 1): void => {
+  fail('recvmsg', errno, times, 'late');
+};
+
+t.afterEach(() => {
+  delete process.env.IPVS_TEST_FAULT;
+});
+
+for (const call of ['sendmsg', 'recvmsg', 'poll'] as const) {
+  t.test(`an interrupted ${call} is repeated, and nothing is lost or sent twice`, async (t) => {
+    const { ipvs, peer } = await facing(t);
+    fail(call, EINTR, 3);
+    await ipvs.addService({ ...WEB, scheduler: 'rr' });
+    fail(call, EINTR, 3);
+    t.match(await ipvs.getService(WEB), WEB);
+    fail(call, EINTR, 3);
+    t.equal((await ipvs.listServices()).length, 1);
+    fail(call, EINTR, 3);
+    t.ok((await ipvs.snapshot()).settled);
+    t.equal(peer.asked(NEW_SERVICE).length, 1);
+  });
+}
+
+t.test('a poll that is interrupted without end is over at the deadline', async (t) => {
+  const { ipvs, peer } = await facing(t, { timeout: SHORT, script: () => [] });
+  await peer.settled();
+  fail('poll', EINTR, 1e9);
+  const { error, milliseconds } = await outcomeOf(ipvs.addService({ ...WEB, scheduler: 'rr' }));
+  t.match(error, { code: /^ERR_IPVS_(UNKNOWN_OUTCOME|TIMEOUT)$/ });
+  t.ok(milliseconds < SHORT + SLACK, `it took ${milliseconds} ms`);
+});
+
+t.test('an overrun loses the answer to a change: its outcome is not known', async (t) => {
+  const { ipvs, peer } = await facing(t, { timeout: LONG });
+  await ipvs.getService(WEB);
+  lose(ENOBUFS);
+  const { error, milliseconds } = await outcomeOf(ipvs.addService({ ...WEB, scheduler: 'rr' }));
+  t.match(error, { code: 'ERR_IPVS_UNKNOWN_OUTCOME', errno: -ENOBUFS });
+  t.notOk(error?.syscall);
+  t.ok(milliseconds < LONG / 2, 'it is known at once');
+  t.equal(peer.asked(NEW_SERVICE).length, 1);
+  await ipvs.addService({ ...WEB, scheduler: 'rr' });
+});
+
+t.test('an overrun loses the answer to a read: it may be repeated', async (t) => {
+  const { ipvs } = await facing(t, { timeout: LONG });
+  await ipvs.getService(WEB);
+  await ipvs.listServices();
+  const reads = {
+    getService: () => ipvs.getService(WEB),
+    listServices: () => ipvs.listServices(),
+    listDestinations: () => ipvs.listDestinations(WEB),
+    snapshot: () => ipvs.snapshot(),
+  };
+  for (const [name, read] of Object.entries(reads)) {
+    lose(ENOBUFS, 2);
+    const { error } = await outcomeOf<unknown>(read());
+    t.match(
+      error,
+      { code: 'ERR_IPVS_TIMEOUT', message: /answer was lost/, hint: /repeated/ },
+      name,
+    );
+    delete process.env.IPVS_TEST_FAULT;
+    await read();
+  }
+});
+
+t.test('in a batch an overrun takes only the answers that it took', async (t) => {
+  const { ipvs, peer } = await facing(t, { timeout: LONG });
+  await ipvs.getService(WEB);
+  // All answers are in the queue at once: the first one is lost, and the others are still read.
+  peer.script = butFor(NEW_SERVICE, (request) => [ack(request)]);
+  lose(ENOBUFS);
+  const calls = Array.from({ length: 60 }, (_, i) =>
+    outcomeOf(ipvs.addService({ ...web(i), scheduler: 'rr' })),
+  );
+  const outcomes = await Promise.all(calls);
+  const codes = outcomes.map(({ error }) => error?.code);
+  t.equal(codes[0], 'ERR_IPVS_UNKNOWN_OUTCOME');
+  t.strictSame([...new Set(codes.slice(1))], [undefined]);
+  t.equal(peer.asked(NEW_SERVICE).length, 60);
+});
+
+t.test('a receive that fails otherwise loses the answer and the socket', async (t) => {
+  const { ipvs, peer } = await facing(t, { timeout: LONG });
+  await ipvs.getService(WEB);
+  await ipvs.listServices();
+  let sockets = ownSockets();
+  fail('recvmsg', EIO, 1);
+  const adding = await outcomeOf(ipvs.addService({ ...WEB, scheduler: 'rr' }));
+  t.match(adding.error, { code: 'ERR_IPVS_UNKNOWN_OUTCOME', errno: -EIO });
+  await ipvs.addService({ ...WEB, scheduler: 'rr' });
+  t.ok(reopened(sockets, ownSockets()));
+  t.equal(peer.asked(NEW_SERVICE).length, 2);
+
+  sockets = ownSockets();
+  fail('recvmsg', EIO, 1);
+  t.match((await outcomeOf(ipvs.listServices())).error, { code: 'ERR_IPVS_TIMEOUT', errno: -EIO });
+  t.equal((await ipvs.listServices()).length, 1);
+  t.ok(reopened(sockets, ownSockets()));
+});
+
+t.test('a send that fails has sent nothing, and says so', async (t) => {
+  const { ipvs, peer } = await facing(t, { timeout: LONG });
+  await ipvs.getService(WEB);
+  fail('sendmsg', ENOMEM, 1);
+  const { error } = await outcomeOf(ipvs.addService({ ...WEB, scheduler: 'rr' }));
+  t.match(error, { code: 'ENOMEM', syscall: 'sendmsg' });
+  t.equal(peer.asked(NEW_SERVICE).length, 0);
+  await ipvs.addService({ ...WEB, scheduler: 'rr' });
+});
