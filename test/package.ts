@@ -6,6 +6,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   readdirSync,
   realpathSync,
   rmSync,
@@ -194,6 +195,7 @@ t.test('the prebuilt file loads, with neither scripts nor a compiler', (t) => {
   const call = firstCall(project);
   t.strictSame(call.addons, [join(project, 'node_modules', 'ipvs', prebuilt)]);
   t.notMatch(call.code ?? '', /ERR_IPVS_LOAD|ERR_IPVS_PLATFORM/);
+  t.notOk(readFileSync(call.addons[0] ?? '').includes('.symtab'), 'it is stripped');
   t.end();
 });
 

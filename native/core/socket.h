@@ -34,8 +34,7 @@ class Socket {
   static Failure Open(int protocol, uint32_t peer, Socket* opened);
 
   bool is_open() const { return static_cast<bool>(fd_); }
-  // Gives the buffer back too: what is closed may wait long for the garbage collector.
-  void Close() { *this = Socket(); }
+  void Close() { fd_.Reset(); }
 
   // Who we are to the other end: answers carry it.
   uint32_t port() const { return port_; }

@@ -48,7 +48,7 @@ const inMain: Record<string, (netns: string) => Promise<void>> = {
   },
 
   async 'open and close'(netns) {
-    console.log(JSON.stringify(await measure(300, () => openAskAndClose(netns))));
+    console.log(JSON.stringify(await measure(200, () => openAskAndClose(netns))));
   },
 
   async forgotten(netns) {

@@ -22,24 +22,47 @@ export async function times(count: number, work: () => Promise<unknown>): Promis
 
 export interface Left {
   readonly descriptors: number;
-  /** Bytes of JavaScript objects. */
+  /** Bytes of JavaScript objects, per 1,000 repetitions. */
   readonly heap: number;
-  /** Bytes of memory in all, as the kernel counts. */
+  /** Bytes of memory in all, as the kernel counts, per 1,000 repetitions. */
   readonly resident: number;
 }
 
-/** What so many repetitions leave, after as many to warm up. */
-export async function measure(count: number, work: () => Promise<unknown>): Promise<Left> {
-  await times(count, work);
+const ROUNDS = 5;
+
+/**
+ * What so many repetitions leave, `abreast` of them at a time, after half as many to warm up. Memory
+ * comes and goes in steps, a leak is there in every round: so it is the middle one of the rounds that
+ * counts.
+ */
+export async function measure(
+  count: number,
+  work: () => Promise<unknown>,
+  abreast = 1,
+): Promise<Left> {
+  const repeat = (repetitions: number) =>
+    times(repetitions / abreast, () => Promise.all(Array.from({ length: abreast }, work)));
+  await repeat(count / 2);
   await collect();
-  const before = { ...process.memoryUsage(), descriptors: descriptors() };
-  await times(count, work);
-  const after = descriptors(); // before anything is collected: close() itself has to close
-  await collect();
-  const { heapUsed, rss } = process.memoryUsage();
+  const before = descriptors();
+  let open = before;
+  const rounds = { heap: [] as number[], resident: [] as number[] };
+  for (let round = 0; round < ROUNDS; round++) {
+    const { heapUsed, rss } = process.memoryUsage();
+    await repeat(count / ROUNDS);
+    open = Math.max(open, descriptors()); // before anything is collected: close() itself has to close
+    await collect();
+    const after = process.memoryUsage();
+    rounds.heap.push(after.heapUsed - heapUsed);
+    rounds.resident.push(after.rss - rss);
+  }
+  const perThousand = (growth: number[]) => {
+    const [middle = 0] = growth.sort((a, b) => a - b).slice(ROUNDS >> 1);
+    return (middle * 1000 * ROUNDS) / count;
+  };
   return {
-    descriptors: after - before.descriptors,
-    heap: heapUsed - before.heapUsed,
-    resident: rss - before.rss,
+    descriptors: open - before,
+    heap: perThousand(rounds.heap),
+    resident: perThousand(rounds.resident),
   };
 }
