@@ -79,7 +79,7 @@ export class CommandChannel {
       };
       this.#asked++;
       this.#waiting.push(waiting);
-      if (!this.#flying) this.#fly();
+      if (!this.#flying) this.#landed(this.#fly());
     });
   }
 
@@ -91,38 +91,38 @@ export class CommandChannel {
     }
   }
 
-  #fly(): void {
+  /** Sends what waits; returns how many in front of that ended without being sent. */
+  #fly(): number {
     const now = performance.now();
     const flight: Waiting[] = [];
     let taken = 0;
+    let ended = 0;
     for (const waiting of this.#waiting) {
       if (flight.length === LARGEST_BATCH) break;
       taken++;
-      if (waiting.state === 'cancelled') continue;
-      if (waiting.deadline <= now) {
-        waiting.settle(NOT_SENT);
-      } else {
+      if (waiting.state === 'waiting' && waiting.deadline > now) {
         waiting.state = 'sent';
         flight.push(waiting);
+        continue;
       }
+      if (waiting.state === 'waiting') waiting.settle(NOT_SENT);
+      if (flight.length === 0) ended++;
     }
     this.#waiting.splice(0, taken);
-    if (flight.length === 0) {
-      this.#landed(taken);
-      return;
-    }
+    if (flight.length === 0) return ended;
     this.#flying = true;
     const rows = this.#rows.of(flight.map(({ request }) => request));
     const deadline = flight.reduce((least, each) => Math.min(least, each.deadline), Infinity);
     const rest = Math.ceil(deadline - now);
     this.#native.exchange(rows, flight.length, rest, (outcomes) => {
       this.#flying = false;
-      if (this.#waiting.length > 0) this.#fly(); // the kernel works while these are settled
+      const late = this.#waiting.length > 0 ? this.#fly() : 0; // the kernel works while these settle
       flight.forEach(({ settle }, index) => {
         settle(outcomes?.[index]);
       });
-      this.#landed(taken);
+      this.#landed(taken - ended + late);
     });
+    return ended;
   }
 
   #landed(count: number): void {

@@ -11,8 +11,6 @@ import type {
 } from './records.js';
 import type { Stats } from './types.js';
 
-export { Command } from './records.js';
-
 /** How an operation can end in native code: native/core/result.h. */
 export const Fault = {
   refused: 1,

@@ -55,6 +55,7 @@ export async function probe(addon: Addon, channels: Channels): Promise<Capabilit
     };
   }
   const schedulers = await those(SCHEDULERS, (name) => hasModules(name, '', channels));
+  // "none" is no scheduler, so that only the engine can be missing.
   const engines = await those(ENGINES, (name) => hasModules('none', name, channels));
   const ipv6 = await hasIPv6(channels);
   return {
@@ -100,7 +101,7 @@ async function sysctlsOf({ files }: Channels): Promise<string[]> {
   return names instanceof NativeFailure ? [] : names;
 }
 
-// "none" is every kernel's scheduler that schedules nothing, so only IPv6 itself can be missing.
+// A service that nobody has: the answer tells whether its family is known.
 async function hasIPv6({ commands }: Channels): Promise<boolean | undefined> {
   const outcome = await commands.request({
     command: Command.getService,

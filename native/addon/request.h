@@ -1,4 +1,4 @@
-// One request as lib/native.ts writes it: a row of fixed columns in a buffer that crosses whole.
+// One request as lib/rows.ts writes it: a row of fixed columns in a buffer that crosses whole.
 #ifndef IPVS_ADDON_REQUEST_H_
 #define IPVS_ADDON_REQUEST_H_
 
