@@ -62,6 +62,6 @@ async function tell(): Promise<void> {
 
 void t.spawn(
   'scripts/kernel-lab',
-  ['--kernel', '6.12', '--no-ipvs', '--', 'node', '-e', `(${tell})()`],
+  ['--kernel', '6.12', '--no-ipvs', '--', 'node', '-e', `(${String(tell)})()`],
   { env, timeout: 120_000, name: 'a kernel without IPVS says so to every call' },
 );
