@@ -28,9 +28,6 @@ export default ts.config(
     rules: {
       // tap waits for its own subtests.
       '@typescript-eslint/no-floating-promises': 'off',
-      // Tables of cases hold functions of one shape, whether or not each of them waits.
-      '@typescript-eslint/require-await': 'off',
-      '@typescript-eslint/unbound-method': 'off',
     },
   },
 );

@@ -55,8 +55,8 @@ void DecodeStats(AttributeReader reader, bool wide, Stats* stats) {
   }
 }
 
-// An address has a meaning only together with its family, which may come after it. Two keys with one
-// IPv4 address are equal, whatever stands behind its four bytes.
+// An address has a meaning only together with its family, which may come after it. Two keys with
+// one IPv4 address are equal, whatever stands behind its four bytes.
 void SettleAddress(uint16_t family, const char* name, Address* address, DecodeError* error) {
   if (family == AF_INET) {
     std::memset(address->bytes + 4, 0, sizeof(address->bytes) - 4);

@@ -1,4 +1,4 @@
-// Makes the seeds of the fuzz targets from the captures under test/fixtures/captures:
+// Makes the seeds of the fuzz targets, most of them from the captures under test/fixtures/captures:
 //
 //   node native/fuzz/seed.js
 
@@ -66,12 +66,12 @@ function seedMessage(kind, name, { type, flags, payload }) {
 }
 
 function seedCapture(kernel, file) {
-  const { kind, hex, text } = JSON.parse(readFileSync(join(captures, kernel, file), 'utf8'));
+  const { kind, hex, text: lines } = JSON.parse(readFileSync(join(captures, kernel, file), 'utf8'));
   const name = `${kernel}-${file.replace('.json', '')}`;
-  if (text !== undefined) {
-    const lines = Buffer.from(text.map((line) => `${line}\n`).join(''), 'latin1');
-    seed('connection_table', name, [7, 2, kind === 'connections' ? 0 : 1], lines);
-    text.slice(1).forEach((line, index) => {
+  if (lines !== undefined) {
+    const whole = Buffer.from(lines.map((line) => `${line}\n`).join(''), 'latin1');
+    seed('connection_table', name, [7, 2, kind === 'connections' ? 0 : 1], whole);
+    lines.slice(1).forEach((line, index) => {
       seed('connection_line', `${name}-${index + 1}`, Buffer.from(line, 'latin1'));
     });
     return;
@@ -86,6 +86,102 @@ function seedCapture(kernel, file) {
       seedMessage(kind, `${name}-${index + 1}-${++number}`, message);
     }
   });
+}
+
+const u8 = (value) => Buffer.from([value]);
+const u16 = (value) => Buffer.from([value & 255, value >> 8]);
+const be16 = (value) => u16(value).reverse();
+const u32 = (value) => Buffer.concat([u16(value & 0xffff), u16(value >>> 16)]);
+const u64 = (value) => Buffer.concat([u32(value), u32(0)]);
+const text = (value) => Buffer.from(`${value}\0`, 'latin1');
+
+function attribute(type, ...parts) {
+  const value = Buffer.concat(parts);
+  const padding = Buffer.alloc(-value.length & 3);
+  return Buffer.concat([u16(value.length + 4), u16(type), value, padding]);
+}
+
+// Each counter another number, so that none can be taken for another.
+function counters(narrow, wide) {
+  const numbers = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+  const narrowOnes = numbers.map((n) => attribute(n, n === 4 || n === 5 ? u64(n * 17) : u32(n)));
+  const wideOnes = numbers.map((n) => attribute(n, u64(n * 19)));
+  return [attribute(narrow, ...narrowOnes), attribute(wide, ...wideOnes)];
+}
+
+function service({ scheduler = 'wrr', engine = 'sip', address = Buffer.alloc(16, 0x0a) } = {}) {
+  return attribute(
+    1,
+    ...[attribute(1, u16(10)), attribute(2, u16(6)), attribute(3, address), attribute(4, be16(80))],
+    ...[attribute(6, text(scheduler)), attribute(7, u32(0x3f), u32(0xffffffff))],
+    ...[attribute(8, u32(300)), attribute(9, u32(64)), attribute(11, text(engine))],
+    ...counters(10, 12),
+  );
+}
+
+function destination() {
+  return attribute(
+    2,
+    ...[attribute(1, Buffer.alloc(16, 0x0a)), attribute(2, be16(8080)), attribute(3, u32(0x2003))],
+    ...[4, 5, 6, 7, 8, 9].map((n) => attribute(n, u32(n * 11))),
+    ...[attribute(11, u16(10)), attribute(13, u8(1)), attribute(14, be16(6080))],
+    ...[attribute(15, u16(2)), ...counters(10, 12)],
+  );
+}
+
+function daemon(interfaceName) {
+  return attribute(
+    3,
+    ...[attribute(1, u32(2)), attribute(2, text(interfaceName)), attribute(3, u32(255))],
+    ...[attribute(4, u16(1400)), attribute(6, Buffer.alloc(16, 0xff)), attribute(7, u16(9000))],
+    attribute(8, u8(3)),
+  );
+}
+
+// A nest that claims to be longer than what there is, and an attribute in it that does.
+function beyond(nest) {
+  const outer = Buffer.from(nest);
+  outer.writeUInt16LE(outer.length + 64, 0);
+  const inner = Buffer.from(nest);
+  inner.writeUInt16LE(inner.length + 64, 4);
+  return [outer, inner];
+}
+
+// What no kernel of the lab sends, but the next one, or none, might: a decoder that goes wrong there
+// fails at once, and not only after some minutes.
+function seedMade() {
+  seed('service', 'made', service());
+  seed('service', 'made-long-scheduler', service({ scheduler: 'a'.repeat(16) }));
+  seed('service', 'made-long-engine', service({ engine: 'a'.repeat(17) }));
+  seed('service', 'made-short-address', service({ address: Buffer.alloc(4, 0x0a) }));
+  seed('destination', 'made', [0], destination());
+  seed('daemon', 'made', daemon('eth0'));
+  seed('daemon', 'made-long-interface', daemon('a'.repeat(16)));
+  beyond(service()).forEach((bytes, i) => seed('service', `made-beyond-${i + 1}`, bytes));
+  beyond(destination()).forEach((bytes, i) => {
+    seed('destination', `made-beyond-${i + 1}`, [0], bytes);
+  });
+  beyond(daemon('eth0')).forEach((bytes, i) => seed('daemon', `made-beyond-${i + 1}`, bytes));
+  seed('director', 'made-cut', attribute(4, u32(900)), attribute(5, u32(120)).subarray(0, 6));
+  seed('director', 'made-timeouts', ...[4, 5, 6].map((n) => attribute(n, u32(n * 100))));
+  seed('family', 'made-reserved', attribute(1, u16(15)));
+  seed('family', 'made-flagged', attribute(1 | 0x8000, u16(28)));
+
+  const echoed = (length) => [u32(length), Buffer.alloc(12), Buffer.alloc(length - 16)];
+  const explained = [attribute(1, text('why')), attribute(2, u32(20)), attribute(5, u32(7))];
+  const odd = [u32(-22 >>> 0), ...echoed(21), Buffer.alloc(3), ...explained];
+  seed('acknowledgement', 'made-odd-request', [1], ...odd);
+  seed('acknowledgement', 'made-no-errno', [0], u32(0x80000000), ...echoed(16));
+  seed('acknowledgement', 'made-positive', [0], u32(22), ...echoed(16));
+  seed('acknowledgement', 'made-done', [5], u32(-4 >>> 0), ...explained);
+  for (const length of [0, 15, 24, 0xffffffff]) {
+    seed('message', `made-length-${length}`, u32(length), Buffer.alloc(16));
+  }
+
+  const line = 'TCP 0A4C0001 9C41 0A4D0001 0050 0A4E0001 1F90 ESTABLISHED     900';
+  seed('connection_line', 'made-data-with-spaces', text(`${line} sip a b  c `).subarray(0, -1));
+  seed('connection_line', 'made-large-port', text(line.replace('9C41', '19C41')).subarray(0, -1));
+  seed('connection_table', 'made-cut', [0, 0, 0], text(`Pro\n${line}\n${line}`).subarray(0, -1));
 }
 
 // Requests are not captured: JavaScript makes them. One for each command, of either family.
@@ -109,4 +205,5 @@ rmSync(corpus, { recursive: true, force: true });
 for (const kernel of readdirSync(captures)) {
   for (const file of readdirSync(join(captures, kernel))) seedCapture(kernel, file);
 }
+seedMade();
 seedRequests();

@@ -6,7 +6,14 @@ import assert from 'node:assert';
 import { execFileSync, spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import t from 'tap';
-import type { DestinationConfig, Forwarding, ServiceConfig, SchedulerFlag, Tunnel } from 'ipvs';
+import type {
+  DestinationConfig,
+  Forwarding,
+  Ipvs,
+  ServiceConfig,
+  SchedulerFlag,
+  Tunnel,
+} from 'ipvs';
 import { freshIpvs, ipvsadm } from '../lab/namespace.js';
 
 t.setTimeout(120_000);
@@ -371,20 +378,18 @@ function expectedThresholds(table: Table): string[] {
 
 // ---- what the kernel has, as the library reads it, without what was only observed
 
-async function read(ipvs: Awaited<ReturnType<typeof freshIpvs>>['ipvs']): Promise<unknown[]> {
+async function read(ipvs: Ipvs): Promise<unknown[]> {
   const { services: all } = await ipvs.snapshot();
-  return all.map(({ stats: _, destinations, ...service }) => ({
-    ...service,
-    destinations: destinations.map(
-      ({
-        stats: _stats,
-        activeConnections: _active,
-        inactiveConnections: _inactive,
-        persistentConnections: _persistent,
-        ...destination
-      }) => destination,
-    ),
+  return all.map((service) => ({
+    ...without(service, ['stats']),
+    destinations: service.destinations.map((each) => without(each, OBSERVED)),
   }));
+}
+
+const OBSERVED = ['stats', 'activeConnections', 'inactiveConnections', 'persistentConnections'];
+
+function without(record: object, names: readonly string[]): object {
+  return Object.fromEntries(Object.entries(record).filter(([name]) => !names.includes(name)));
 }
 
 function expected(table: Table): unknown[] {
@@ -532,6 +537,7 @@ t.test('ipvsadm refuses what it can not say, or what it printed itself', async (
   }
 });
 
-t.test('everything that ipvsadm gets wrong was in a table', async (t) => {
+t.test('everything that ipvsadm gets wrong was in a table', (t) => {
   for (const [name, times] of Object.entries(QUIRKS)) t.ok(times > 0, `${name}: ${times} times`);
+  t.end();
 });

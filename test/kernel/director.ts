@@ -92,8 +92,10 @@ async function counts(ipvs: Ipvs): Promise<number[]> {
 
 // The kernel's estimator moves the counters every two seconds.
 async function until(reached: () => Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 10_000; !(await reached()); await setTimeout(50)) {
-    if (Date.now() > end) throw new Error(`not reached in time: ${reached}`);
+  const end = Date.now() + 10_000;
+  while (!(await reached())) {
+    if (Date.now() > end) throw new Error(`not reached in time: ${String(reached)}`);
+    await setTimeout(50);
   }
 }
 

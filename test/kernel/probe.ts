@@ -17,7 +17,7 @@ const root = join(__dirname, '..', '..');
 /** The names behind `prefix` of the modules that belong to the running kernel. */
 function installed(prefix: string): string[] {
   // Where modprobe looks: its options say so where the modules are not at their usual place.
-  const [, base = ''] = /-d "?([^" ]+)/.exec(process.env['MODPROBE_OPTIONS'] ?? '') ?? [];
+  const [, base = ''] = /-d "?([^" ]+)/.exec(process.env.MODPROBE_OPTIONS ?? '') ?? [];
   const folder = `${base}/lib/modules/${release()}/kernel/net/netfilter/ipvs`;
   return readdirSync(folder)
     .map((file) => file.replace(/\.ko.*$/, ''))
@@ -102,11 +102,11 @@ async function tell(uid: number | undefined): Promise<void> {
 }
 
 function probeFrom(command: readonly string[], uid?: number): Capabilities {
-  const [program = '', ...args] = [...command, process.execPath, '-e', `(${tell})(${uid})`];
-  return JSON.parse(execFileSync(program, args, { cwd: root, encoding: 'utf8' })) as Capabilities;
+  const args = [...command, process.execPath, '-e', `(${String(tell)})(${uid})`];
+  return JSON.parse(execFileSync('env', args, { cwd: root, encoding: 'utf8' })) as Capabilities;
 }
 
-t.test('says that the capability is missing', async (t) => {
+t.test('says that the capability is missing', (t) => {
   const found = probeFrom([], 65534);
   t.match(found, {
     usable: false,
@@ -121,9 +121,10 @@ t.test('says that the capability is missing', async (t) => {
   });
   t.ok(found.sysctls.length > 20, 'their names may be read');
   for (const name of ['info', 'ipv6', 'tunnels', 'stats64']) t.notOk(name in found, name);
+  t.end();
 });
 
-t.test('says that a user namespace is in the way', async (t) => {
+t.test('says that a user namespace is in the way', (t) => {
   for (const option of ['-Un', '-Urn']) {
     const found = probeFrom(['unshare', option]);
     t.match(found, {
@@ -135,14 +136,16 @@ t.test('says that a user namespace is in the way', async (t) => {
       },
     });
   }
+  t.end();
 });
 
-t.test('says that sysctls are read-only where they are mounted so', async (t) => {
+t.test('says that sysctls are read-only where they are mounted so', (t) => {
   const script =
     'mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec "$@"';
   const found = probeFrom(['unshare', '--mount', 'sh', '-c', script, 'sh']);
   t.match(found, { usable: true, sysctlsWritable: false, ipv6: true, tunnels: true });
   t.ok(found.sysctls.length > 20);
+  t.end();
 });
 
 t.test('works on a handle of the process itself, and ends', async (t) => {

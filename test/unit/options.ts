@@ -32,7 +32,7 @@ function refuses(t: tap.Test, parse: (value: unknown) => unknown, refusals: read
   }
 }
 
-t.test('open: a namespace by name, path or process, and a timeout', async (t) => {
+t.test('open: a namespace by name, path or process, and a timeout', (t) => {
   t.same(parseOpenOptions(undefined), { netns: undefined, timeout: 10_000 });
   t.same(parseOpenOptions({ netns: 'a', timeout: 1 }), { netns: '/run/netns/a', timeout: 1 });
   t.same(parseOpenOptions({ netns: './a' }).netns, './a');
@@ -55,9 +55,10 @@ t.test('open: a namespace by name, path or process, and a timeout', async (t) =>
     [{ timeout: Infinity }, RANGE, 'options.timeout'],
     [{ timeout: '5' }, TYPE, 'options.timeout'],
   ]);
+  t.end();
 });
 
-t.test('calls and reads: a signal, bigint, settle', async (t) => {
+t.test('calls and reads: a signal, bigint, settle', (t) => {
   const { signal } = new AbortController();
   t.same(parseCallOptions(undefined), { signal: undefined });
   t.equal(parseCallOptions({ signal }).signal, signal);
@@ -76,9 +77,10 @@ t.test('calls and reads: a signal, bigint, settle', async (t) => {
     [{ settle: true }, VALUE, 'options.settle'],
   ]);
   refuses(t, parseSnapshotOptions, [[{ settle: 'yes' }, TYPE, 'options.settle']]);
+  t.end();
 });
 
-t.test('timeouts: what is absent is 0, which the kernel takes for "as it is"', async (t) => {
+t.test('timeouts: what is absent is 0, which the kernel takes for "as it is"', (t) => {
   t.same(parseTimeouts({}), { tcp: 0, tcpFin: 0, udp: 0 });
   t.same(parseTimeouts({ tcpFin: 2147483 }), { tcp: 0, tcpFin: 2147483, udp: 0 });
   refuses(t, parseTimeouts, [
@@ -89,9 +91,10 @@ t.test('timeouts: what is absent is 0, which the kernel takes for "as it is"', a
     [{ udp: 5n }, TYPE, 'timeouts.udp'],
     [{ sctp: 1 }, VALUE, 'timeouts.sctp'],
   ]);
+  t.end();
 });
 
-t.test('sync daemons: what is left out is left to the kernel', async (t) => {
+t.test('sync daemons: what is left out is left to the kernel', (t) => {
   const nothing = { syncId: 0, maxLength: 0, group: undefined, port: 0, ttl: 0 };
   t.same(parseDaemon({ role: 'master', interface: 'eth0' }), {
     role: 1,
@@ -129,9 +132,10 @@ t.test('sync daemons: what is left out is left to the kernel', async (t) => {
   for (const group of ['224.0.0.0', '239.255.255.255', 'ff00::']) {
     t.equal(parseDaemon({ ...base, group }).group?.text, group);
   }
+  t.end();
 });
 
-t.test('connections: filters by each side', async (t) => {
+t.test('connections: filters by each side', (t) => {
   const anywhere = { family: 0, bytes: [], port: -1 };
   t.same(parseConnectionsOptions(undefined), {
     filter: {
@@ -174,4 +178,5 @@ t.test('connections: filters by each side', async (t) => {
     [{ origin: 'local' }, TYPE, 'options.origin'],
     [{ filter: {} }, VALUE, 'options.filter'],
   ]);
+  t.end();
 });

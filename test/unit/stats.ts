@@ -19,7 +19,7 @@ CPU    Conns  Packets  Packets            Bytes            Bytes
            1        2        3                B               16
 `;
 
-t.test('totals, rates and CPUs are read as hexadecimal numbers', async (t) => {
+t.test('totals, rates and CPUs are read as hexadecimal numbers', (t) => {
   t.same(parseDirectorStats(TOTALS, PER_CPU, false), {
     connections: 26,
     incomingPackets: 3,
@@ -50,9 +50,10 @@ t.test('totals, rates and CPUs are read as hexadecimal numbers', async (t) => {
       },
     ],
   });
+  t.end();
 });
 
-t.test('bigints are exact where numbers are not', async (t) => {
+t.test('bigints are exact where numbers are not', (t) => {
   const many = TOTALS.replace('              5A', 'FFFFFFFFFFFFFFFF');
   const wide = PER_CPU.replace('              50', 'FFFFFFFFFFFFFFFE');
   const stats = parseDirectorStats(many, wide, true);
@@ -60,9 +61,10 @@ t.test('bigints are exact where numbers are not', async (t) => {
   t.equal(stats?.perCpu[0]?.incomingBytes, 2n ** 64n - 2n);
   t.equal(stats?.connectionRate, 1n);
   t.equal(stats?.perCpu[0]?.cpu, 0, 'the number of a CPU stays a number');
+  t.end();
 });
 
-t.test('a text of another shape is no statistics', async (t) => {
+t.test('a text of another shape is no statistics', (t) => {
   for (const [name, totals, perCpu] of [
     ['nothing', '', ''],
     ['no rates', TOTALS.split('\n\n')[0] ?? '', PER_CPU],
@@ -76,4 +78,5 @@ t.test('a text of another shape is no statistics', async (t) => {
   ] as const) {
     t.equal(parseDirectorStats(totals, perCpu, false), undefined, name);
   }
+  t.end();
 });
