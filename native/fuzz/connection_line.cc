@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 
+#include <sstream>
 #include <string>
 
 #include "core/connection_table.h"
@@ -72,6 +73,33 @@ ConnectionFilter FilterFor(const ConnectionEntry& entry) {
   return filter;
 }
 
+// The numbers again, by other means: what is too large must not have been cut.
+void HoldsNumbers(ByteView line, const ConnectionEntry& entry) {
+  std::istringstream text(std::string(reinterpret_cast<const char*>(line.data), line.size));
+  std::vector<std::string> words;
+  for (std::string word; std::getline(text, word, ' ');) {
+    if (!word.empty()) words.push_back(word);
+  }
+  const auto number = [&words](size_t index, int base) {
+    HOLDS(index < words.size());
+    return std::strtoull(words[index].c_str(), nullptr, base);
+  };
+  HOLDS(number(2, 16) == entry.client.port);
+  HOLDS(entry.virtual_service.family == 0 || number(4, 16) == entry.virtual_service.port);
+  HOLDS(number(6, 16) == entry.destination.port);
+  HOLDS(number(entry.origin == Origin::kUnknown ? 8 : 9, 10) == entry.expires);
+}
+
+// The engine's data is what the line ends with, byte for byte.
+void HoldsEngineData(ByteView line, const ConnectionEntry& entry) {
+  const std::string& data = entry.engine_data;
+  if (data.empty()) return;
+  const std::string text(reinterpret_cast<const char*>(line.data), line.size);
+  const std::string end = std::string(" ") + entry.engine + ' ' + data;
+  HOLDS(text.size() >= end.size());
+  HOLDS(text.compare(text.size() - end.size(), end.size(), end) == 0);
+}
+
 void Check(ByteView line, bool has_origin) {
   ConnectionEntry entry;
   const bool ok = ParseConnectionLine(line, has_origin, &entry);
@@ -86,10 +114,13 @@ void Check(ByteView line, bool has_origin) {
   HOLDS((entry.virtual_service.family == 0) == (entry.protocol == IPPROTO_IP));
   HOLDS(entry.fwmark == 0 || entry.protocol == IPPROTO_IP);
   HOLDS(entry.virtual_service.family == 0 || IsKnown(entry.virtual_service.family));
-  if (entry.is_template) HOLDS(entry.client.port == 0);
+  const std::string state = entry.state;
+  HOLDS(entry.is_template == (entry.client.port == 0 && (state == "NONE" || state == "ASSURED")));
   if (has_origin) HOLDS(entry.engine[0] == '\0');
   if (entry.engine[0] == '\0') HOLDS(entry.engine_data.empty());
   HOLDS(FilterFor(entry).Matches(entry));
+  HoldsNumbers(line, entry);
+  HoldsEngineData(line, entry);
 
   const std::string printed = PrintedLine(entry);
   ConnectionEntry again;

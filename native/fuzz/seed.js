@@ -109,22 +109,23 @@ function counters(narrow, wide) {
   return [attribute(narrow, ...narrowOnes), attribute(wide, ...wideOnes)];
 }
 
-function service({ scheduler = 'wrr', engine = 'sip', address = Buffer.alloc(16, 0x0a) } = {}) {
+function service({ scheduler = 'wrr', engine = 'sip', family = 10, size = 16, key = 3 } = {}) {
   return attribute(
     1,
-    ...[attribute(1, u16(10)), attribute(2, u16(6)), attribute(3, address), attribute(4, be16(80))],
+    ...[attribute(1, u16(family)), attribute(2, u16(6)), attribute(key, Buffer.alloc(size, 10))],
+    attribute(4, be16(80)),
     ...[attribute(6, text(scheduler)), attribute(7, u32(0x3f), u32(0xffffffff))],
     ...[attribute(8, u32(300)), attribute(9, u32(64)), attribute(11, text(engine))],
     ...counters(10, 12),
   );
 }
 
-function destination() {
+function destination(family = 10) {
   return attribute(
     2,
     ...[attribute(1, Buffer.alloc(16, 0x0a)), attribute(2, be16(8080)), attribute(3, u32(0x2003))],
     ...[4, 5, 6, 7, 8, 9].map((n) => attribute(n, u32(n * 11))),
-    ...[attribute(11, u16(10)), attribute(13, u8(1)), attribute(14, be16(6080))],
+    ...[attribute(11, u16(family)), attribute(13, u8(1)), attribute(14, be16(6080))],
     ...[attribute(15, u16(2)), ...counters(10, 12)],
   );
 }
@@ -153,8 +154,11 @@ function seedMade() {
   seed('service', 'made', service());
   seed('service', 'made-long-scheduler', service({ scheduler: 'a'.repeat(16) }));
   seed('service', 'made-long-engine', service({ engine: 'a'.repeat(17) }));
-  seed('service', 'made-short-address', service({ address: Buffer.alloc(4, 0x0a) }));
+  seed('service', 'made-short-address', service({ size: 4 }));
+  seed('service', 'made-no-address', service({ key: 99 }));
+  seed('service', 'made-strange-family', service({ family: 7 }));
   seed('destination', 'made', [0], destination());
+  seed('destination', 'made-strange-family', [0], destination(7));
   seed('daemon', 'made', daemon('eth0'));
   seed('daemon', 'made-long-interface', daemon('a'.repeat(16)));
   beyond(service()).forEach((bytes, i) => seed('service', `made-beyond-${i + 1}`, bytes));
@@ -181,6 +185,7 @@ function seedMade() {
   const line = 'TCP 0A4C0001 9C41 0A4D0001 0050 0A4E0001 1F90 ESTABLISHED     900';
   seed('connection_line', 'made-data-with-spaces', text(`${line} sip a b  c `).subarray(0, -1));
   seed('connection_line', 'made-large-port', text(line.replace('9C41', '19C41')).subarray(0, -1));
+  seed('connection_line', 'made-no-client-port', text(line.replace('9C41', '0000')).subarray(0, -1));
   seed('connection_table', 'made-cut', [0, 0, 0], text(`Pro\n${line}\n${line}`).subarray(0, -1));
 }
 

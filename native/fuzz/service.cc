@@ -9,6 +9,7 @@ namespace {
 
 void HoldsReply(const Service& service, const std::vector<Attribute>& attributes) {
   HOLDS(HasAll(attributes, {1, 6, 7, 8, 9}));
+  HOLDS(Count(attributes, IPVS_SVC_ATTR_FWMARK) != 0 || HasAll(attributes, {2, 3, 4}));
   const ServiceKey& key = service.key;
   HOLDS(key.family == LastAs<uint16_t>(attributes, IPVS_SVC_ATTR_AF));
   HOLDS(key.protocol == LastAs<uint16_t>(attributes, IPVS_SVC_ATTR_PROTOCOL));

@@ -3,9 +3,9 @@
 
 import { constants } from 'node:os';
 import t from 'tap';
-import { LONG, SHORT, butFor, facing } from '../peer/peer.js';
+import { LONG, SHORT, facing, healthy } from '../peer/peer.js';
 import { SLACK, WEB, outcomeOf, web } from '../peer/outcome.js';
-import { NEW_SERVICE, ack } from '../peer/wire.js';
+import { NEW_SERVICE } from '../peer/wire.js';
 import { ownSockets, reopened } from '../peer/sockets.js';
 
 const { EINTR, ENOBUFS, EIO, ENOMEM } = constants.errno;
@@ -86,12 +86,16 @@ t.test('an overrun loses the answer to a read: it may be repeated', async (t) =>
 t.test('in a batch an overrun takes only the answers that it took', async (t) => {
   const { ipvs, peer } = await facing(t, { timeout: LONG });
   await ipvs.getService(WEB);
-  // All answers are in the queue at once: the first one is lost, and the others are still read.
-  peer.script = butFor(NEW_SERVICE, (request) => [ack(request)]);
-  lose(ENOBUFS);
+  // Behind another request, so that they travel together.
+  const first = ipvs.getTimeouts();
+  peer.script = (requests) => {
+    if (requests[0]?.command === NEW_SERVICE) lose(ENOBUFS);
+    return healthy(requests);
+  };
   const calls = Array.from({ length: 60 }, (_, i) =>
     outcomeOf(ipvs.addService({ ...web(i), scheduler: 'rr' })),
   );
+  await first;
   const outcomes = await Promise.all(calls);
   const codes = outcomes.map(({ error }) => error?.code);
   t.equal(codes[0], 'ERR_IPVS_UNKNOWN_OUTCOME');
