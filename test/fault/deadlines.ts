@@ -2,9 +2,12 @@
 // calls, or room in a queue.
 
 import t from 'tap';
-import { LONG, SHORT, butFor, facing, healthy, silent } from './peer/peer.js';
+import { LONG, butFor, facing, healthy, silent } from './peer/peer.js';
 import { SLACK, WEB, errorOf, outcomeOf, web } from './peer/outcome.js';
 import { GET_DEST, GET_SERVICE, NEW_SERVICE, SET_SERVICE, ack, isDump } from './peer/wire.js';
+
+// Long enough that on a busy machine too one deadline can be told from two.
+const SHORT = 1500;
 
 t.test('what waits behind a request that gets no answer ends in its own time', async (t) => {
   const { ipvs, peer } = await facing(t, { timeout: SHORT, script: silent });
