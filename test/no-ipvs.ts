@@ -9,6 +9,7 @@ import { refusalOf } from './lab/failure.js';
 const INSIDE = 'inside';
 
 function outside(): void {
+  t.setTimeout(400_000);
   // What tap tells its own children would only slow down those in the guest.
   const env = { ...process.env, NODE_OPTIONS: '' };
   for (const kernel of ['6.1', '6.12', '7.2']) {

@@ -29,8 +29,7 @@ t.teardown(() => rmSync(folder, { recursive: true }));
 const project = join(folder, 'project');
 const prebuilt = join('prebuilds', `linux-${process.arch}`, 'ipvs.glibc.node');
 
-// What tap tells its own children is not for these.
-const env = { ...process.env, NODE_OPTIONS: '' };
+const { env } = process;
 // No compiler in PATH, nor anything else but Node.js, npm and the shell that npm starts scripts with.
 const bare = { ...env, PATH: join(folder, 'bin') };
 
@@ -46,11 +45,12 @@ function run(
   options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
 ): Result {
   const { cwd = project, env: variables = bare } = options;
-  const { status, signal, stdout, stderr, error } = spawnSync(command, args, {
-    cwd,
-    env: variables,
-    encoding: 'utf8',
-  });
+  // tap gives every child process a loader by way of NODE_OPTIONS: `env` takes it away again.
+  const { status, signal, stdout, stderr, error } = spawnSync(
+    '/usr/bin/env',
+    ['-u', 'NODE_OPTIONS', command, ...args],
+    { cwd, env: variables, encoding: 'utf8' },
+  );
   if (error) throw error;
   return { status, output: stdout + stderr + (signal ?? '') };
 }
@@ -75,8 +75,8 @@ function which(command: string): string {
 /** A fresh checkout's files, without what was built in it. */
 function checkout(): string {
   const to = join(folder, 'checkout');
-  const built = ['.git', '.tap', 'build', 'dist', 'dist-test', 'node_modules', 'prebuilds'];
-  const left = new Set(built.map((name) => join(root, name)));
+  const built = ['build', 'dist', 'dist-test', 'native/build', 'node_modules', 'prebuilds'];
+  const left = new Set(['.git', '.tap', ...built].map((path) => join(root, path)));
   cpSync(root, to, { recursive: true, filter: (source) => !left.has(source) });
   symlinkSync(join(root, 'node_modules'), join(to, 'node_modules'));
   return to;
@@ -395,6 +395,7 @@ t.test('scripts/check-glibc refuses what older systems lack', (t) => {
     ),
     refused(/the version GLIBC_ABI_DT_RELR\n/),
   );
+  t.match(compile('nothing', 'int i;', '-nostdlib'), refused(/is not an addon/));
   t.match(check(join(root, 'package.json')), refused(/is not an addon/));
   t.end();
 });

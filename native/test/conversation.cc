@@ -22,7 +22,9 @@ CommandBatch Commands(size_t count) {
   return batch;
 }
 
-uint32_t NumberOf(const Asked& asked) { return Load<uint32_t>(asked.attributes.data() + 4); }
+uint32_t NumberOf(const Asked& asked) {
+  return asked.attributes.size() < 8 ? UINT32_MAX : Load<uint32_t>(asked.attributes.data() + 4);
+}
 
 std::string Exchange(Connection* connection, size_t count, int64_t milliseconds) {
   CommandBatch batch = Commands(count);

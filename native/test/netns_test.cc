@@ -164,8 +164,8 @@ TEST("A file that is not there cannot be opened") {
 TEST("A file that is no network namespace is opened, but not entered") {
   const Directory directory;
   MakeFile(directory.File());
-  const std::string user = "/proc/self/ns/user";
-  for (const std::string& path : {directory.File(), user}) {
+  // The last one is a namespace, and could be entered if only it were asked for.
+  for (const std::string& path : {directory.File(), std::string("/proc/self/ns/uts")}) {
     row = path;
     Space space;
     CHECK_EQ(Describe(NetworkNamespace::Open(path, &space)), "ok");
@@ -177,6 +177,20 @@ TEST("A file that is no network namespace is opened, but not entered") {
              "system call setns 22");
     CHECK(!run);
   }
+}
+
+TEST("A namespace that is held open is not handed on to programs") {
+  Space space;
+  CHECK_EQ(Describe(NetworkNamespace::Open("/proc/self/ns/net", &space)), "ok");
+  bool found = false;
+  for (int fd = 0; fd < 1024; fd++) {
+    char name[64] = {};
+    const std::string link = "/proc/self/fd/" + std::to_string(fd);
+    if (::readlink(link.c_str(), name, sizeof(name) - 1) < 0 || name != Here()) continue;
+    found = true;
+    CHECK_EQ(::fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+  }
+  CHECK(found);
 }
 
 TEST("A pipe by the name of a namespace does not hold up who opens it") {

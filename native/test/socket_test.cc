@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <string>
@@ -81,6 +82,17 @@ TEST("A stranger's datagrams are dropped, whatever their size") {
   CHECK_EQ(received.event, Event::kDatagram);
   CHECK_EQ(ToBytes(received.datagram), Hex("0a"));
   CHECK_EQ(socket.ReceiveQueued(Deadline::After(kLong)).event, Event::kTimedOut);
+}
+
+TEST("A stranger's flood is thrown away only until the deadline") {
+  const RawSocket peer;
+  const RawSocket stranger;
+  Socket socket = OpenTo(peer);
+  for (int i = 0; i < 100; i++) CHECK(stranger.Send(socket.port(), Hex("ff")));
+  CHECK(peer.Send(socket.port(), Hex("0a")));
+  CHECK_EQ(socket.Receive(Deadline::After(0)).event, Event::kTimedOut);
+  CHECK_EQ(socket.ReceiveQueued(Deadline::After(0)).event, Event::kTimedOut);
+  CHECK_EQ(ToBytes(socket.ReceiveQueued(Deadline::After(kLong)).datagram), Hex("0a"));
 }
 
 TEST("A datagram larger than the buffer is not passed off as whole, and the next one is") {
@@ -222,6 +234,13 @@ TEST("A deadline counts down to zero and stays there") {
   CHECK(deadline.Remaining() > kLong - kEndless);
   // More than poll can be told.
   CHECK(Deadline::After(int64_t{1} << 40).Remaining() > 0);
+}
+
+TEST("A deadline comes nearer as fast as the clock runs") {
+  const Deadline deadline = Deadline::After(2 * kEndless);
+  ::usleep(1100 * 1000);  // past the end of a second, wherever in one this begins
+  CHECK(deadline.Remaining() <= 2 * kEndless - 1100 + 1);
+  CHECK(deadline.Remaining() > kEndless);
 }
 
 TEST("The numbers of the faults are those that JavaScript knows") {

@@ -136,7 +136,7 @@ for (const example of examples) {
   });
 }
 
-// The issue of a forgotten or doubled default: what nobody said, and what ipvsadm's manual says.
+// A default that is another one than documented, or that one of the two families lacks.
 t.test('persistence is for 300 seconds and per client where nothing else is said', async (t) => {
   const { ipvs, ipvsadm } = await freshIpvs(t);
   await ipvs.addService({ protocol: 'tcp', address: VIP, port: 80, persistence: {} });

@@ -68,6 +68,7 @@ t.test('a read sees every change that was asked for before it', async (t) => {
       ipvs.addService(service),
       ipvs.addDestination(service, real),
       ipvs.updateDestination(service, real, { weight: round }),
+      ipvs.updateService(service, { persistence: { timeout: round } }),
     );
     const reads = [
       ipvs.listServices(),
@@ -76,9 +77,9 @@ t.test('a read sees every change that was asked for before it', async (t) => {
       ipvs.getDestination(service, real),
     ] as const;
     const [services, destinations, one, other] = await Promise.all(reads);
-    t.match(services, [service]);
+    t.match(services, [{ ...service, persistence: { timeout: round } }]);
     t.match(destinations, [{ ...real, weight: round }]);
-    t.match(one, service);
+    t.match(one, { ...service, persistence: { timeout: round } });
     t.match(other, { ...real, weight: round });
     settled.push(ipvs.removeService(service));
     t.equal(await ipvs.getService(service), undefined);

@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { STATES } from './programs/run.js';
+import { STATES, WITHOUT_TAP } from './programs/run.js';
 
 const CALLS = ['socket', 'bind', 'sendmsg', 'sendto', 'recvmsg', 'recvfrom', 'setns'];
 
@@ -19,10 +19,11 @@ t.test('no netlink system call is made on the main thread', (t) => {
   const trace = join(folder, 'trace');
 
   // -f: all threads, each line begins with the thread's number. -yy: what kind of socket it is.
+  const options = ['-f', '-yy', '-o', trace, `--trace=${CALLS.join()}`];
   const main = execFileSync(
     'strace',
-    ['-f', '-yy', '-o', trace, `--trace=${CALLS.join()}`, process.execPath, STATES, 'traced'],
-    { encoding: 'utf8', env: { ...process.env, NODE_OPTIONS: '' } },
+    [...options, ...WITHOUT_TAP, process.execPath, STATES, 'traced'],
+    { encoding: 'utf8' },
   ).trim();
 
   const seen = new Map<string, Set<string>>(CALLS.map((call) => [call, new Set()]));

@@ -107,6 +107,21 @@ t.test('a read waits for the changes that were asked for before it', async (t) =
   t.match(await Promise.all([...lists, one]), [[service], [real], real]);
 });
 
+t.test('a list of all services waits for updates too', async (t) => {
+  const { ipvs, commands, dumps } = fakeIpvs();
+  const update = ipvs.updateService(service, { scheduler: 'rr' });
+  const list = ipvs.listServices();
+  await turn();
+  commands.exchanges[0]?.finish([serviceRecord]);
+  await turn();
+  t.strictSame(dumps.dumps, [], 'it has read, and not written');
+  commands.exchanges[1]?.finish();
+  await update;
+  await turn();
+  dumps.dumps[0]?.finish([serviceRecord]);
+  t.match(await list, [service]);
+});
+
 t.test('an update of what is not there writes nothing', async (t) => {
   for (const [answers, log, code] of [
     [[refused(ESRCH)], ['getService'], 'ESRCH'],

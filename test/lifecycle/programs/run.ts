@@ -24,10 +24,13 @@ export function runIn(netns: string, state: string): Ended {
   return node('--expose-gc', CHANGES, state, netns);
 }
 
+// tap gives every child process a loader by way of NODE_OPTIONS: `env` takes it away again.
+export const WITHOUT_TAP = ['/usr/bin/env', '-u', 'NODE_OPTIONS'] as const;
+
 function node(...args: readonly string[]): Ended {
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, {
+  const [env, ...unset] = WITHOUT_TAP;
+  const { status, signal, stdout, stderr } = spawnSync(env, [...unset, process.execPath, ...args], {
     encoding: 'utf8',
-    env: { ...process.env, NODE_OPTIONS: '' },
     timeout: 100_000,
   });
   return { status, signal, stdout, stderr };
