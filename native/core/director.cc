@@ -39,6 +39,8 @@ bool DecodeDaemon(ByteView attributes, Daemon* daemon, DecodeError* error) {
   AttributeReader reader(attributes, "daemon reply", error);
   while (reader.Next()) {
     if (reader.type() != IPVS_CMD_ATTR_DAEMON) continue;
+    *daemon = Daemon();
+    seen = SeenAttributes();
     AttributeReader nest = reader.Nest("IPVS_CMD_ATTR_DAEMON");
     while (nest.Next()) {
       seen.Add(nest.type());

@@ -273,6 +273,7 @@ bool DecodeService(ByteView attributes, Service* service, DecodeError* error) {
   while (reader.Next()) {
     if (reader.type() != IPVS_CMD_ATTR_SERVICE) continue;
     found = true;
+    *service = Service();  // nothing of one before it, though no kernel sends two
     DecodeServiceNest(reader.Nest("IPVS_CMD_ATTR_SERVICE"), service, error);
   }
   if (!found) error->Set("IPVS_CMD_ATTR_SERVICE", "is missing");
@@ -286,6 +287,7 @@ bool DecodeDestination(ByteView attributes, uint16_t service_family, Destination
   while (reader.Next()) {
     if (reader.type() != IPVS_CMD_ATTR_DEST) continue;
     found = true;
+    *destination = Destination();
     DecodeDestinationNest(reader.Nest("IPVS_CMD_ATTR_DEST"), destination, error);
   }
   if (!found) error->Set("IPVS_CMD_ATTR_DEST", "is missing");

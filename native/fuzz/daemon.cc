@@ -54,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   HOLDS(ok == error.ok());
   HOLDS(IsTerminated(daemon.interface));
   if (!ok) return 0;
-  HoldsReply(daemon, SplitNests(ByteView(data, size), IPVS_CMD_ATTR_DAEMON));
+  HoldsReply(daemon, SplitNest(ByteView(data, size), IPVS_CMD_ATTR_DAEMON));
   HoldsRoundTrip(daemon);
   return 0;
 }

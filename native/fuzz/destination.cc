@@ -64,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!ok) return 0;
   HOLDS(destination.key.family == AF_INET || destination.key.family == AF_INET6);
   HOLDS(IsAddress(destination.key.family, destination.key.address));
-  HoldsReply(destination, service_family, SplitNests(reply, IPVS_CMD_ATTR_DEST));
+  HoldsReply(destination, service_family, SplitNest(reply, IPVS_CMD_ATTR_DEST));
   HoldsRoundTrip(destination);
   return 0;
 }

@@ -53,12 +53,11 @@ inline std::vector<Attribute> Split(ByteView bytes) {
   return attributes;
 }
 
-// The attributes of all nests of a type.
-inline std::vector<Attribute> SplitNests(ByteView bytes, uint16_t nest) {
+// The attributes of the last nest of a type: of two, one must not shine through the other.
+inline std::vector<Attribute> SplitNest(ByteView bytes, uint16_t nest) {
   std::vector<Attribute> attributes;
   for (const Attribute& attribute : Split(bytes)) {
-    if (attribute.type != nest) continue;
-    for (const Attribute& inner : Split(attribute.value)) attributes.push_back(inner);
+    if (attribute.type == nest) attributes = Split(attribute.value);
   }
   return attributes;
 }

@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!ok) return 0;
   HOLDS(service.key.family == AF_INET || service.key.family == AF_INET6);
   HOLDS(IsAddress(service.key.family, service.key.address));
-  HoldsReply(service, SplitNests(ByteView(data, size), IPVS_CMD_ATTR_SERVICE));
+  HoldsReply(service, SplitNest(ByteView(data, size), IPVS_CMD_ATTR_SERVICE));
   HoldsRoundTrip(service);
   return 0;
 }
