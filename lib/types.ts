@@ -194,13 +194,21 @@ export interface Destination<Counter extends number | bigint = number> {
   readonly stats: Stats<Counter>;
 }
 
+/** An `AbortSignal`, spelt out for programs that are compiled without the types of Node.js or the DOM. */
+export interface AbortSignalLike {
+  readonly aborted: boolean;
+  readonly reason?: unknown;
+  addEventListener(type: 'abort', listener: () => void): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
 /** What every call may be given. */
 export interface CallOptions {
   /**
    * Ends the wait: the call rejects with an `AbortError` (`ABORT_ERR`), whose `sent` says whether the
    * request was already on its way. What was sent is carried out all the same.
    */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignalLike;
 }
 
 /** What a call that reads counters may be given. */
