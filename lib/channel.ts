@@ -12,29 +12,18 @@ import type {
 } from './native.js';
 import type { ConnectionFilter, Request } from './records.js';
 import { Rows } from './rows.js';
+import { isLate, onAbort, waitFor, whenLate } from './waiting.js';
+import type { Limits } from './waiting.js';
 
 /** So many requests travel in one datagram at most. */
 const LARGEST_BATCH = 128;
-
-/** How a call is given up whose signal is aborted. `sent`: whether it was already on its way. */
-export interface Cancellation {
-  readonly signal: AbortSignal;
-  error(sent: boolean): Error;
-}
-
-/** What ends a request before its answer comes. */
-export interface Limits {
-  /** When it is too late, as performance.now() counts. Default: after the channel's timeout. */
-  readonly deadline?: number | undefined;
-  readonly cancellation?: Cancellation | undefined;
-}
 
 interface Waiting {
   readonly request: Request;
   /** When it is too late to send it, as performance.now() counts. */
   readonly deadline: number;
   readonly settle: (outcome: Outcome) => void;
-  state: 'waiting' | 'sent' | 'cancelled';
+  state: 'waiting' | 'sent' | 'cancelled' | 'late';
 }
 
 /** Commands with an answer each, carried out in the order in which they were asked. */
@@ -43,7 +32,8 @@ export class CommandChannel {
   readonly #timeout: number;
   readonly #rows = new Rows(LARGEST_BATCH);
   #waiting: Waiting[] = [];
-  #flying = false;
+  #flight: readonly Waiting[] = [];
+  #alarm: { readonly deadline: number; readonly stop: () => void } | undefined;
   #asked = 0;
   #answered = 0;
   #watching: { readonly until: number; readonly resolve: () => void }[] = [];
@@ -79,7 +69,10 @@ export class CommandChannel {
       };
       this.#asked++;
       this.#waiting.push(waiting);
-      if (!this.#flying) this.#landed(this.#fly());
+      if (this.#alarm === undefined || waiting.deadline < this.#alarm.deadline) {
+        this.#setAlarm(waiting.deadline);
+      }
+      if (this.#flight.length === 0) this.#landed(this.#fly());
     });
   }
 
@@ -89,6 +82,11 @@ export class CommandChannel {
     if (this.#answered < until) {
       await new Promise<void>((resolve) => this.#watching.push({ until, resolve }));
     }
+  }
+
+  close(): void {
+    this.#alarm?.stop();
+    this.#native.close();
   }
 
   /** Sends what waits; returns how many in front of that ended without being sent. */
@@ -110,19 +108,44 @@ export class CommandChannel {
     }
     this.#waiting.splice(0, taken);
     if (flight.length === 0) return ended;
-    this.#flying = true;
+    this.#flight = flight;
     const rows = this.#rows.of(flight.map(({ request }) => request));
     const deadline = flight.reduce((least, each) => Math.min(least, each.deadline), Infinity);
     const rest = Math.ceil(deadline - now);
     this.#native.exchange(rows, flight.length, rest, (outcomes) => {
-      this.#flying = false;
+      this.#flight = [];
       const late = this.#waiting.length > 0 ? this.#fly() : 0; // the kernel works while these settle
-      flight.forEach(({ settle }, index) => {
-        settle(outcomes?.[index]);
+      flight.forEach(({ settle, state }, index) => {
+        if (state !== 'late') settle(outcomes?.[index]);
       });
       this.#landed(taken - ended + late);
     });
     return ended;
+  }
+
+  // One timer for all. It is left to run when nothing is open: most requests are answered at once.
+  #setAlarm(deadline: number): void {
+    this.#alarm?.stop();
+    const stop = whenLate(deadline, () => {
+      this.#alarm = undefined;
+      this.#endLate();
+    });
+    this.#alarm = { deadline, stop };
+  }
+
+  #endLate(): void {
+    let next = Infinity;
+    for (const waiting of [...this.#flight, ...this.#waiting]) {
+      const { state, deadline } = waiting;
+      if (state !== 'sent' && state !== 'waiting') continue;
+      if (!isLate(deadline)) {
+        next = Math.min(next, deadline);
+        continue;
+      }
+      waiting.state = 'late';
+      waiting.settle(state === 'sent' ? NO_ANSWER : NOT_SENT);
+    }
+    if (next < Infinity) this.#setAlarm(next);
   }
 
   #landed(count: number): void {
@@ -133,30 +156,8 @@ export class CommandChannel {
   }
 }
 
+const NO_ANSWER = new NativeFailure(Fault.noAnswer, 0, '', '');
 const NOT_SENT = new NativeFailure(Fault.notSent, 0, '', '');
-
-// One listener for each signal, however many wait for it: Node.js warns of more than ten.
-const LISTENING = new WeakMap<AbortSignal, Set<() => void>>();
-
-/** Calls `abort` once when the signal is aborted; the result ends that. */
-export function onAbort(signal: AbortSignal, abort: () => void): () => void {
-  const waiting = LISTENING.get(signal) ?? new Set();
-  if (waiting.size === 0) {
-    LISTENING.set(signal, waiting);
-    signal.addEventListener('abort', abortAll, { once: true });
-  }
-  waiting.add(abort);
-  return () => {
-    waiting.delete(abort);
-    if (waiting.size === 0) signal.removeEventListener('abort', abortAll);
-  };
-}
-
-function abortAll({ target }: Event): void {
-  const waiting = LISTENING.get(target as AbortSignal);
-  for (const abort of [...(waiting ?? [])]) abort();
-  waiting?.clear();
-}
 
 /** Dumps, one after the other, on a socket of their own. */
 export class DumpChannel {
@@ -193,31 +194,26 @@ export class DumpChannel {
     await this.#last;
   }
 
+  close(): void {
+    this.#native.close();
+  }
+
   #queue<Result>(
     { deadline = performance.now() + this.#timeout, cancellation }: Limits = {},
     start: (rest: number, done: (result: Result | NativeFailure) => void) => void,
   ): Promise<Result | NativeFailure> {
     if (cancellation?.signal.aborted) return Promise.reject(cancellation.error(false));
-    let cancelled = false;
+    let over = false;
     const run = () =>
       new Promise<Result | NativeFailure>((resolve) => {
         const rest = Math.ceil(deadline - performance.now());
-        if (cancelled || rest <= 0) resolve(NOT_SENT);
+        if (over || rest <= 0) resolve(NOT_SENT);
         else start(rest, resolve);
       });
     const mine = this.#last.then(run);
     this.#last = mine;
-    if (cancellation === undefined) return mine;
-    return new Promise((resolve, reject) => {
-      // A read changes nothing, so it makes no difference whether it was sent.
-      const stop = onAbort(cancellation.signal, () => {
-        cancelled = true;
-        reject(cancellation.error(false));
-      });
-      void mine.then((result) => {
-        stop();
-        resolve(result);
-      });
+    return waitFor(mine, { deadline, cancellation }, NO_ANSWER).finally(() => {
+      over = true;
     });
   }
 }
@@ -268,7 +264,6 @@ export class Channels {
   readonly files: ProcFiles;
   /** How long a call may take, in milliseconds. */
   readonly timeout: number;
-  readonly #natives: readonly NativeChannel[];
 
   private constructor(
     addon: Addon,
@@ -277,7 +272,6 @@ export class Channels {
     timeout: number,
   ) {
     this.timeout = timeout;
-    this.#natives = [commands, dumps];
     this.commands = new CommandChannel(commands, timeout);
     this.dumps = new DumpChannel(dumps, timeout);
     this.files = new ProcFiles(commands, addon);
@@ -311,6 +305,7 @@ export class Channels {
   }
 
   close(): void {
-    for (const native of this.#natives) native.close();
+    this.commands.close();
+    this.dumps.close();
   }
 }

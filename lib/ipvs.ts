@@ -85,9 +85,10 @@ type Counter = number | bigint;
 /**
  * The IPVS of one network namespace.
  *
- * All methods may be called concurrently. Calls take effect in the order in which they are made: a
- * read sees every change that was asked for before it, and an update that reads, merges and writes is
- * not overtaken by later calls for the same service. Other processes are not held back.
+ * All methods may be called concurrently. Changes take effect in the order in which they are asked
+ * for, a read sees every change that was asked for before it, and an update that reads, merges and
+ * writes is not overtaken by later calls for the same service. A list that is not awaited may see
+ * changes that were asked for after it. Other processes are not held back.
  *
  * An open handle keeps no process alive.
  */

@@ -3,8 +3,7 @@
 
 import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { onAbort } from './channel.js';
-import type { Channels, Limits } from './channel.js';
+import type { Channels } from './channel.js';
 import { AbortError, IpvsError } from './errors.js';
 import type { Subject } from './errors.js';
 import { changes, explain } from './explain.js';
@@ -23,6 +22,8 @@ import type {
 } from './records.js';
 import { Turns } from './turns.js';
 import type { Ensured } from './types.js';
+import { onAbort, waitFor } from './waiting.js';
+import type { Limits } from './waiting.js';
 import { toServiceKey } from './words.js';
 
 const { ENOENT, ESRCH, EEXIST } = constants.errno;
@@ -161,21 +162,11 @@ export class Session {
     });
   }
 
-  // Resolves when all commands that were asked for so far have their answers.
+  // Resolves when all commands that were asked for so far have their answers, or it is too late.
   async #commandsSettled(call: Call): Promise<void> {
     throwIfAborted(call);
-    const settled = this.channels.commands.settled();
-    const { signal } = call;
-    if (signal === undefined) return settled;
-    await new Promise<void>((resolve, reject) => {
-      const stop = onAbort(signal, () => {
-        reject(abortError(call, false));
-      });
-      void settled.then(() => {
-        stop();
-        resolve();
-      });
-    });
+    const limits = limitsOf(call, { command: Command.getInfo });
+    await waitFor(this.channels.commands.settled(), limits, undefined);
   }
 
   async change(call: ServiceCall, request: Request): Promise<void> {

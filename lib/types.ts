@@ -198,7 +198,9 @@ export interface Destination<Counter extends number | bigint = number> {
 export interface AbortSignalLike {
   readonly aborted: boolean;
   readonly reason?: unknown;
+  /** Has the listener called when the signal is aborted. */
   addEventListener(type: 'abort', listener: () => void): void;
+  /** Takes the listener back. */
   removeEventListener(type: 'abort', listener: () => void): void;
 }
 

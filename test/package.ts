@@ -152,8 +152,10 @@ t.test(
       return [`${name}.d.ts`, `${name}.js`];
     });
     t.strictSame(packed, [
-      ...['CHANGELOG.md', 'LICENSE', 'README.md', 'binding.gyp'],
+      ...['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'SECURITY.md'],
+      'binding.gyp',
       ...compiled.sort(),
+      ...inRoot('docs').filter((file) => /^docs\/[^/]*\.md$/.test(file)),
       ...inRoot('native/addon'),
       ...inRoot('native/core'),
       'package.json',

@@ -125,7 +125,7 @@ class DumpWork : public ConnectionWork {
         break;
       default:
         Keep<Service>(
-            [this](Dumped<Service>* d) { return DumpServices(&resource(), deadline_, d); });
+            [this](Dumped<Service>* d) { return ListServices(&resource(), deadline_, d); });
     }
   }
 
@@ -147,7 +147,7 @@ class DumpWork : public ConnectionWork {
 
   void ExecuteDestinations() {
     Keep<Destination>([this](Dumped<Destination>* dumped) {
-      return DumpDestinations(&resource(), request_.service.key, deadline_, dumped);
+      return ListDestinations(&resource(), request_.service.key, deadline_, dumped);
     });
     // A request that names a destination wants just that one: the kernel can only list them all.
     const DestinationKey& wanted = request_.destination.key;

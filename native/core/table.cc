@@ -88,6 +88,37 @@ Failure Settle(const Dump& dump, Dumped<T>* result, bool* settled, std::vector<T
   return Failure();
 }
 
+// A torn dump may lack services that were there all the time. Whatever any dump has `seen` and the
+// last one has not is asked for by name.
+Failure AddMissed(Connection* connection, const Deadline& deadline, std::vector<Service>* seen,
+                  std::vector<Service>* services) {
+  SortUnique(seen);
+  std::vector<Service> doubtful;
+  std::set_difference(seen->begin(), seen->end(), services->begin(), services->end(),
+                      std::back_inserter(doubtful), Before<Service>);
+  if (doubtful.empty()) return Failure();
+  CommandBatch batch;
+  for (const Service& service : doubtful) {
+    AttributeWriter writer =
+        batch.Add(IPVS_CMD_GET_SERVICE, IPVS_GENL_VERSION, NLM_F_REQUEST | NLM_F_ACK);
+    EncodeServiceKey(service.key, &writer);
+  }
+  std::vector<Answer> answers;
+  connection->Exchange(&batch, deadline, &answers);
+  for (const Answer& answer : answers) {
+    if (answer.failure.fault == Fault::kRefused && answer.failure.error == ESRCH) continue;
+    if (answer.failure) return answer.failure;
+    Service service;
+    DecodeError error;
+    if (!DecodeService(ByteView(answer.reply), &service, &error)) {
+      return Failure::Malformed(error.text());
+    }
+    services->push_back(service);
+  }
+  SortUnique(services);
+  return Failure();
+}
+
 // One pass over the table, filled service by service.
 class TableReader {
  public:
@@ -109,7 +140,9 @@ class TableReader {
       if (Failure failure = Renew(services.records, table)) return failure;
     }
     if (!stable) {
-      if (Failure failure = AddMissed(&services.records)) return failure;
+      if (Failure failure = AddMissed(connection_, deadline_, &seen_, &services.records)) {
+        return failure;
+      }
       if (Failure failure = Renew(services.records, table)) return failure;
     }
     table->settled = stable && destinations_settled_;
@@ -166,36 +199,6 @@ class TableReader {
     return failure;
   }
 
-  // A torn dump may lack services that were there all the time. Whatever any dump had and the last
-  // one has not is asked for by name.
-  Failure AddMissed(std::vector<Service>* services) {
-    SortUnique(&seen_);
-    std::vector<Service> doubtful;
-    std::set_difference(seen_.begin(), seen_.end(), services->begin(), services->end(),
-                        std::back_inserter(doubtful), Before<Service>);
-    if (doubtful.empty()) return Failure();
-    CommandBatch batch;
-    for (const Service& service : doubtful) {
-      AttributeWriter writer =
-          batch.Add(IPVS_CMD_GET_SERVICE, IPVS_GENL_VERSION, NLM_F_REQUEST | NLM_F_ACK);
-      EncodeServiceKey(service.key, &writer);
-    }
-    std::vector<Answer> answers;
-    connection_->Exchange(&batch, deadline_, &answers);
-    for (const Answer& answer : answers) {
-      if (answer.failure.fault == Fault::kRefused && answer.failure.error == ESRCH) continue;
-      if (answer.failure) return answer.failure;
-      Service service;
-      DecodeError error;
-      if (!DecodeService(ByteView(answer.reply), &service, &error)) {
-        return Failure::Malformed(error.text());
-      }
-      services->push_back(service);
-    }
-    SortUnique(services);
-    return Failure();
-  }
-
   Connection* connection_;
   bool settle_;
   const Deadline& deadline_;
@@ -224,6 +227,25 @@ Failure DumpDestinations(Connection* connection, const ServiceKey& service,
   Failure failure = DumpInto(connection, &batch, deadline, decode, dumped);
   SortUnique(&dumped->records);
   return failure;
+}
+
+Failure ListServices(Connection* connection, const Deadline& deadline, Dumped<Service>* list) {
+  const auto dump = [connection, &deadline](Dumped<Service>* dumped) {
+    return DumpServices(connection, deadline, dumped);
+  };
+  std::vector<Service> seen;
+  bool settled = true;
+  if (Failure failure = Settle(dump, list, &settled, &seen)) return failure;
+  return settled ? Failure() : AddMissed(connection, deadline, &seen, &list->records);
+}
+
+Failure ListDestinations(Connection* connection, const ServiceKey& service,
+                         const Deadline& deadline, Dumped<Destination>* list) {
+  const auto dump = [connection, &service, &deadline](Dumped<Destination>* dumped) {
+    return DumpDestinations(connection, service, deadline, dumped);
+  };
+  bool settled = true;
+  return Settle<Destination>(dump, list, &settled, nullptr);
 }
 
 Failure DumpDaemons(Connection* connection, const Deadline& deadline, Dumped<Daemon>* dumped) {

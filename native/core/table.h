@@ -10,8 +10,9 @@
 
 namespace ipvs {
 
-// What one dump gave: sorted by key, without duplicates. The kernel resumes a dump by index, so
-// edits between its chunks show entries twice or not at all (ip_vs_genl_dump_services).
+// What one dump gave: sorted by key, without duplicates. The kernel resumes a dump by counting, so
+// edits between its chunks show entries twice or not at all (ip_vs_genl_dump_services); from 7.0 on
+// also where nobody edits, while the kernel resizes its table of services.
 template <typename T>
 struct Dumped {
   std::vector<T> records;
@@ -22,6 +23,12 @@ Failure DumpServices(Connection* connection, const Deadline& deadline, Dumped<Se
 Failure DumpDestinations(Connection* connection, const ServiceKey& service,
                          const Deadline& deadline, Dumped<Destination>* dumped);
 Failure DumpDaemons(Connection* connection, const Deadline& deadline, Dumped<Daemon>* dumped);
+
+// The same, but what came in several chunks is read again until two dumps agree, within a bound: of
+// a table that is at rest nothing is missing, and no service that was there throughout ever is.
+Failure ListServices(Connection* connection, const Deadline& deadline, Dumped<Service>* list);
+Failure ListDestinations(Connection* connection, const ServiceKey& service,
+                         const Deadline& deadline, Dumped<Destination>* list);
 
 // A whole table. The destinations of services[i] are the next counts[i] of `destinations`.
 struct Table {
