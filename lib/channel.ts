@@ -85,7 +85,6 @@ export class CommandChannel {
   }
 
   close(): void {
-    this.#alarm?.stop();
     this.#native.close();
   }
 
@@ -115,6 +114,7 @@ export class CommandChannel {
     this.#native.exchange(rows, flight.length, rest, (outcomes) => {
       this.#flight = [];
       const late = this.#waiting.length > 0 ? this.#fly() : 0; // the kernel works while these settle
+      if (this.#flight.length === 0) this.#stopAlarm(); // it would keep a forgotten handle
       flight.forEach(({ settle, state }, index) => {
         if (state !== 'late') settle(outcomes?.[index]);
       });
@@ -123,14 +123,19 @@ export class CommandChannel {
     return ended;
   }
 
-  // One timer for all. It is left to run when nothing is open: most requests are answered at once.
+  // One timer for all that is open.
   #setAlarm(deadline: number): void {
-    this.#alarm?.stop();
+    this.#stopAlarm();
     const stop = whenLate(deadline, () => {
       this.#alarm = undefined;
       this.#endLate();
     });
     this.#alarm = { deadline, stop };
+  }
+
+  #stopAlarm(): void {
+    this.#alarm?.stop();
+    this.#alarm = undefined;
   }
 
   #endLate(): void {
