@@ -22,7 +22,8 @@
             "native/addon/convert.cc",
             "native/addon/glibc_compat.cc",
             "native/addon/records.cc",
-            "native/addon/request.cc"
+            "native/addon/request.cc",
+            "native/addon/rows.cc"
           ],
           "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
           "defines": [

@@ -46,6 +46,39 @@ function parseGroups(text: string): number[] {
   });
 }
 
+/** The canonical text (RFC 5952) of the address in `bytes` from `at` on, as inet_ntop writes it. */
+export function formatAddress(family: number, bytes: Uint8Array, at: number): string {
+  if (family !== IPV6) return formatIPv4(bytes, at);
+  const groups = Array.from({ length: 8 }, (_, i) => group(bytes, at + 2 * i));
+  const gap = longestGap(groups);
+  // An address that holds one of IPv4 shows it: ::ffff:10.0.0.1 and ::10.0.0.1.
+  const mapped = gap.start === 0 && gap.length === 5 && groups[5] === 0xffff;
+  const compatible = gap.start === 0 && gap.length === 6;
+  if (mapped || compatible) return `${mapped ? '::ffff:' : '::'}${formatIPv4(bytes, at + 12)}`;
+  const hex = groups.map((each) => each.toString(16));
+  if (gap.length < 2) return hex.join(':');
+  return `${hex.slice(0, gap.start).join(':')}::${hex.slice(gap.start + gap.length).join(':')}`;
+}
+
+function formatIPv4(bytes: Uint8Array, at: number): string {
+  return `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`;
+}
+
+const group = (bytes: Uint8Array, at: number): number =>
+  ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
+
+/** The first of the longest runs of zeros. */
+function longestGap(groups: readonly number[]): { start: number; length: number } {
+  let longest = { start: 0, length: 0 };
+  for (let start = 0; start < groups.length; start++) {
+    let length = 0;
+    while (groups[start + length] === 0) length++;
+    if (length > longest.length) longest = { start, length };
+    start += length;
+  }
+  return longest;
+}
+
 /** Why the kernel never takes this address for a real server, or undefined where it may. */
 export function notUnicast({ family, bytes }: Address): string | undefined {
   if (bytes.every((byte) => byte === 0)) return 'unspecified';

@@ -6,12 +6,21 @@ import type {
   Addon,
   NativeChannel,
   NativeConnectionList,
-  NativeTable,
+  NativeRecords,
   Outcome,
-  Records,
 } from './native.js';
-import type { ConnectionFilter, Request } from './records.js';
-import { Rows } from './rows.js';
+import { Command } from './records.js';
+import type {
+  ConnectionFilter,
+  DaemonRecord,
+  DestinationId,
+  DestinationRecord,
+  Request,
+  ServiceId,
+  ServiceRecord,
+} from './records.js';
+import { Requests } from './requests.js';
+import { Records } from './rows.js';
 import { isLate, onAbort, waitFor, whenLate } from './waiting.js';
 import type { Limits } from './waiting.js';
 
@@ -30,7 +39,7 @@ interface Waiting {
 export class CommandChannel {
   readonly #native: NativeChannel;
   readonly #timeout: number;
-  readonly #rows = new Rows(LARGEST_BATCH);
+  readonly #requests = new Requests();
   #waiting: Waiting[] = [];
   #flight: readonly Waiting[] = [];
   #alarm: { readonly deadline: number; readonly stop: () => void } | undefined;
@@ -108,10 +117,11 @@ export class CommandChannel {
     this.#waiting.splice(0, taken);
     if (flight.length === 0) return ended;
     this.#flight = flight;
-    const rows = this.#rows.of(flight.map(({ request }) => request));
+    this.#requests.clear();
+    for (const { request } of flight) this.#requests.add(request);
     const deadline = flight.reduce((least, each) => Math.min(least, each.deadline), Infinity);
     const rest = Math.ceil(deadline - now);
-    this.#native.exchange(rows, flight.length, rest, (outcomes) => {
+    this.#native.exchange(this.#requests.bytes, flight.length, rest, (outcomes) => {
       this.#flight = [];
       const late = this.#waiting.length > 0 ? this.#fly() : 0; // the kernel works while these settle
       if (this.#flight.length === 0) this.#stopAlarm(); // it would keep a forgotten handle
@@ -164,11 +174,21 @@ export class CommandChannel {
 const NO_ANSWER = new NativeFailure(Fault.noAnswer, 0, '', '');
 const NOT_SENT = new NativeFailure(Fault.notSent, 0, '', '');
 
+type Counter = number | bigint;
+
+/** The whole table; the destinations of the n-th service are the next counts[n] ones. */
+export interface Table {
+  readonly services: Records<ServiceRecord<Counter>>;
+  readonly destinations: Records<DestinationRecord<Counter>>;
+  readonly counts: Uint32Array;
+  readonly settled: boolean;
+}
+
 /** Dumps, one after the other, on a socket of their own. */
 export class DumpChannel {
   readonly #native: NativeChannel;
   readonly #timeout: number;
-  readonly #rows = new Rows(1);
+  readonly #requests = new Requests();
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(native: NativeChannel, timeout: number) {
@@ -176,20 +196,65 @@ export class DumpChannel {
     this.#timeout = timeout;
   }
 
-  /** The records that one request brings. */
-  dump<Item>(request: Request, limits?: Limits): Promise<Records<Item> | NativeFailure> {
+  services(
+    bigint: boolean,
+    limits?: Limits,
+  ): Promise<Records<ServiceRecord<Counter>> | NativeFailure> {
+    return this.#dump({ command: Command.getService }, limits, (native) =>
+      Records.services(native as NativeRecords, bigint),
+    );
+  }
+
+  /** All of a service, or the one that is named. */
+  destinations(
+    service: ServiceId,
+    destination: DestinationId | undefined,
+    bigint: boolean,
+    limits?: Limits,
+  ): Promise<Records<DestinationRecord<Counter>> | NativeFailure> {
+    const request = {
+      command: Command.getDestination,
+      service,
+      ...(destination && { destination }),
+    };
+    return this.#dump(request, limits, (native) =>
+      Records.destinations(native as NativeRecords, bigint),
+    );
+  }
+
+  daemons(limits?: Limits): Promise<readonly DaemonRecord[] | NativeFailure> {
+    return this.#dump(
+      { command: Command.getDaemon },
+      limits,
+      (native) => native as readonly DaemonRecord[],
+    );
+  }
+
+  /** All services with all their destinations. */
+  table(settle: boolean, bigint: boolean, limits?: Limits): Promise<Table | NativeFailure> {
     return this.#queue(limits, (rest, done) => {
-      this.#native.dump(this.#rows.of([request]), rest, (failure, records) => {
-        done(failure ?? records);
+      this.#native.table(settle, rest, (failure, table) => {
+        done(
+          failure ?? {
+            ...table,
+            services: Records.services(table.services, bigint),
+            destinations: Records.destinations(table.destinations, bigint),
+          },
+        );
       });
     });
   }
 
-  /** All services with all their destinations. */
-  table(settle: boolean, bigint: boolean, limits?: Limits): Promise<NativeTable | NativeFailure> {
+  #dump<Result>(
+    request: Request,
+    limits: Limits | undefined,
+    convert: (native: NativeRecords | readonly DaemonRecord[]) => Result,
+  ): Promise<Result | NativeFailure> {
     return this.#queue(limits, (rest, done) => {
-      this.#native.table(settle, bigint, rest, (failure, table) => {
-        done(failure ?? table);
+      this.#requests.clear();
+      this.#requests.add(request);
+      this.#native.dump(this.#requests.bytes, rest, (failure, native) => {
+        done(failure ?? convert(native));
       });
     });
   }

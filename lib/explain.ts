@@ -284,7 +284,7 @@ async function unfitDestination(
     return { sentence: `a real server's address must be unicast, and this one is ${why}` };
   }
   if (address.family !== service.family) {
-    const daemons = await channels.dumps.dump({ command: Command.getDaemon }, { deadline });
+    const daemons = await channels.dumps.daemons({ deadline });
     if (!(daemons instanceof NativeFailure) && daemons.length > 0) {
       return {
         sentence: "a destination of another address family can't be there with a sync daemon",

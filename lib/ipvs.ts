@@ -5,12 +5,11 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Channels } from './channel.js';
-import type { Place } from './channel.js';
+import type { Place, Table } from './channel.js';
 import { sameDestination, sameService } from './compare.js';
 import { explainOpen } from './explain.js';
 import { loadAddon } from './load.js';
 import { Fault, NativeFailure } from './native.js';
-import type { NativeTable, Records } from './native.js';
 import {
   DEFAULT_TIMEOUT,
   parseCallOptions,
@@ -24,13 +23,8 @@ import {
 } from './options.js';
 import { probe } from './probe.js';
 import { Command } from './records.js';
-import type {
-  DaemonRecord,
-  DestinationRecord,
-  InfoRecord,
-  ServiceRecord,
-  TimeoutNumbers,
-} from './records.js';
+import type { DestinationRecord, InfoRecord, ServiceRecord, TimeoutNumbers } from './records.js';
+import type { Records } from './rows.js';
 import { Session, throwIfAborted } from './session.js';
 import type { Call } from './session.js';
 import { PER_CPU_FILE, TOTALS_FILE, parseDirectorStats } from './stats.js';
@@ -442,13 +436,13 @@ export class Ipvs {
       const [services, timeouts, daemons] = await Promise.all([
         snapshotServices(table),
         this.#session.send(call, { command: Command.getTimeouts }),
-        this.#session.dump<DaemonRecord>(call, { command: Command.getDaemon }),
+        this.#session.daemons(call),
       ]);
       return {
         settled: table.settled,
         services,
         timeouts: timeouts as TimeoutNumbers,
-        syncDaemons: daemons.take(daemons.length).map(toSyncDaemon),
+        syncDaemons: daemons.map(toSyncDaemon),
       };
     });
   }
@@ -604,9 +598,7 @@ export class Ipvs {
   async *#services(options: ReadOptions | undefined): AsyncIterable<Service<Counter>[]> {
     const { bigint, signal } = parseReadOptions(options);
     const call = { command: 'list services', signal };
-    const records = await this.#session.overall(call, () =>
-      this.#session.dump<ServiceRecord<Counter>>(call, { command: Command.getService, bigint }),
-    );
+    const records = await this.#session.overall(call, () => this.#session.services(call, bigint));
     yield* portions(call, records, toService);
   }
 
@@ -618,11 +610,7 @@ export class Ipvs {
     const { bigint, signal } = parseReadOptions(options);
     const call = { command: 'list destinations', service: owner, signal };
     const records = await this.#session.ordered(call, async () => {
-      const read = await this.#session.dump<DestinationRecord<Counter>>(call, {
-        command: Command.getDestination,
-        service: owner,
-        bigint,
-      });
+      const read = await this.#session.destinations(call, owner, bigint);
       // For a service that is not there the kernel gives an empty list, for one that goes away
       // meanwhile a short one.
       const sure = read.length > 0 && read.chunks === 1;
@@ -647,7 +635,7 @@ async function* portions<Item, Result>(
   }
 }
 
-async function snapshotServices(table: NativeTable): Promise<SnapshotService<Counter>[]> {
+async function snapshotServices(table: Table): Promise<SnapshotService<Counter>[]> {
   const services: SnapshotService<Counter>[] = [];
   let sinceTurn = 0;
   for (const count of table.counts) {

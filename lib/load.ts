@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { IpvsError } from './errors.js';
 import { FACTORIES } from './native.js';
 import type { Addon } from './native.js';
-import { isOurLayout } from './rows.js';
+import { readsOurRequests } from './requests.js';
+import { writesOurRows } from './rows.js';
 
 const ROOT = join(__dirname, '..');
 
@@ -45,7 +46,7 @@ function load(): Addon {
       },
     );
   }
-  if (!isOurLayout(addon.requestLayout)) {
+  if (!readsOurRequests(addon.requestLayout) || !writesOurRows(addon.rowLayout)) {
     throw new IpvsError(
       { command: 'load' },
       {

@@ -4,12 +4,9 @@ import type {
   ConnectionFilter,
   ConnectionRecord,
   DaemonRecord,
-  DestinationRecord,
   InfoRecord,
-  ServiceRecord,
   TimeoutNumbers,
 } from './records.js';
-import type { Stats } from './types.js';
 
 /** How an operation can end in native code: native/core/result.h. */
 export const Fault = {
@@ -34,22 +31,24 @@ export class NativeFailure {
 }
 
 /** What a dump read; native/addon/records.h. */
-export interface Records<Item> {
+export interface NativeRecords {
   readonly length: number;
   /** Datagrams: only what came in one is sure to be of one moment. */
   readonly chunks: number;
-  take(most: number): Item[];
+  /** Writes the rows of the next records, as many as fit, and says how many. */
+  take(buffer: Uint8Array): number;
 }
 
 /** The whole table; the destinations of the n-th service are the next counts[n] ones. */
 export interface NativeTable {
-  readonly services: Records<ServiceRecord<number | bigint>>;
-  readonly destinations: Records<DestinationRecord<number | bigint>>;
+  readonly services: NativeRecords;
+  readonly destinations: NativeRecords;
   readonly counts: Uint32Array;
   readonly settled: boolean;
 }
 
-export type Reply = undefined | ServiceRecord<number | bigint> | TimeoutNumbers | InfoRecord;
+/** What a command replies: a service is the bytes of a row. */
+export type Reply = undefined | Uint8Array | TimeoutNumbers | InfoRecord;
 export type Outcome = NativeFailure | Reply;
 
 type Done<Result> = (failure: NativeFailure | undefined, result: Result) => void;
@@ -58,13 +57,17 @@ type Done<Result> = (failure: NativeFailure | undefined, result: Result) => void
 export interface NativeChannel {
   open(done: (failure: NativeFailure | undefined) => void): void;
   exchange(
-    rows: Uint8Array,
+    requests: Uint8Array,
     count: number,
     milliseconds: number,
     done: (outcomes: Outcome[] | undefined) => void,
   ): void;
-  dump(row: Uint8Array, milliseconds: number, done: Done<Records<never>>): void;
-  table(settle: boolean, bigint: boolean, milliseconds: number, done: Done<NativeTable>): void;
+  dump(
+    request: Uint8Array,
+    milliseconds: number,
+    done: Done<NativeRecords | readonly DaemonRecord[]>,
+  ): void;
+  table(settle: boolean, milliseconds: number, done: Done<NativeTable>): void;
   readFile(path: string, done: Done<string>): void;
   listFolder(path: string, done: Done<string[]>): void;
   close(): void;
@@ -92,100 +95,13 @@ export interface Addon {
     filter: ConnectionFilter,
   ) => NativeConnectionList;
   readonly requestLayout: Uint32Array;
+  readonly rowLayout: Uint32Array;
   setFactories(factories: typeof FACTORIES): void;
 }
 
-type Counters<Counter extends number | bigint> = [
-  connections: Counter,
-  incomingPackets: Counter,
-  outgoingPackets: Counter,
-  incomingBytes: Counter,
-  outgoingBytes: Counter,
-  connectionRate: Counter,
-  incomingPacketRate: Counter,
-  outgoingPacketRate: Counter,
-  incomingByteRate: Counter,
-  outgoingByteRate: Counter,
-];
-
-function makeStats<Counter extends number | bigint>(...c: Counters<Counter>): Stats<Counter> {
-  return {
-    connections: c[0],
-    incomingPackets: c[1],
-    outgoingPackets: c[2],
-    incomingBytes: c[3],
-    outgoingBytes: c[4],
-    connectionRate: c[5],
-    incomingPacketRate: c[6],
-    outgoingPacketRate: c[7],
-    incomingByteRate: c[8],
-    outgoingByteRate: c[9],
-  };
-}
-
-// C++ calls these once per record with values by position: native/addon/convert.cc has the order.
+// C++ calls these once per object with values by position: native/addon/convert.cc has the order.
+// Services and destinations, of which there may be many, come as rows: lib/rows.ts.
 export const FACTORIES = {
-  service: (
-    family: number,
-    protocol: number,
-    address: string,
-    port: number,
-    fwmark: number,
-    scheduler: string,
-    flags: number,
-    timeout: number,
-    netmask: number,
-    engine: string,
-    wideStats: number,
-    ...counters: Counters<number | bigint>
-  ): ServiceRecord<number | bigint> => ({
-    family,
-    protocol,
-    address,
-    port,
-    fwmark,
-    scheduler,
-    flags,
-    timeout,
-    netmask,
-    engine,
-    wideStats,
-    stats: makeStats(...counters),
-  }),
-
-  destination: (
-    family: number,
-    address: string,
-    port: number,
-    forwarding: number,
-    weight: number,
-    upperThreshold: number,
-    lowerThreshold: number,
-    tunnelType: number,
-    tunnelPort: number,
-    tunnelFlags: number,
-    activeConnections: number,
-    inactiveConnections: number,
-    persistentConnections: number,
-    _wideStats: number,
-    ...counters: Counters<number | bigint>
-  ): DestinationRecord<number | bigint> => ({
-    family,
-    address,
-    port,
-    forwarding,
-    weight,
-    upperThreshold,
-    lowerThreshold,
-    tunnelType,
-    tunnelPort,
-    tunnelFlags,
-    activeConnections,
-    inactiveConnections,
-    persistentConnections,
-    stats: makeStats(...counters),
-  }),
-
   daemon: (
     role: number,
     interfaceName: string,

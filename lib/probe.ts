@@ -9,13 +9,8 @@ import { hasModules, unusable } from './explain.js';
 import { NativeFailure } from './native.js';
 import type { Addon } from './native.js';
 import { Command } from './records.js';
-import type {
-  DestinationRecord,
-  InfoRecord,
-  Request,
-  ServiceId,
-  ServiceRecord,
-} from './records.js';
+import type { InfoRecord, Request, ServiceId } from './records.js';
+import { serviceOfRow } from './rows.js';
 import type { Capabilities, Problem } from './types.js';
 import { GUE, TUN, toInfo } from './words.js';
 
@@ -162,16 +157,13 @@ async function tryOut(
     const outcomes = await Promise.all(requests.map((each) => scratch.commands.request(each)));
     if (outcomes.some((outcome) => outcome instanceof NativeFailure)) return {};
     const read = await scratch.commands.request({ command: Command.getService, service });
-    const list = await scratch.dumps.dump<DestinationRecord>({
-      command: Command.getDestination,
-      service,
-    });
+    const list = await scratch.dumps.destinations(service, undefined, false);
     if (read instanceof NativeFailure || list instanceof NativeFailure) return {};
     const [kept] = list.take(1);
     // A kernel that does not know the attribute drops it and makes an IPIP tunnel.
     return {
       tunnels: kept?.tunnelType === GUE,
-      stats64: (read as ServiceRecord).wideStats !== 0,
+      stats64: serviceOfRow(read as Uint8Array, false).wideStats !== 0,
     };
   } finally {
     scratch.close();

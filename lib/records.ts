@@ -140,7 +140,7 @@ export interface EndpointNumbers {
   readonly port: number;
 }
 
-/** One request, ready to become a row. */
+/** One request, ready to be written. */
 export interface Request {
   readonly command: Command;
   readonly service?: ServiceId;
@@ -149,5 +149,4 @@ export interface Request {
   readonly destinationNumbers?: DestinationNumbers;
   readonly timeouts?: TimeoutNumbers;
   readonly daemon?: DaemonNumbers;
-  readonly bigint?: boolean;
 }

@@ -3,12 +3,12 @@
 
 import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Channels } from './channel.js';
+import type { Channels, Table } from './channel.js';
 import { AbortError, IpvsError } from './errors.js';
 import type { Subject } from './errors.js';
 import { changes, explain } from './explain.js';
 import { Fault, NativeFailure } from './native.js';
-import type { NativeConnectionList, NativeTable, Outcome, Records, Reply } from './native.js';
+import type { NativeConnectionList, Outcome, Reply } from './native.js';
 import { Command } from './records.js';
 import type {
   ConnectionRecord,
@@ -20,6 +20,8 @@ import type {
   ServiceId,
   ServiceRecord,
 } from './records.js';
+import { serviceOfRow } from './rows.js';
+import type { Records } from './rows.js';
 import { Turns } from './turns.js';
 import type { Ensured } from './types.js';
 import { onAbort, waitFor } from './waiting.js';
@@ -189,9 +191,11 @@ export class Session {
     service: ServiceId,
     bigint = false,
   ): Promise<ServiceRecord<C> | undefined> {
-    const request: Request = { command: Command.getService, service, bigint };
+    const request: Request = { command: Command.getService, service };
     const outcome = await this.#request(call, request);
-    if (!(outcome instanceof NativeFailure)) return outcome as ServiceRecord<C>;
+    if (!(outcome instanceof NativeFailure)) {
+      return serviceOfRow(outcome as Uint8Array, bigint) as ServiceRecord<C>;
+    }
     if (outcome.fault === Fault.refused && outcome.errno === ESRCH) return undefined;
     throw await this.explain(call, request, outcome);
   }
@@ -203,31 +207,63 @@ export class Session {
     destination: DestinationId,
     bigint = false,
   ): Promise<DestinationRecord<C> | undefined> {
-    const request: Request = { command: Command.getDestination, service, destination, bigint };
-    const records = await this.dump<DestinationRecord<C>>(call, request);
-    return records.take(1)[0];
+    const records = await this.#destinations(call, service, destination, bigint);
+    return records.take(1)[0] as DestinationRecord<C> | undefined;
   }
 
-  async daemons(call: Call): Promise<DaemonRecord[]> {
-    const records = await this.dump<DaemonRecord>(call, { command: Command.getDaemon });
-    return records.take(records.length);
+  destinations(
+    call: Call,
+    service: ServiceId,
+    bigint: boolean,
+  ): Promise<Records<DestinationRecord<Counter>>> {
+    return this.#destinations(call, service, undefined, bigint);
   }
 
-  /** Dumps have a socket of their own, so they wait for the changes that were asked for before. */
-  async dump<Item>(call: Call, request: Request): Promise<Records<Item>> {
-    await this.#commandsSettled(call);
-    const records = await this.channels.dumps.dump<Item>(request, limitsOf(call, request));
-    if (records instanceof NativeFailure) throw await this.explain(call, request, records);
-    return records;
+  #destinations(
+    call: Call,
+    service: ServiceId,
+    destination: DestinationId | undefined,
+    bigint: boolean,
+  ): Promise<Records<DestinationRecord<Counter>>> {
+    const request = {
+      command: Command.getDestination,
+      service,
+      ...(destination && { destination }),
+    };
+    return this.#look(call, request, (limits) =>
+      this.channels.dumps.destinations(service, destination, bigint, limits),
+    );
+  }
+
+  services(call: Call, bigint: boolean): Promise<Records<ServiceRecord<Counter>>> {
+    return this.#look(call, { command: Command.getService }, (limits) =>
+      this.channels.dumps.services(bigint, limits),
+    );
+  }
+
+  daemons(call: Call): Promise<readonly DaemonRecord[]> {
+    return this.#look(call, { command: Command.getDaemon }, (limits) =>
+      this.channels.dumps.daemons(limits),
+    );
   }
 
   /** All services with their destinations. */
-  async table(call: Call, settle: boolean, bigint: boolean): Promise<NativeTable> {
+  table(call: Call, settle: boolean, bigint: boolean): Promise<Table> {
+    return this.#look(call, { command: Command.getService }, (limits) =>
+      this.channels.dumps.table(settle, bigint, limits),
+    );
+  }
+
+  /** Dumps have a socket of their own, so they wait for the changes that were asked for before. */
+  async #look<Result>(
+    call: Call,
+    request: Request,
+    dump: (limits: Limits) => Promise<Result | NativeFailure>,
+  ): Promise<Result> {
     await this.#commandsSettled(call);
-    const request: Request = { command: Command.getService };
-    const table = await this.channels.dumps.table(settle, bigint, limitsOf(call, request));
-    if (table instanceof NativeFailure) throw await this.explain(call, request, table);
-    return table;
+    const result = await dump(limitsOf(call, request));
+    if (result instanceof NativeFailure) throw await this.explain(call, request, result);
+    return result;
   }
 
   /**
@@ -245,11 +281,10 @@ export class Session {
   // False where it can't be told. Not bound to the call: its deadline may have passed, and what was
   // sent is not taken back by an abort.
   async #isStopped(role: number): Promise<boolean> {
-    const request: Request = { command: Command.getDaemon };
     const deadline = performance.now() + LAST_LOOK;
-    const records = await this.channels.dumps.dump<DaemonRecord>(request, { deadline });
-    if (records instanceof NativeFailure) return false;
-    return !records.take(records.length).some((daemon) => daemon.role === role);
+    const daemons = await this.channels.dumps.daemons({ deadline });
+    if (daemons instanceof NativeFailure) return false;
+    return !daemons.some((daemon) => daemon.role === role);
   }
 
   async readFile(call: Call, path: string): Promise<string> {

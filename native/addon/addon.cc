@@ -6,20 +6,19 @@
 #include "environment.h"
 #include "records.h"
 #include "request.h"
+#include "rows.h"
 
 namespace ipvs::addon {
 
 namespace {
 
-// setFactories({ service, ... }), once before anything else.
+// setFactories({ daemon, ... }), once before anything else.
 void SetFactories(const Napi::CallbackInfo& info) {
   const Napi::Object factories = info[0].As<Napi::Object>();
   Environment* environment = Environment::Of(info.Env());
   const auto take = [&factories](const char* name) {
     return Napi::Persistent(factories.Get(name).As<Napi::Function>());
   };
-  environment->make_service = take("service");
-  environment->make_destination = take("destination");
   environment->make_daemon = take("daemon");
   environment->make_timeouts = take("timeouts");
   environment->make_info = take("info");
@@ -27,10 +26,9 @@ void SetFactories(const Napi::CallbackInfo& info) {
   environment->make_failure = take("failure");
 }
 
-Napi::Value RequestLayoutArray(Napi::Env env) {
-  const std::vector<uint32_t> layout = RequestLayout();
-  Napi::Uint32Array array = Napi::Uint32Array::New(env, layout.size());
-  for (size_t i = 0; i < layout.size(); i++) array[i] = layout[i];
+Napi::Value ToArray(Napi::Env env, const std::vector<uint32_t>& numbers) {
+  Napi::Uint32Array array = Napi::Uint32Array::New(env, numbers.size());
+  for (size_t i = 0; i < numbers.size(); i++) array[i] = numbers[i];
   return array;
 }
 
@@ -40,7 +38,8 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   Channel::Register(env, exports);
   ConnectionList::Register(env, exports);
   exports.Set("setFactories", Napi::Function::New(env, SetFactories));
-  exports.Set("requestLayout", RequestLayoutArray(env));
+  exports.Set("requestLayout", ToArray(env, RequestLayout()));
+  exports.Set("rowLayout", ToArray(env, RowLayout()));
   return exports;
 }
 

@@ -1,5 +1,6 @@
 #include "channel.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <variant>
@@ -11,6 +12,7 @@
 #include "environment.h"
 #include "records.h"
 #include "request.h"
+#include "rows.h"
 
 namespace ipvs::addon {
 
@@ -49,62 +51,91 @@ bool DecodeReply(uint8_t command, ByteView attributes, Reply* reply, DecodeError
   }
 }
 
+// What JavaScript has to be told of one command: that it failed, or what it replied.
+struct Told {
+  size_t index;
+  Failure failure;
+  Reply reply;
+};
+
 class ExchangeWork : public ConnectionWork {
  public:
-  ExchangeWork(Napi::Function done, std::shared_ptr<Shared<Connection>> shared,
-               std::vector<Request> requests, int64_t milliseconds)
+  ExchangeWork(Napi::Function done, std::shared_ptr<Shared<Connection>> shared, Bytes requests,
+               size_t count, int64_t milliseconds)
       : ConnectionWork(done, std::move(shared)),
         requests_(std::move(requests)),
+        count_(count),
         deadline_(Deadline::After(milliseconds)) {}
 
   void Execute() override {
+    RequestReader reader{ByteView(requests_)};
+    Request request;
     CommandBatch batch;
-    for (const Request& request : requests_) EncodeRequest(request, &batch);
-    resource().Exchange(&batch, deadline_, &answers_);
-    replies_.resize(answers_.size());
-    for (size_t i = 0; i < answers_.size(); i++) {
-      Answer& answer = answers_[i];
-      DecodeError error;
-      if (!answer.failure &&
-          !DecodeReply(requests_[i].command, ByteView(answer.reply), &replies_[i], &error)) {
-        answer.failure = Failure::Malformed(error.text());
+    std::vector<uint8_t> commands;
+    std::vector<Answer> answers;
+    size_t begin = 0;
+    for (bool more = true; more && begin < count_; begin += commands.size()) {
+      batch.Clear();
+      commands.clear();
+      while (commands.size() < std::min(kStride, count_ - begin) &&
+             (more = reader.Next(&request))) {
+        EncodeRequest(request, &batch);
+        commands.push_back(request.command);
       }
-      plain_ = plain_ && !answer.failure && replies_[i].index() == 0;
+      resource().Exchange(&batch, deadline_, &answers);
+      for (size_t i = 0; i < commands.size(); i++) Keep(begin + i, commands[i], &answers[i]);
+    }
+    // Never, unless the two sides of this file's neighbour disagree.
+    for (; begin < count_; begin++) {
+      told_.push_back({begin, Failure::Malformed("the request is not one"), {}});
     }
   }
 
   void OnOK() override {
-    if (plain_) {
+    if (told_.empty()) {
       Done({Env().Undefined()});
       return;
     }
-    const Napi::Array outcomes = Napi::Array::New(Env(), answers_.size());
-    for (uint32_t i = 0; i < answers_.size(); i++) {
+    const Napi::Array outcomes = Napi::Array::New(Env(), count_);
+    for (const Told& told : told_) {
       const Napi::HandleScope scope(Env());
-      outcomes.Set(i, OutcomeOf(i));
+      outcomes.Set(static_cast<uint32_t>(told.index), OutcomeOf(told));
     }
     Done({outcomes});
   }
 
  private:
-  Napi::Value OutcomeOf(size_t i) {
-    if (answers_[i].failure) return ToJs(Env(), answers_[i].failure);
-    const bool bigint = requests_[i].bigint;
-    if (const auto* service = std::get_if<Service>(&replies_[i])) {
-      return ToJs(Env(), *service, bigint);
+  // So many are encoded and sent before the next: what is in the cache stays there.
+  static constexpr size_t kStride = 2048;
+
+  void Keep(size_t index, uint8_t command, Answer* answer) {
+    Reply reply;
+    DecodeError error;
+    if (!answer->failure && !DecodeReply(command, ByteView(answer->reply), &reply, &error)) {
+      answer->failure = Failure::Malformed(error.text());
     }
-    if (const auto* timeouts = std::get_if<Timeouts>(&replies_[i])) {
-      return ToJs(Env(), *timeouts, bigint);
+    if (answer->failure || reply.index() != 0) {
+      told_.push_back({index, std::move(answer->failure), std::move(reply)});
     }
-    if (const auto* info = std::get_if<Info>(&replies_[i])) return ToJs(Env(), *info, bigint);
+  }
+
+  Napi::Value OutcomeOf(const Told& told) {
+    if (told.failure) return ToJs(Env(), told.failure);
+    if (const auto* service = std::get_if<Service>(&told.reply)) {
+      const ServiceRow row = ToRow(*service);
+      Napi::Uint8Array bytes = Napi::Uint8Array::New(Env(), sizeof(row));
+      Store(bytes.Data(), row);
+      return bytes;
+    }
+    if (const auto* timeouts = std::get_if<Timeouts>(&told.reply)) return ToJs(Env(), *timeouts);
+    if (const auto* info = std::get_if<Info>(&told.reply)) return ToJs(Env(), *info);
     return Env().Undefined();
   }
 
-  std::vector<Request> requests_;
-  std::vector<Answer> answers_;
-  std::vector<Reply> replies_;
+  Bytes requests_;
+  size_t count_;
+  std::vector<Told> told_;
   Deadline deadline_;
-  bool plain_ = true;  // nothing to tell but "done"
 };
 
 class DumpWork : public ConnectionWork {
@@ -121,7 +152,7 @@ class DumpWork : public ConnectionWork {
         ExecuteDestinations();
         break;
       case IPVS_CMD_GET_DAEMON:
-        Keep<Daemon>([this](Dumped<Daemon>* d) { return DumpDaemons(&resource(), deadline_, d); });
+        failure_ = DumpDaemons(&resource(), deadline_, &daemons_);
         break;
       default:
         Keep<Service>(
@@ -132,6 +163,12 @@ class DumpWork : public ConnectionWork {
   void OnOK() override {
     if (failure_) {
       Done({ToJs(Env(), failure_)});
+    } else if (request_.command == IPVS_CMD_GET_DAEMON) {
+      const Napi::Array daemons = Napi::Array::New(Env(), daemons_.records.size());
+      for (uint32_t i = 0; i < daemons_.records.size(); i++) {
+        daemons.Set(i, ToJs(Env(), daemons_.records[i]));
+      }
+      Done({Env().Undefined(), daemons});
     } else {
       Done({Env().Undefined(), Records::Make(Env(), std::move(set_))});
     }
@@ -142,7 +179,7 @@ class DumpWork : public ConnectionWork {
   void Keep(const Dump& dump) {
     Dumped<T> dumped;
     failure_ = dump(&dumped);
-    set_ = RecordSet{std::move(dumped.records), request_.bigint, dumped.chunks};
+    set_ = RecordSet{std::move(dumped.records), dumped.chunks};
   }
 
   void ExecuteDestinations() {
@@ -164,15 +201,15 @@ class DumpWork : public ConnectionWork {
   Deadline deadline_;
   Failure failure_;
   RecordSet set_;
+  Dumped<Daemon> daemons_;
 };
 
 class TableWork : public ConnectionWork {
  public:
   TableWork(Napi::Function done, std::shared_ptr<Shared<Connection>> shared, bool settle,
-            bool bigint, int64_t milliseconds)
+            int64_t milliseconds)
       : ConnectionWork(done, std::move(shared)),
         settle_(settle),
-        bigint_(bigint),
         deadline_(Deadline::After(milliseconds)) {}
 
   void Execute() override { failure_ = ReadTable(&resource(), settle_, deadline_, &table_); }
@@ -187,15 +224,14 @@ class TableWork : public ConnectionWork {
     const Napi::Object result = Napi::Object::New(Env());
     result.Set("counts", counts);
     result.Set("settled", Napi::Boolean::New(Env(), table_.settled));
-    result.Set("services", Records::Make(Env(), RecordSet{std::move(table_.services), bigint_, 0}));
+    result.Set("services", Records::Make(Env(), RecordSet{std::move(table_.services), 0}));
     result.Set("destinations",
-               Records::Make(Env(), RecordSet{std::move(table_.destinations), bigint_, 0}));
+               Records::Make(Env(), RecordSet{std::move(table_.destinations), 0}));
     Done({Env().Undefined(), result});
   }
 
  private:
   bool settle_;
-  bool bigint_;
   Deadline deadline_;
   Failure failure_;
   ipvs::Table table_;
@@ -243,16 +279,9 @@ class ListFolderWork : public Napi::AsyncWorker {
   Failure failure_;
 };
 
-// The rows that JavaScript says are there; false with an exception pending where they are not.
-bool ReadRows(const Napi::CallbackInfo& info, size_t count, std::vector<Request>* requests) {
-  const Napi::Uint8Array rows = info[0].As<Napi::Uint8Array>();
-  if (rows.ByteLength() < count * sizeof(RequestRow)) {
-    Napi::RangeError::New(info.Env(), "the buffer is shorter than its rows")
-        .ThrowAsJavaScriptException();
-    return false;
-  }
-  *requests = ReadRequests(rows.Data(), count);
-  return true;
+Bytes ToBytes(Napi::Value value) {
+  const Napi::Uint8Array array = value.As<Napi::Uint8Array>();
+  return Bytes(array.Data(), array.Data() + array.ByteLength());
 }
 
 Connection::Options OptionsFrom(const Napi::CallbackInfo& info) {
@@ -298,25 +327,27 @@ void Channel::Open(const Napi::CallbackInfo& info) {
 }
 
 void Channel::Exchange(const Napi::CallbackInfo& info) {
-  std::vector<Request> requests;
-  const size_t count = info[1].As<Napi::Number>().Uint32Value();
-  if (!shared_->MayStart(info.Env()) || !ReadRows(info, count, &requests)) return;
-  (new ExchangeWork(info[3].As<Napi::Function>(), shared_, std::move(requests),
-                    Milliseconds(info[2])))
+  if (!shared_->MayStart(info.Env())) return;
+  (new ExchangeWork(info[3].As<Napi::Function>(), shared_, ToBytes(info[0]),
+                    info[1].As<Napi::Number>().Uint32Value(), Milliseconds(info[2])))
       ->Queue();
 }
 
 void Channel::Dump(const Napi::CallbackInfo& info) {
-  std::vector<Request> requests;
-  if (!shared_->MayStart(info.Env()) || !ReadRows(info, 1, &requests)) return;
-  (new DumpWork(info[2].As<Napi::Function>(), shared_, requests[0], Milliseconds(info[1])))
-      ->Queue();
+  if (!shared_->MayStart(info.Env())) return;
+  const Bytes bytes = ToBytes(info[0]);
+  Request request;
+  if (!RequestReader(ByteView(bytes)).Next(&request)) {
+    Napi::TypeError::New(info.Env(), "the request is not one").ThrowAsJavaScriptException();
+    return;
+  }
+  (new DumpWork(info[2].As<Napi::Function>(), shared_, request, Milliseconds(info[1])))->Queue();
 }
 
 void Channel::Table(const Napi::CallbackInfo& info) {
   if (!shared_->MayStart(info.Env())) return;
-  (new TableWork(info[3].As<Napi::Function>(), shared_, info[0].ToBoolean(), info[1].ToBoolean(),
-                 Milliseconds(info[2])))
+  (new TableWork(info[2].As<Napi::Function>(), shared_, info[0].ToBoolean(),
+                 Milliseconds(info[1])))
       ->Queue();
 }
 

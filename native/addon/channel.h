@@ -20,12 +20,13 @@ namespace ipvs::addon {
 //                        null: a new one, or undefined: the process's own; protocol and peer: who
 //                        answers, undefined for the kernel
 //   open(done)           done(failure)
-//   exchange(rows, count, milliseconds, done)
+//   exchange(requests, count, milliseconds, done)
 //                        done(undefined) where every command succeeded and none had something to
-//                        read, otherwise done(array of undefined | record | failure)
-//   dump(row, milliseconds, done)
-//                        done(failure, records)
-//   table(settle, bigint, milliseconds, done)
+//                        read, otherwise done(array of undefined | reply | failure); a service is
+//                        the bytes of a row
+//   dump(request, milliseconds, done)
+//                        done(failure, records), or an array of daemons
+//   table(settle, milliseconds, done)
 //                        done(failure, { services, destinations, counts, settled })
 //   readFile(path, done), listFolder(path, done)
 //                        done(failure, text) or done(failure, names): in the channel's namespace;

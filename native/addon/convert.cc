@@ -4,7 +4,6 @@
 #include <sys/socket.h>
 
 #include "environment.h"
-#include "request.h"
 
 namespace ipvs::addon {
 
@@ -23,33 +22,12 @@ class Arguments {
     Add([&](napi_value* v) { napi_create_string_latin1(env_, text, length, v); });
   }
   void Text(const char* text) { Text(text, std::strlen(text)); }
-  void Counter(uint64_t value, bool bigint) {
-    if (!bigint) {
-      Number(static_cast<double>(value));
-    } else {
-      Add([&](napi_value* v) { napi_create_bigint_uint64(env_, value, v); });
-    }
-  }
   // The canonical text (RFC 5952), as inet_ntop writes it.
   void Ip(uint16_t family, const Address& address) {
     char text[INET6_ADDRSTRLEN] = "";
     inet_ntop(family == AF_INET ? AF_INET : AF_INET6, address.bytes, text, sizeof(text));
     Text(text);
   }
-  void Statistics(const Stats& stats, bool bigint) {
-    Number(stats.wide ? 1 : 0);
-    Counter(stats.connections, bigint);
-    Counter(stats.incoming_packets, bigint);
-    Counter(stats.outgoing_packets, bigint);
-    Counter(stats.incoming_bytes, bigint);
-    Counter(stats.outgoing_bytes, bigint);
-    Counter(stats.connection_rate, bigint);
-    Counter(stats.incoming_packet_rate, bigint);
-    Counter(stats.outgoing_packet_rate, bigint);
-    Counter(stats.incoming_byte_rate, bigint);
-    Counter(stats.outgoing_byte_rate, bigint);
-  }
-
   Napi::Value CallFactory(const Napi::FunctionReference& factory) {
     return factory.Call(env_.Undefined(), count_, values_);
   }
@@ -65,48 +43,9 @@ class Arguments {
   size_t count_ = 0;
 };
 
-constexpr size_t kStats = 11;
-
 }  // namespace
 
-Napi::Value ToJs(Napi::Env env, const Service& service, bool bigint) {
-  const ServiceKey& key = service.key;
-  Arguments<10 + kStats> arguments(env);
-  arguments.Number(key.family);
-  arguments.Number(key.protocol);
-  arguments.Ip(key.family, key.address);
-  arguments.Number(key.port);
-  arguments.Number(key.fwmark);
-  arguments.Text(service.scheduler);
-  arguments.Number(service.flags);
-  arguments.Number(service.timeout);
-  arguments.Number(NetmaskFromWire(key.family, service.netmask));
-  arguments.Text(service.engine);
-  arguments.Statistics(service.stats, bigint);
-  return arguments.CallFactory(Environment::Of(env)->make_service);
-}
-
-Napi::Value ToJs(Napi::Env env, const Destination& destination, bool bigint) {
-  const DestinationKey& key = destination.key;
-  Arguments<13 + kStats> arguments(env);
-  arguments.Number(key.family);
-  arguments.Ip(key.family, key.address);
-  arguments.Number(key.port);
-  arguments.Number(destination.forwarding);
-  arguments.Number(destination.weight);
-  arguments.Number(destination.upper_threshold);
-  arguments.Number(destination.lower_threshold);
-  arguments.Number(destination.tunnel_type);
-  arguments.Number(destination.tunnel_port);
-  arguments.Number(destination.tunnel_flags);
-  arguments.Number(destination.active_connections);
-  arguments.Number(destination.inactive_connections);
-  arguments.Number(destination.persistent_connections);
-  arguments.Statistics(destination.stats, bigint);
-  return arguments.CallFactory(Environment::Of(env)->make_destination);
-}
-
-Napi::Value ToJs(Napi::Env env, const Daemon& daemon, bool) {
+Napi::Value ToJs(Napi::Env env, const Daemon& daemon) {
   Arguments<7> arguments(env);
   arguments.Number(daemon.state);
   arguments.Text(daemon.interface);
@@ -118,7 +57,7 @@ Napi::Value ToJs(Napi::Env env, const Daemon& daemon, bool) {
   return arguments.CallFactory(Environment::Of(env)->make_daemon);
 }
 
-Napi::Value ToJs(Napi::Env env, const Timeouts& timeouts, bool) {
+Napi::Value ToJs(Napi::Env env, const Timeouts& timeouts) {
   Arguments<3> arguments(env);
   arguments.Number(timeouts.tcp);
   arguments.Number(timeouts.tcp_fin);
@@ -126,7 +65,7 @@ Napi::Value ToJs(Napi::Env env, const Timeouts& timeouts, bool) {
   return arguments.CallFactory(Environment::Of(env)->make_timeouts);
 }
 
-Napi::Value ToJs(Napi::Env env, const Info& info, bool) {
+Napi::Value ToJs(Napi::Env env, const Info& info) {
   Arguments<2> arguments(env);
   arguments.Number(info.version);
   arguments.Number(info.connection_table_size);

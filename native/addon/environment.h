@@ -9,9 +9,7 @@ namespace ipvs::addon {
 // Owned by the environment (instance data); touched on its JavaScript thread only.
 struct Environment {
   // JavaScript functions that make the objects of one shape from positional values: one call is
-  // several times cheaper than setting twenty properties from here.
-  Napi::FunctionReference make_service;
-  Napi::FunctionReference make_destination;
+  // several times cheaper than setting as many properties from here.
   Napi::FunctionReference make_daemon;
   Napi::FunctionReference make_timeouts;
   Napi::FunctionReference make_info;

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "convert.h"
 #include "environment.h"
+#include "rows.h"
 
 namespace ipvs::addon {
 
@@ -55,18 +55,19 @@ Napi::Value Records::Chunks(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Records::Take(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const size_t most = info[0].As<Napi::Number>().Uint32Value();
-  const size_t end = std::min(Size(), next_ + most);
-  const Napi::Array taken = Napi::Array::New(env, end - next_);
-  for (uint32_t index = 0; next_ < end; next_++, index++) {
-    const Napi::HandleScope scope(env);
-    const Napi::Value record = std::visit(
-        [&](const auto& records) { return ToJs(env, records[next_], set_.bigint); }, set_.records);
-    if (record.IsEmpty()) return Napi::Value();  // the factory threw: the exception is pending
-    taken.Set(index, record);
-  }
-  return taken;
+  Napi::Uint8Array buffer = info[0].As<Napi::Uint8Array>();
+  const size_t taken = std::visit(
+      [this, &buffer](const auto& records) {
+        using Row = decltype(ToRow(records[0]));
+        const size_t count = std::min(records.size() - next_, buffer.ByteLength() / sizeof(Row));
+        for (size_t i = 0; i < count; i++) {
+          Store(buffer.Data() + i * sizeof(Row), ToRow(records[next_ + i]));
+        }
+        return count;
+      },
+      set_.records);
+  next_ += taken;
+  return Napi::Number::New(info.Env(), static_cast<double>(taken));
 }
 
 }  // namespace ipvs::addon

@@ -1,4 +1,4 @@
-// What a dump read, waiting to become JavaScript objects.
+// What a dump read, handed to JavaScript portion by portion.
 #ifndef IPVS_ADDON_RECORDS_H_
 #define IPVS_ADDON_RECORDS_H_
 
@@ -7,15 +7,13 @@
 #include <variant>
 #include <vector>
 
-#include "../core/director.h"
 #include "../core/ipvs.h"
 
 namespace ipvs::addon {
 
 struct RecordSet {
-  std::variant<std::vector<Service>, std::vector<Destination>, std::vector<Daemon>> records;
-  bool bigint = false;  // how counters are handed over
-  size_t chunks = 0;    // datagrams of the dump: only one is sure to be of one moment
+  std::variant<std::vector<Service>, std::vector<Destination>> records;
+  size_t chunks = 0;  // datagrams of the dump: only one is sure to be of one moment
 };
 
 // The JavaScript handle on a RecordSet, which it owns. JavaScript thread only.
@@ -30,7 +28,7 @@ class Records : public Napi::ObjectWrap<Records> {
  private:
   Napi::Value Length(const Napi::CallbackInfo& info);
   Napi::Value Chunks(const Napi::CallbackInfo& info);
-  // take(most): the next records as objects, an empty array behind the last.
+  // take(buffer): writes the rows of the next records, as many as fit; returns how many.
   Napi::Value Take(const Napi::CallbackInfo& info);
 
   void SetRecords(Napi::Env env, RecordSet set);

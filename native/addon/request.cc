@@ -1,7 +1,6 @@
 #include "request.h"
 
 #include <arpa/inet.h>
-#include <linux/netlink.h>
 #include <sys/socket.h>
 
 namespace ipvs::addon {
@@ -16,105 +15,190 @@ void CopyText(char (&to)[N], const char (&from)[M]) {
   to[kSize] = '\0';
 }
 
-Request ReadRequest(const RequestRow& row) {
-  Request request;
-  request.command = static_cast<uint8_t>(row.command);
-  request.bigint = row.bigint != 0;
+void Read(const ServiceKeyColumns& columns, ServiceKey* key) {
+  key->family = static_cast<uint16_t>(columns.family);
+  key->protocol = static_cast<uint16_t>(columns.protocol);
+  std::memcpy(key->address.bytes, columns.address, sizeof(columns.address));
+  key->port = static_cast<uint16_t>(columns.port);
+  key->fwmark = columns.fwmark;
+}
 
-  Service& service = request.service;
-  service.key.family = static_cast<uint16_t>(row.family);
-  service.key.protocol = static_cast<uint16_t>(row.protocol);
-  std::memcpy(service.key.address.bytes, row.address, sizeof(row.address));
-  service.key.port = static_cast<uint16_t>(row.port);
-  service.key.fwmark = row.fwmark;
-  CopyText(service.scheduler, row.scheduler);
-  service.flags = row.flags;
-  service.flags_mask = row.flags_mask;
-  service.timeout = row.timeout;
-  service.netmask = NetmaskToWire(service.key.family, row.netmask);
-  CopyText(service.engine, row.engine);
+void Read(const ServiceColumns& columns, Service* service) {
+  CopyText(service->scheduler, columns.scheduler);
+  service->flags = columns.flags;
+  service->flags_mask = columns.flags_mask;
+  service->timeout = columns.timeout;
+  service->netmask = NetmaskToWire(service->key.family, columns.netmask);
+  CopyText(service->engine, columns.engine);
+}
 
-  Destination& destination = request.destination;
-  destination.key.family = static_cast<uint16_t>(row.destination_family);
-  std::memcpy(destination.key.address.bytes, row.destination_address,
-              sizeof(row.destination_address));
-  destination.key.port = static_cast<uint16_t>(row.destination_port);
-  destination.forwarding = row.forwarding;
-  destination.weight = row.weight;
-  destination.upper_threshold = row.upper_threshold;
-  destination.lower_threshold = row.lower_threshold;
-  destination.tunnel_type = static_cast<uint8_t>(row.tunnel_type);
-  destination.tunnel_port = static_cast<uint16_t>(row.tunnel_port);
-  destination.tunnel_flags = static_cast<uint16_t>(row.tunnel_flags);
+void Read(const DestinationKeyColumns& columns, DestinationKey* key) {
+  key->family = static_cast<uint16_t>(columns.family);
+  std::memcpy(key->address.bytes, columns.address, sizeof(columns.address));
+  key->port = static_cast<uint16_t>(columns.port);
+}
 
-  request.timeouts = Timeouts{row.timeout_tcp, row.timeout_tcp_fin, row.timeout_udp};
+void Read(const DestinationColumns& columns, Destination* destination) {
+  destination->forwarding = columns.forwarding;
+  destination->weight = columns.weight;
+  destination->upper_threshold = columns.upper_threshold;
+  destination->lower_threshold = columns.lower_threshold;
+  destination->tunnel_type = static_cast<uint8_t>(columns.tunnel_type);
+  destination->tunnel_port = static_cast<uint16_t>(columns.tunnel_port);
+  destination->tunnel_flags = static_cast<uint16_t>(columns.tunnel_flags);
+}
 
-  Daemon& daemon = request.daemon;
-  daemon.state = row.daemon_state;
-  CopyText(daemon.interface, row.daemon_interface);
-  daemon.sync_id = row.daemon_sync_id;
-  daemon.max_length = static_cast<uint16_t>(row.daemon_max_length);
-  daemon.group_family = static_cast<uint16_t>(row.daemon_group_family);
-  std::memcpy(daemon.group.bytes, row.daemon_group, sizeof(row.daemon_group));
-  daemon.port = static_cast<uint16_t>(row.daemon_port);
-  daemon.ttl = static_cast<uint8_t>(row.daemon_ttl);
-  return request;
+void Read(const TimeoutsColumns& columns, Timeouts* timeouts) {
+  *timeouts = Timeouts{columns.tcp, columns.tcp_fin, columns.udp};
+}
+
+void Read(const DaemonColumns& columns, Daemon* daemon) {
+  daemon->state = columns.role;
+  CopyText(daemon->interface, columns.interface);
+  daemon->sync_id = columns.sync_id;
+  daemon->max_length = static_cast<uint16_t>(columns.max_length);
+  daemon->group_family = static_cast<uint16_t>(columns.group_family);
+  std::memcpy(daemon->group.bytes, columns.group, sizeof(columns.group));
+  daemon->port = static_cast<uint16_t>(columns.port);
+  daemon->ttl = static_cast<uint8_t>(columns.ttl);
+}
+
+// Without which a command would be sent with what an earlier request left behind.
+uint32_t PartsOf(uint8_t command) {
+  switch (command) {
+    case IPVS_CMD_NEW_SERVICE:
+    case IPVS_CMD_SET_SERVICE:
+      return kServiceKeyPart | kServicePart;
+    case IPVS_CMD_DEL_SERVICE:
+    case IPVS_CMD_GET_SERVICE:
+    case IPVS_CMD_GET_DEST:
+    case IPVS_CMD_ZERO:
+      return kServiceKeyPart;
+    case IPVS_CMD_NEW_DEST:
+    case IPVS_CMD_SET_DEST:
+      return kServiceKeyPart | kDestinationKeyPart | kDestinationPart;
+    case IPVS_CMD_DEL_DEST:
+      return kServiceKeyPart | kDestinationKeyPart;
+    case IPVS_CMD_NEW_DAEMON:
+    case IPVS_CMD_DEL_DAEMON:
+      return kDaemonPart;
+    case IPVS_CMD_SET_CONFIG:
+      return kTimeoutsPart;
+    default:
+      return 0;
+  }
+}
+
+// Replies are waited for by themselves, and so is what the kernel may leave unanswered: the end of
+// a sync daemon (netlink_rcv_skb answers everything but -EINTR, which kthread_stop gives).
+Confirmation ConfirmationOf(uint8_t command) {
+  switch (command) {
+    case IPVS_CMD_GET_SERVICE:
+    case IPVS_CMD_GET_CONFIG:
+    case IPVS_CMD_GET_INFO:
+    case IPVS_CMD_NEW_DAEMON:
+    case IPVS_CMD_DEL_DAEMON:
+      return Confirmation::kOwn;
+    default:
+      return Confirmation::kShared;
+  }
 }
 
 }  // namespace
 
 std::vector<uint32_t> RequestLayout() {
-#define COLUMN(name) static_cast<uint32_t>(offsetof(RequestRow, name))
-  return {COLUMN(command),
-          COLUMN(family),
-          COLUMN(protocol),
-          COLUMN(address),
-          COLUMN(port),
-          COLUMN(fwmark),
-          COLUMN(flags),
-          COLUMN(flags_mask),
-          COLUMN(timeout),
-          COLUMN(netmask),
-          COLUMN(scheduler),
-          COLUMN(engine),
-          COLUMN(destination_family),
-          COLUMN(destination_address),
-          COLUMN(destination_port),
-          COLUMN(forwarding),
-          COLUMN(weight),
-          COLUMN(upper_threshold),
-          COLUMN(lower_threshold),
-          COLUMN(tunnel_type),
-          COLUMN(tunnel_port),
-          COLUMN(tunnel_flags),
-          COLUMN(bigint),
-          COLUMN(timeout_tcp),
-          COLUMN(timeout_tcp_fin),
-          COLUMN(timeout_udp),
-          COLUMN(daemon_state),
-          COLUMN(daemon_interface),
-          COLUMN(daemon_sync_id),
-          COLUMN(daemon_max_length),
-          COLUMN(daemon_group_family),
-          COLUMN(daemon_group),
-          COLUMN(daemon_port),
-          COLUMN(daemon_ttl),
-          static_cast<uint32_t>(sizeof(RequestRow))};
+#define COLUMN(part, name) static_cast<uint32_t>(offsetof(part##Columns, name))
+#define SIZE(part) static_cast<uint32_t>(sizeof(part##Columns))
+  return {COLUMN(ServiceKey, family),
+          COLUMN(ServiceKey, protocol),
+          COLUMN(ServiceKey, port),
+          COLUMN(ServiceKey, fwmark),
+          COLUMN(ServiceKey, address),
+          SIZE(ServiceKey),
+          COLUMN(Service, flags),
+          COLUMN(Service, flags_mask),
+          COLUMN(Service, timeout),
+          COLUMN(Service, netmask),
+          COLUMN(Service, scheduler),
+          COLUMN(Service, engine),
+          SIZE(Service),
+          COLUMN(DestinationKey, family),
+          COLUMN(DestinationKey, port),
+          COLUMN(DestinationKey, address),
+          SIZE(DestinationKey),
+          COLUMN(Destination, forwarding),
+          COLUMN(Destination, weight),
+          COLUMN(Destination, upper_threshold),
+          COLUMN(Destination, lower_threshold),
+          COLUMN(Destination, tunnel_type),
+          COLUMN(Destination, tunnel_port),
+          COLUMN(Destination, tunnel_flags),
+          SIZE(Destination),
+          COLUMN(Timeouts, tcp),
+          COLUMN(Timeouts, tcp_fin),
+          COLUMN(Timeouts, udp),
+          SIZE(Timeouts),
+          COLUMN(Daemon, role),
+          COLUMN(Daemon, interface),
+          COLUMN(Daemon, sync_id),
+          COLUMN(Daemon, max_length),
+          COLUMN(Daemon, group_family),
+          COLUMN(Daemon, group),
+          COLUMN(Daemon, port),
+          COLUMN(Daemon, ttl),
+          SIZE(Daemon)};
 #undef COLUMN
+#undef SIZE
 }
 
-std::vector<Request> ReadRequests(const uint8_t* rows, size_t count) {
-  std::vector<Request> requests;
-  requests.reserve(count);
-  for (size_t i = 0; i < count; i++) {
-    requests.push_back(ReadRequest(Load<RequestRow>(rows + i * sizeof(RequestRow))));
+template <typename Columns>
+bool RequestReader::Take(uint32_t part, Columns* columns) {
+  if ((parts_ & part) == 0) return false;
+  if (rest_.size < sizeof(Columns)) {
+    ok_ = false;
+    return false;
   }
-  return requests;
+  *columns = Load<Columns>(rest_.data);
+  rest_ = rest_.From(sizeof(Columns));
+  return true;
+}
+
+bool RequestReader::Next(Request* request) {
+  if (rest_.empty() || !ok_) return false;
+  if (rest_.size < sizeof(uint32_t)) {
+    ok_ = false;
+    return false;
+  }
+  const uint32_t word = Load<uint32_t>(rest_.data);
+  rest_ = rest_.From(sizeof(word));
+  request->command = static_cast<uint8_t>(word);
+  parts_ = word >> 8;
+  has_service_ = has_service_ || (parts_ & kServiceKeyPart) != 0;
+  const uint32_t given = has_service_ ? parts_ | kServiceKeyPart : parts_;
+  ok_ = (PartsOf(request->command) & ~given) == 0;
+
+  ServiceKeyColumns service_key;
+  ServiceColumns service;
+  DestinationKeyColumns destination_key;
+  DestinationColumns destination;
+  TimeoutsColumns timeouts;
+  DaemonColumns daemon;
+  // Which destination of a dump is wanted has no default but "all".
+  if ((parts_ & kDestinationKeyPart) == 0) request->destination.key = DestinationKey();
+  if (Take(kServiceKeyPart, &service_key)) Read(service_key, &request->service.key);
+  if (Take(kServicePart, &service)) Read(service, &request->service);
+  if (Take(kDestinationKeyPart, &destination_key)) {
+    Read(destination_key, &request->destination.key);
+  }
+  if (Take(kDestinationPart, &destination)) Read(destination, &request->destination);
+  if (Take(kTimeoutsPart, &timeouts)) Read(timeouts, &request->timeouts);
+  if (Take(kDaemonPart, &daemon)) Read(daemon, &request->daemon);
+  return ok_;
 }
 
 void EncodeRequest(const Request& request, CommandBatch* batch) {
   AttributeWriter writer =
-      batch->Add(request.command, IPVS_GENL_VERSION, NLM_F_REQUEST | NLM_F_ACK);
+      batch->Add(request.command, IPVS_GENL_VERSION, ConfirmationOf(request.command));
   const ServiceKey& service = request.service.key;
   switch (request.command) {
     case IPVS_CMD_NEW_SERVICE:

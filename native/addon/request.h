@@ -1,4 +1,4 @@
-// One request as lib/rows.ts writes it: a row of fixed columns in a buffer that crosses whole.
+// Requests as lib/requests.ts writes them: one after the other in a buffer that crosses whole.
 #ifndef IPVS_ADDON_REQUEST_H_
 #define IPVS_ADDON_REQUEST_H_
 
@@ -12,24 +12,44 @@
 
 namespace ipvs::addon {
 
-// Every column is 32 bits wide or a multiple of it, so that JavaScript can write it with two typed
-// arrays. Integers are in native order; addresses are bytes in network order.
-struct RequestRow {
-  uint32_t command;
+// A request is a word, with the command in its lowest byte and the parts that follow in the next
+// one, and then those parts in the order of their bits. A request without the service's key is for
+// the same service as the one before. Every column is 32 bits wide or a multiple of it, so that
+// JavaScript can write with two typed arrays. Integers are in native order; addresses are bytes in
+// network order.
+enum RequestPart : uint32_t {
+  kServiceKeyPart = 0x01,
+  kServicePart = 0x02,
+  kDestinationKeyPart = 0x04,
+  kDestinationPart = 0x08,
+  kTimeoutsPart = 0x10,
+  kDaemonPart = 0x20,
+};
+
+struct ServiceKeyColumns {
   uint32_t family;
   uint32_t protocol;
-  uint8_t address[16];
   uint32_t port;
   uint32_t fwmark;
+  uint8_t address[16];
+};
+
+struct ServiceColumns {
   uint32_t flags;
   uint32_t flags_mask;
   uint32_t timeout;
   uint32_t netmask;  // IPv4: the mask as an integer, 0xffffff00; IPv6: the prefix length
   char scheduler[16];
   char engine[20];
-  uint32_t destination_family;
-  uint8_t destination_address[16];
-  uint32_t destination_port;
+};
+
+struct DestinationKeyColumns {
+  uint32_t family;
+  uint32_t port;
+  uint8_t address[16];
+};
+
+struct DestinationColumns {
   uint32_t forwarding;
   uint32_t weight;
   uint32_t upper_threshold;
@@ -37,35 +57,57 @@ struct RequestRow {
   uint32_t tunnel_type;
   uint32_t tunnel_port;
   uint32_t tunnel_flags;
-  uint32_t bigint;  // not 0: hand 64-bit counters over as bigints
-  uint32_t timeout_tcp;
-  uint32_t timeout_tcp_fin;
-  uint32_t timeout_udp;
-  uint32_t daemon_state;
-  char daemon_interface[16];
-  uint32_t daemon_sync_id;
-  uint32_t daemon_max_length;
-  uint32_t daemon_group_family;
-  uint8_t daemon_group[16];
-  uint32_t daemon_port;
-  uint32_t daemon_ttl;
 };
 
-// The byte at which each column starts, in order, and the row's size last. The JavaScript side
-// refuses to work with an addon whose layout is not its own.
+struct TimeoutsColumns {
+  uint32_t tcp;
+  uint32_t tcp_fin;
+  uint32_t udp;
+};
+
+struct DaemonColumns {
+  uint32_t role;
+  char interface[16];
+  uint32_t sync_id;
+  uint32_t max_length;
+  uint32_t group_family;
+  uint8_t group[16];
+  uint32_t port;
+  uint32_t ttl;
+};
+
+// The byte at which each column of each part starts, in order, and each part's size behind its last
+// one. The JavaScript side refuses to work with an addon whose layout is not its own.
 std::vector<uint32_t> RequestLayout();
 
 struct Request {
   uint8_t command = 0;
-  bool bigint = false;
   Service service;
   Destination destination;
   Timeouts timeouts;
   Daemon daemon;
 };
 
-// Reads `count` rows; the buffer must hold them.
-std::vector<Request> ReadRequests(const uint8_t* rows, size_t count);
+// Walks the requests of a buffer.
+class RequestReader {
+ public:
+  explicit RequestReader(ByteView buffer) : rest_(buffer) {}
+
+  // Reads the next one over the last one: what a request does not bring stays as it was. False at the
+  // end, and where the buffer holds something else than requests.
+  bool Next(Request* request);
+  // False once something did not fit, or lacked a part that its command needs.
+  bool ok() const { return ok_; }
+
+ private:
+  template <typename Columns>
+  bool Take(uint32_t part, Columns* columns);
+
+  ByteView rest_;
+  uint32_t parts_ = 0;
+  bool has_service_ = false;
+  bool ok_ = true;
+};
 
 // Appends the request as its command wants it. Dumps are not for here: core/table.h has them.
 void EncodeRequest(const Request& request, CommandBatch* batch);

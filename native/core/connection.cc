@@ -19,26 +19,68 @@ bool IsRefusal(const Failure& failure, int error) {
   return failure.fault == Fault::kRefused && failure.error == error;
 }
 
-// Takes one message into the answer that it belongs to. Returns true when that settles it.
-bool Settle(const Message& message, uint16_t type, Answer* answer) {
-  if (message.header.nlmsg_type == NLMSG_ERROR) {
+}  // namespace
+
+// The answers to the commands of one datagram, as they come in.
+class Answers {
+ public:
+  Answers(const CommandBatch& batch, size_t begin, size_t size, uint16_t type, Answer* answers)
+      : batch_(batch), begin_(begin), size_(size), type_(type), answers_(answers), open_(size) {}
+
+  bool complete() const { return open_ == 0; }
+
+  // Takes a message that belongs to the command `index`. `sure`: nothing that was said before it
+  // can have got lost.
+  void Take(const Message& message, size_t index, bool sure) {
+    if (index >= size_ || answers_[index].settled) return;
+    Answer* answer = &answers_[index];
+    if (message.header.nlmsg_type != NLMSG_ERROR) {
+      ByteView attributes;
+      if (message.header.nlmsg_type == type_ && GenericPayload(message, &attributes)) {
+        answer->reply.assign(attributes.data, attributes.data + attributes.size);
+      }
+      return;  // the acknowledgement is still to come
+    }
     Acknowledgement ack;
     if (!DecodeErrorMessage(message, &ack)) {
       answer->failure = Failure::Malformed("the acknowledgement is too short");
     } else if (ack.error != 0) {
       answer->failure = Failure::Refused(ack.error, ack.Detail());
     }
-    answer->settled = true;
-    return true;
+    Settle(answer);
+    if (sure) Confirm(index);
   }
-  ByteView attributes;
-  if (message.header.nlmsg_type == type && GenericPayload(message, &attributes)) {
-    answer->reply.assign(attributes.data, attributes.data + attributes.size);
-  }
-  return false;  // the acknowledgement is still to come
-}
 
-}  // namespace
+  // What is still open is not going to be answered.
+  void GiveUp(const Failure& failure) {
+    for (size_t i = 0; i < size_ && open_ > 0; i++) {
+      if (!answers_[i].settled) answers_[i].failure = failure;
+    }
+  }
+
+ private:
+  void Settle(Answer* answer) {
+    answer->settled = true;
+    open_--;
+  }
+
+  // An answer to one command stands for all before it that only an error would have been answered.
+  void Confirm(size_t index) {
+    for (; confirmed_ < index; confirmed_++) {
+      Answer* answer = &answers_[confirmed_];
+      const bool shared = batch_.confirmation(begin_ + confirmed_) == Confirmation::kShared;
+      if (shared && !answer->settled) Settle(answer);
+    }
+  }
+
+  const CommandBatch& batch_;
+  size_t begin_;
+  size_t size_;
+  uint16_t type_;
+  Answer* answers_;
+  size_t open_;
+  size_t confirmed_ = 0;  // all before it
+};
 
 Failure Connection::EnsureOpen() {
   if (socket_.is_open()) return Failure();
@@ -129,23 +171,17 @@ Failure Connection::ResolveFamily(const Deadline& deadline) {
 
 void Connection::Transact(uint16_t type, CommandBatch* batch, const Deadline& deadline,
                           Answer* answers) {
-  const size_t count = batch->count();
-  // No more at once than the receive queue can answer; normally that is all.
-  const size_t window = std::min(count, socket_.is_open() ? socket_.capacity() : size_t{1});
-  for (size_t begin = 0; begin < count; begin += window) {
-    const size_t size = std::min(window, count - begin);
+  size_t size = 0;
+  for (size_t begin = 0; begin < batch->count(); begin += size) {
     Failure failure = deadline.Passed() ? Failure::Of(Fault::kNotSent) : EnsureOpen();
+    size = failure ? batch->count() - begin
+                   : batch->Fit(begin, socket_.largest(), socket_.queue());
     if (!failure) {
       const uint32_t first = TakeSequence(size);
-      if (size == count) {
-        failure = socket_.Send(batch->Seal(type, first), deadline);
-      } else {
-        CommandBatch part;
-        for (size_t i = 0; i < size; i++) part.AddCopy(*batch, begin + i);
-        failure = socket_.Send(part.Seal(type, first), deadline);
-      }
+      failure = socket_.Send(batch->Seal(type, first, begin, size), deadline);
       if (!failure) {
-        Collect(type, first, size, deadline, answers + begin);
+        Answers expected(*batch, begin, size, type, answers + begin);
+        Collect(first, deadline, &expected);
         continue;
       }
     }
@@ -153,14 +189,12 @@ void Connection::Transact(uint16_t type, CommandBatch* batch, const Deadline& de
   }
 }
 
-void Connection::Collect(uint16_t type, uint32_t first, size_t count, const Deadline& deadline,
-                         Answer* answers) {
+void Connection::Collect(uint32_t first, const Deadline& deadline, Answers* answers) {
   const Deadline until =
       options_.peer == 0 ? Deadline::After(std::min<int64_t>(kKernelAnswers, deadline.Remaining()))
                          : deadline;
-  size_t pending = count;
   Failure lost;  // set once some answers are known not to come: what is queued is still read
-  while (pending > 0) {
+  while (!answers->complete()) {
     const Socket::Received received = lost ? socket_.ReceiveQueued(until) : socket_.Receive(until);
     if (received.event == Socket::Event::kTimedOut) {
       if (!lost) {
@@ -181,15 +215,12 @@ void Connection::Collect(uint16_t type, uint32_t first, size_t count, const Dead
     MessageReader reader(received.datagram);
     Message message;
     while (reader.Next(&message)) {
-      const uint32_t index = message.header.nlmsg_seq - first;
-      if (message.header.nlmsg_pid != socket_.port() || index >= count) continue;
-      if (!answers[index].settled && Settle(message, type, &answers[index])) pending--;
+      if (message.header.nlmsg_pid != socket_.port()) continue;
+      answers->Take(message, message.header.nlmsg_seq - first, !lost);
     }
     if (!reader.ok()) lost = Failure::Malformed("a message's length does not fit its datagram");
   }
-  for (size_t i = 0; i < count && pending > 0; i++) {
-    if (!answers[i].settled) answers[i].failure = lost;
-  }
+  answers->GiveUp(lost);
 }
 
 Failure Connection::Dump(CommandBatch* batch, const Deadline& deadline, const DumpSink& sink,
@@ -211,7 +242,7 @@ Failure Connection::DumpOnce(CommandBatch* batch, const Deadline& deadline, cons
                              size_t* chunks) {
   *chunks = 0;
   const uint32_t sequence = TakeSequence(1);
-  if (Failure failure = socket_.Send(batch->Seal(family_, sequence), deadline)) return failure;
+  if (Failure failure = socket_.Send(batch->Seal(family_, sequence, 0, 1), deadline)) return failure;
   for (;;) {
     const Socket::Received received = socket_.Receive(deadline);
     if (received.event != Socket::Event::kDatagram) {

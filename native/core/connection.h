@@ -25,6 +25,8 @@ struct Answer {
   Bytes reply;  // the attributes of the reply, where the command has one
 };
 
+class Answers;
+
 // Used by one thread at a time, any thread. Every call returns by its deadline, but for the time
 // that the kernel itself spends inside one sendmsg.
 class Connection {
@@ -66,10 +68,9 @@ class Connection {
   void Disconnect();
   Failure EnsureFamily(const Deadline& deadline);
   Failure ResolveFamily(const Deadline& deadline);
-  // One datagram out, its answers in.
+  // Datagram by datagram out, the answers in.
   void Transact(uint16_t type, CommandBatch* batch, const Deadline& deadline, Answer* answers);
-  void Collect(uint16_t type, uint32_t first, size_t count, const Deadline& deadline,
-               Answer* answers);
+  void Collect(uint32_t first, const Deadline& deadline, Answers* answers);
   Failure DumpOnce(CommandBatch* batch, const Deadline& deadline, const DumpSink& sink,
                    size_t* chunks);
   uint32_t TakeSequence(size_t count);

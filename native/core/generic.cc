@@ -5,43 +5,84 @@
 
 namespace ipvs {
 
-AttributeWriter CommandBatch::Add(uint8_t command, uint8_t version, uint16_t flags) {
-  const size_t begin = buffer_.size();
-  starts_.push_back(begin);
-  buffer_.resize(begin + sizeof(nlmsghdr) + sizeof(genlmsghdr));
-  nlmsghdr header{};
-  header.nlmsg_flags = flags;
-  Store(buffer_.data() + begin, header);
+namespace {
+
+// What an answer costs the receive queue at most, with the kernel's bookkeeping: a service with its
+// acknowledgement takes about 5.5 KiB, an error with an explanation 1.3.
+constexpr size_t kReplyCost = size_t{8} * 1024;
+constexpr size_t kErrorCost = size_t{2} * 1024;
+
+}  // namespace
+
+AttributeWriter CommandBatch::Begin(uint8_t command, uint8_t version, Start start) {
+  starts_.push_back(start);
+  buffer_.resize(start.offset + sizeof(nlmsghdr) + sizeof(genlmsghdr));
   const genlmsghdr generic{command, version, 0};
-  Store(buffer_.data() + begin + sizeof(nlmsghdr), generic);
+  Store(buffer_.data() + start.offset + sizeof(nlmsghdr), generic);
   return AttributeWriter(&buffer_);
 }
 
+AttributeWriter CommandBatch::Add(uint8_t command, uint8_t version, Confirmation confirmation) {
+  return Begin(command, version, {buffer_.size(), confirmation, false});
+}
+
+AttributeWriter CommandBatch::AddDump(uint8_t command, uint8_t version) {
+  return Begin(command, version, {buffer_.size(), Confirmation::kShared, true});
+}
+
+void CommandBatch::Clear() {
+  buffer_.clear();
+  starts_.clear();
+}
+
 size_t CommandBatch::End(size_t index) const {
-  return index + 1 < starts_.size() ? starts_[index + 1] : buffer_.size();
+  return index + 1 < starts_.size() ? starts_[index + 1].offset : buffer_.size();
 }
 
 void CommandBatch::AddCopy(const CommandBatch& from, size_t index) {
-  starts_.push_back(buffer_.size());
-  const auto begin = from.buffer_.begin();
-  buffer_.insert(buffer_.end(), begin + static_cast<std::ptrdiff_t>(from.starts_[index]),
-                 begin + static_cast<std::ptrdiff_t>(from.End(index)));
+  Start start = from.starts_[index];
+  const auto begin = from.buffer_.begin() + static_cast<std::ptrdiff_t>(start.offset);
+  const auto end = from.buffer_.begin() + static_cast<std::ptrdiff_t>(from.End(index));
+  start.offset = buffer_.size();
+  starts_.push_back(start);
+  buffer_.insert(buffer_.end(), begin, end);
 }
 
-ByteView CommandBatch::Seal(uint16_t type, uint32_t first_sequence) {
-  for (size_t i = 0; i < starts_.size(); i++) {
-    uint8_t* at = buffer_.data() + starts_[i];
-    nlmsghdr header = Load<nlmsghdr>(at);
-    header.nlmsg_len = static_cast<uint32_t>(End(i) - starts_[i]);
-    header.nlmsg_type = type;
-    header.nlmsg_seq = first_sequence + static_cast<uint32_t>(i);
-    Store(at, header);
+size_t CommandBatch::Fit(size_t begin, size_t largest, size_t queue) const {
+  size_t cost = 0;
+  size_t end = begin;
+  while (end < count()) {
+    cost += confirmation(end) == Confirmation::kOwn ? kReplyCost : kErrorCost;
+    if (end > begin && (cost > queue || End(end) - starts_[begin].offset > largest)) break;
+    end++;
   }
-  return ByteView(buffer_);
+  return end - begin;
+}
+
+ByteView CommandBatch::Seal(uint16_t type, uint32_t first_sequence, size_t begin, size_t size) {
+  const size_t end = begin + size;
+  for (size_t i = begin; i < end; i++) {
+    const bool own = confirmation(i) == Confirmation::kOwn;
+    // One in front of a command that may stay without an answer can't be told by that one's.
+    const bool last = i + 1 == end || confirmation(i + 1) == Confirmation::kOwn;
+    nlmsghdr header{};
+    header.nlmsg_len = static_cast<uint32_t>(End(i) - starts_[i].offset);
+    header.nlmsg_type = type;
+    header.nlmsg_flags = NLM_F_REQUEST;
+    if (starts_[i].dump) {
+      header.nlmsg_flags |= NLM_F_DUMP;
+    } else if (own || last) {
+      header.nlmsg_flags |= NLM_F_ACK;
+    }
+    header.nlmsg_seq = first_sequence + static_cast<uint32_t>(i - begin);
+    Store(buffer_.data() + starts_[i].offset, header);
+  }
+  const size_t offset = size == 0 ? 0 : starts_[begin].offset;
+  return ByteView(buffer_.data() + offset, size == 0 ? 0 : End(end - 1) - offset);
 }
 
 void EncodeGetFamily(const char* name, CommandBatch* batch) {
-  AttributeWriter writer = batch->Add(CTRL_CMD_GETFAMILY, 1, NLM_F_REQUEST | NLM_F_ACK);
+  AttributeWriter writer = batch->Add(CTRL_CMD_GETFAMILY, 1, Confirmation::kOwn);
   writer.NulString(CTRL_ATTR_FAMILY_NAME, name);
 }
 

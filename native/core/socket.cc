@@ -1,8 +1,6 @@
 #include "socket.h"
 
-#include <linux/netlink.h>
 #include <poll.h>
-#include <sys/socket.h>
 #include <sys/time.h>
 
 #include <algorithm>
@@ -12,17 +10,26 @@ namespace ipvs {
 
 namespace {
 
-// One size for every receive: a dump's chunks grow with the largest buffer that was ever offered on
-// the socket, up to 32 KiB, and a smaller one offered later would lose the rest (netlink_dump).
-constexpr size_t kReceiveBuffer = size_t{64} * 1024;
-
 // What the queue of answers may hold. Forced past the system's limit where we may, and who may use
 // IPVS may.
 constexpr int kQueueBytes = 4 * 1024 * 1024;
 
-// The largest answer to one command, a service with its acknowledgement, costs the queue about
-// 5.5 KiB with the kernel's bookkeeping.
-constexpr size_t kBytesPerAnswer = size_t{8} * 1024;
+// Room for a datagram of commands. Up to about 200 KiB are possible without asking for more.
+constexpr int kDatagramBytes = 512 * 1024;
+
+// The kernel keeps this much of the send buffer to itself (netlink_sendmsg).
+constexpr size_t kSendReserve = 32;
+
+// What the system gives of a buffer of `bytes`: it doubles what is asked for.
+size_t Buffer(int fd, int force, int option, int bytes) {
+  if (::setsockopt(fd, SOL_SOCKET, force, &bytes, sizeof(bytes)) != 0) {
+    ::setsockopt(fd, SOL_SOCKET, option, &bytes, sizeof(bytes));
+  }
+  int given = 0;
+  socklen_t length = sizeof(given);
+  if (::getsockopt(fd, SOL_SOCKET, option, &given, &length) != 0 || given < 0) return 0;
+  return static_cast<size_t>(given);
+}
 
 // Kept here because older build hosts' headers lack them.
 constexpr int kCapAck = 10;
@@ -41,9 +48,9 @@ Failure Socket::Open(int protocol, uint32_t peer, Socket* opened) {
   const int on = 1;
   ::setsockopt(fd, SOL_NETLINK, kExtAck, &on, sizeof(on));
   ::setsockopt(fd, SOL_NETLINK, kCapAck, &on, sizeof(on));
-  if (::setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &kQueueBytes, sizeof(kQueueBytes)) != 0) {
-    ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kQueueBytes, sizeof(kQueueBytes));
-  }
+  socket.queue_ = Buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, kQueueBytes);
+  socket.largest_ = Buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, kDatagramBytes);
+  socket.largest_ -= std::min(socket.largest_, kSendReserve);
 
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;
@@ -54,15 +61,13 @@ Failure Socket::Open(int protocol, uint32_t peer, Socket* opened) {
   if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0) {
     return Failure::SystemCall("getsockname", errno);
   }
-  int queue = 0;
-  length = sizeof(queue);
-  if (::getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &queue, &length) == 0 && queue > 0) {
-    socket.capacity_ = static_cast<size_t>(queue) / kBytesPerAnswer;
-    if (socket.capacity_ == 0) socket.capacity_ = 1;
-  }
   socket.port_ = address.nl_pid;
   socket.peer_ = peer;
-  socket.buffer_.reset(new uint8_t[kReceiveBuffer]);
+  socket.inbox_.reset(new Inbox);  // not zeroed: pages that nothing arrives in stay untouched
+  for (size_t i = 0; i < Inbox::kMost; i++) {
+    socket.inbox_->parts[i] = {socket.inbox_->buffers[i], Inbox::kBuffer};
+  }
+  socket.inbox_->next = socket.inbox_->count = 0;
   *opened = std::move(socket);
   return Failure();
 }
@@ -91,39 +96,45 @@ Failure Socket::Send(ByteView datagram, const Deadline& deadline) {
   }
 }
 
-bool Socket::ReceiveOnce(Received* received) {
-  sockaddr_nl sender{};
-  iovec part{buffer_.get(), kReceiveBuffer};
-  msghdr message{};
-  message.msg_name = &sender;
-  message.msg_namelen = sizeof(sender);
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  const ssize_t size = ::recvmsg(fd_.get(), &message, MSG_DONTWAIT);
-  if (size < 0) {
-    const int error = errno;
-    if (error == EINTR) return false;
-    if (error == EAGAIN) {
-      *received = {Event::kTimedOut, {}, 0};
+bool Socket::Take(Received* received) {
+  while (inbox_->next < inbox_->count) {
+    const size_t i = inbox_->next++;
+    const msghdr& message = inbox_->messages[i].msg_hdr;
+    // Any process may send to a netlink socket's port.
+    if (message.msg_namelen != sizeof(sockaddr_nl) || inbox_->senders[i].nl_pid != peer_) continue;
+    if ((message.msg_flags & MSG_TRUNC) != 0) {
+      *received = {Event::kTruncated, {}, EMSGSIZE};
     } else {
-      *received = {error == ENOBUFS ? Event::kOverrun : Event::kError, {}, error};
+      *received = {Event::kDatagram, ByteView(inbox_->buffers[i], inbox_->messages[i].msg_len), 0};
     }
     return true;
   }
-  // Any process may send to a netlink socket's port.
-  if (message.msg_namelen != sizeof(sender) || sender.nl_pid != peer_) return false;
-  if ((message.msg_flags & MSG_TRUNC) != 0) {
-    *received = {Event::kTruncated, {}, EMSGSIZE};
-  } else {
-    *received = {Event::kDatagram, ByteView(buffer_.get(), static_cast<size_t>(size)), 0};
-  }
-  return true;
+  return false;
 }
 
 Socket::Received Socket::ReceiveQueued(const Deadline& deadline) {
   Received received{Event::kTimedOut, {}, 0};
-  while (!ReceiveOnce(&received) && !deadline.Passed()) {
-  }
+  do {
+    if (Take(&received)) return received;
+    for (size_t i = 0; i < Inbox::kMost; i++) {
+      msghdr message{};
+      message.msg_name = &inbox_->senders[i];
+      message.msg_namelen = sizeof(sockaddr_nl);
+      message.msg_iov = &inbox_->parts[i];
+      message.msg_iovlen = 1;
+      inbox_->messages[i] = {message, 0};
+    }
+    // Several at once: reading a chunk makes the kernel queue the next one, so that a short dump and
+    // its end come together. What fails behind the first datagram is told by the next call.
+    const int count =
+        ::recvmmsg(fd_.get(), inbox_->messages, Inbox::kMost, MSG_DONTWAIT, nullptr);
+    inbox_->next = 0;
+    inbox_->count = count < 0 ? 0 : static_cast<size_t>(count);
+    if (count < 0 && errno == EAGAIN) return received;
+    if (count < 0 && errno != EINTR) {
+      return {errno == ENOBUFS ? Event::kOverrun : Event::kError, {}, errno};
+    }
+  } while (!deadline.Passed() || inbox_->count > 0);
   return received;
 }
 

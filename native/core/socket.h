@@ -2,6 +2,9 @@
 #ifndef IPVS_CORE_SOCKET_H_
 #define IPVS_CORE_SOCKET_H_
 
+#include <linux/netlink.h>
+#include <sys/socket.h>
+
 #include <memory>
 
 #include "bytes.h"
@@ -38,8 +41,10 @@ class Socket {
 
   // Who we are to the other end: answers carry it.
   uint32_t port() const { return port_; }
-  // How many answers the receive buffer holds without an overrun, cautiously.
-  size_t capacity() const { return capacity_; }
+  // What the queue of answers holds without an overrun, in bytes as the kernel accounts for them.
+  size_t queue() const { return queue_; }
+  // The largest datagram that can be sent.
+  size_t largest() const { return largest_; }
 
   // The kernel does its work inside: this may take as long as a module takes to load. Where another
   // process answers, its queue may be full: then nothing is sent, and the deadline has passed.
@@ -52,14 +57,30 @@ class Socket {
   Received ReceiveQueued(const Deadline& deadline);
 
  private:
-  // False where there was nothing to give: interrupted, or a stranger's datagram.
-  bool ReceiveOnce(Received* received);
+  // Datagrams that one system call brought and nobody has taken yet.
+  struct Inbox {
+    static constexpr size_t kMost = 4;
+    // One size for every receive: a dump's chunks grow with the largest buffer that was ever offered
+    // on the socket, up to 32 KiB, and a smaller one would lose the rest (netlink_dump).
+    static constexpr size_t kBuffer = size_t{64} * 1024;
+
+    mmsghdr messages[kMost];
+    sockaddr_nl senders[kMost];
+    iovec parts[kMost];
+    uint8_t buffers[kMost][kBuffer];
+    size_t next;
+    size_t count;
+  };
+
+  // From the inbox: false where it is empty, but for what strangers sent.
+  bool Take(Received* received);
 
   UniqueFd fd_;
-  std::unique_ptr<uint8_t[]> buffer_;
+  std::unique_ptr<Inbox> inbox_;
   uint32_t peer_ = 0;
   uint32_t port_ = 0;
-  size_t capacity_ = 1;
+  size_t queue_ = 0;
+  size_t largest_ = 0;
 };
 
 }  // namespace ipvs

@@ -1,7 +1,5 @@
 #include "table.h"
 
-#include <linux/netlink.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <iterator>
@@ -45,10 +43,6 @@ bool Same(const std::vector<T>& a, const std::vector<T>& b) {
   return a.size() == b.size() &&
          std::equal(a.begin(), a.end(), b.begin(),
                     [](const T& one, const T& other) { return Same(one, other); });
-}
-
-AttributeWriter AddDump(uint8_t command, CommandBatch* batch) {
-  return batch->Add(command, IPVS_GENL_VERSION, NLM_F_REQUEST | NLM_F_DUMP);
 }
 
 // Sends the dump and keeps each record that `decode` makes of it.
@@ -100,7 +94,7 @@ Failure AddMissed(Connection* connection, const Deadline& deadline, std::vector<
   CommandBatch batch;
   for (const Service& service : doubtful) {
     AttributeWriter writer =
-        batch.Add(IPVS_CMD_GET_SERVICE, IPVS_GENL_VERSION, NLM_F_REQUEST | NLM_F_ACK);
+        batch.Add(IPVS_CMD_GET_SERVICE, IPVS_GENL_VERSION, Confirmation::kOwn);
     EncodeServiceKey(service.key, &writer);
   }
   std::vector<Answer> answers;
@@ -210,7 +204,7 @@ class TableReader {
 
 Failure DumpServices(Connection* connection, const Deadline& deadline, Dumped<Service>* dumped) {
   CommandBatch batch;
-  AddDump(IPVS_CMD_GET_SERVICE, &batch);
+  batch.AddDump(IPVS_CMD_GET_SERVICE, IPVS_GENL_VERSION);
   Failure failure = DumpInto(connection, &batch, deadline, DecodeService, dumped);
   SortUnique(&dumped->records);
   return failure;
@@ -219,7 +213,7 @@ Failure DumpServices(Connection* connection, const Deadline& deadline, Dumped<Se
 Failure DumpDestinations(Connection* connection, const ServiceKey& service,
                          const Deadline& deadline, Dumped<Destination>* dumped) {
   CommandBatch batch;
-  AttributeWriter writer = AddDump(IPVS_CMD_GET_DEST, &batch);
+  AttributeWriter writer = batch.AddDump(IPVS_CMD_GET_DEST, IPVS_GENL_VERSION);
   EncodeServiceKey(service, &writer);
   const auto decode = [&service](ByteView attributes, Destination* record, DecodeError* error) {
     DecodeDestination(attributes, service.family, record, error);
@@ -250,7 +244,7 @@ Failure ListDestinations(Connection* connection, const ServiceKey& service,
 
 Failure DumpDaemons(Connection* connection, const Deadline& deadline, Dumped<Daemon>* dumped) {
   CommandBatch batch;
-  AddDump(IPVS_CMD_GET_DAEMON, &batch);
+  batch.AddDump(IPVS_CMD_GET_DAEMON, IPVS_GENL_VERSION);
   Failure failure = DumpInto(connection, &batch, deadline, DecodeDaemon, dumped);
   std::sort(dumped->records.begin(), dumped->records.end(),
             [](const Daemon& a, const Daemon& b) { return a.state < b.state; });

@@ -1,0 +1,294 @@
+// Requests as they cross to native code: one after the other in a buffer.
+
+import type { Address } from './address.js';
+import type {
+  DaemonNumbers,
+  DestinationId,
+  DestinationNumbers,
+  Request,
+  ServiceId,
+  ServiceNumbers,
+  TimeoutNumbers,
+} from './records.js';
+import { SETTABLE_FLAGS } from './words.js';
+
+// The parts that follow a request's first word, and their columns counted in 32-bit words:
+// native/addon/request.h.
+
+const enum Part {
+  serviceKey = 0x01,
+  service = 0x02,
+  destinationKey = 0x04,
+  destination = 0x08,
+  timeouts = 0x10,
+  daemon = 0x20,
+}
+
+const enum ServiceKeyColumn {
+  family,
+  protocol,
+  port,
+  fwmark,
+  address,
+  end = 8,
+}
+
+const enum ServiceColumn {
+  flags,
+  flagsMask,
+  timeout,
+  netmask,
+  scheduler,
+  engine = 8,
+  end = 13,
+}
+
+const enum DestinationKeyColumn {
+  family,
+  port,
+  address,
+  end = 6,
+}
+
+const enum DestinationColumn {
+  forwarding,
+  weight,
+  upperThreshold,
+  lowerThreshold,
+  tunnelType,
+  tunnelPort,
+  tunnelFlags,
+  end,
+}
+
+const enum TimeoutsColumn {
+  tcp,
+  tcpFin,
+  udp,
+  end,
+}
+
+const enum DaemonColumn {
+  role,
+  interface,
+  syncId = 5,
+  maxLength,
+  groupFamily,
+  group,
+  port = 12,
+  ttl,
+  end,
+}
+
+/** In the order of the native struct's columns, each part's size behind its last one. */
+const LAYOUT: readonly number[] = [
+  ServiceKeyColumn.family,
+  ServiceKeyColumn.protocol,
+  ServiceKeyColumn.port,
+  ServiceKeyColumn.fwmark,
+  ServiceKeyColumn.address,
+  ServiceKeyColumn.end,
+  ServiceColumn.flags,
+  ServiceColumn.flagsMask,
+  ServiceColumn.timeout,
+  ServiceColumn.netmask,
+  ServiceColumn.scheduler,
+  ServiceColumn.engine,
+  ServiceColumn.end,
+  DestinationKeyColumn.family,
+  DestinationKeyColumn.port,
+  DestinationKeyColumn.address,
+  DestinationKeyColumn.end,
+  DestinationColumn.forwarding,
+  DestinationColumn.weight,
+  DestinationColumn.upperThreshold,
+  DestinationColumn.lowerThreshold,
+  DestinationColumn.tunnelType,
+  DestinationColumn.tunnelPort,
+  DestinationColumn.tunnelFlags,
+  DestinationColumn.end,
+  TimeoutsColumn.tcp,
+  TimeoutsColumn.tcpFin,
+  TimeoutsColumn.udp,
+  TimeoutsColumn.end,
+  DaemonColumn.role,
+  DaemonColumn.interface,
+  DaemonColumn.syncId,
+  DaemonColumn.maxLength,
+  DaemonColumn.groupFamily,
+  DaemonColumn.group,
+  DaemonColumn.port,
+  DaemonColumn.ttl,
+  DaemonColumn.end,
+];
+
+/** Whether an addon with this layout reads requests as they are written here. */
+export const readsOurRequests = (layout: Uint32Array): boolean => isLayout(LAYOUT, layout);
+
+/** Whether native code counts in bytes what `ours` counts in words. */
+export function isLayout(ours: readonly number[], theirs: Uint32Array): boolean {
+  return theirs.length === ours.length && ours.every((word, i) => word * 4 === theirs[i]);
+}
+
+// All parts at once.
+const LARGEST =
+  1 +
+  ServiceKeyColumn.end +
+  ServiceColumn.end +
+  DestinationKeyColumn.end +
+  DestinationColumn.end +
+  TimeoutsColumn.end +
+  DaemonColumn.end;
+
+const FIRST_WORDS = 256;
+
+/** A buffer of requests that grows as they are added, and is used again and again. */
+export class Requests {
+  #words = new Uint32Array(FIRST_WORDS);
+  #bytes = new Uint8Array(this.#words.buffer);
+  #end = 0;
+  #count = 0;
+  // Whose key was written last: the next request for it need not repeat that.
+  #service: ServiceId | undefined;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** What was added; valid until the next request is added. */
+  get bytes(): Uint8Array {
+    return this.#bytes.subarray(0, this.#end * 4);
+  }
+
+  clear(): void {
+    this.#end = 0;
+    this.#count = 0;
+    this.#service = undefined;
+  }
+
+  add(request: Request): void {
+    if (this.#end + LARGEST > this.#words.length) this.#grow();
+    const start = this.#end++;
+    const { service, serviceNumbers, destination, destinationNumbers, timeouts, daemon } = request;
+    let parts = 0;
+    // What concerns no service still has a key, of no family.
+    if (service !== this.#service || service === undefined) {
+      this.#service = service;
+      parts |= Part.serviceKey;
+      this.#writeServiceKey(service);
+    }
+    if (serviceNumbers !== undefined) {
+      parts |= Part.service;
+      this.#writeService(serviceNumbers);
+    }
+    if (destination !== undefined) {
+      parts |= Part.destinationKey;
+      this.#writeDestinationKey(destination);
+    }
+    if (destinationNumbers !== undefined) {
+      parts |= Part.destination;
+      this.#writeDestination(destinationNumbers);
+    }
+    if (timeouts !== undefined) {
+      parts |= Part.timeouts;
+      this.#writeTimeouts(timeouts);
+    }
+    if (daemon !== undefined) {
+      parts |= Part.daemon;
+      this.#writeDaemon(daemon);
+    }
+    this.#words[start] = request.command | (parts << 8);
+    this.#count++;
+  }
+
+  #grow(): void {
+    const words = new Uint32Array(this.#words.length * 2);
+    words.set(this.#words);
+    this.#words = words;
+    this.#bytes = new Uint8Array(words.buffer);
+  }
+
+  /** The words of the next part, which is `size` long. */
+  #part(size: number): number {
+    const at = this.#end;
+    this.#end += size;
+    return at;
+  }
+
+  #writeServiceKey(service: ServiceId | undefined): void {
+    const words = this.#words;
+    const at = this.#part(ServiceKeyColumn.end);
+    words[at + ServiceKeyColumn.family] = service?.family ?? 0;
+    words[at + ServiceKeyColumn.protocol] = service?.protocol ?? 0;
+    words[at + ServiceKeyColumn.port] = service?.port ?? 0;
+    words[at + ServiceKeyColumn.fwmark] = service?.fwmark ?? 0;
+    this.#writeAddress(at + ServiceKeyColumn.address, service?.address);
+  }
+
+  #writeService(numbers: ServiceNumbers): void {
+    const words = this.#words;
+    const at = this.#part(ServiceColumn.end);
+    words[at + ServiceColumn.flags] = numbers.flags;
+    words[at + ServiceColumn.flagsMask] = SETTABLE_FLAGS;
+    words[at + ServiceColumn.timeout] = numbers.timeout;
+    words[at + ServiceColumn.netmask] = numbers.netmask;
+    this.#writeText(at + ServiceColumn.scheduler, at + ServiceColumn.engine, numbers.scheduler);
+    this.#writeText(at + ServiceColumn.engine, at + ServiceColumn.end, numbers.engine);
+  }
+
+  #writeDestinationKey({ address, port }: DestinationId): void {
+    const words = this.#words;
+    const at = this.#part(DestinationKeyColumn.end);
+    words[at + DestinationKeyColumn.family] = address.family;
+    words[at + DestinationKeyColumn.port] = port;
+    this.#writeAddress(at + DestinationKeyColumn.address, address);
+  }
+
+  #writeDestination(numbers: DestinationNumbers): void {
+    const words = this.#words;
+    const at = this.#part(DestinationColumn.end);
+    words[at + DestinationColumn.forwarding] = numbers.forwarding;
+    words[at + DestinationColumn.weight] = numbers.weight;
+    words[at + DestinationColumn.upperThreshold] = numbers.upperThreshold;
+    words[at + DestinationColumn.lowerThreshold] = numbers.lowerThreshold;
+    words[at + DestinationColumn.tunnelType] = numbers.tunnelType;
+    words[at + DestinationColumn.tunnelPort] = numbers.tunnelPort;
+    words[at + DestinationColumn.tunnelFlags] = numbers.tunnelFlags;
+  }
+
+  #writeTimeouts(timeouts: TimeoutNumbers): void {
+    const words = this.#words;
+    const at = this.#part(TimeoutsColumn.end);
+    words[at + TimeoutsColumn.tcp] = timeouts.tcp;
+    words[at + TimeoutsColumn.tcpFin] = timeouts.tcpFin;
+    words[at + TimeoutsColumn.udp] = timeouts.udp;
+  }
+
+  #writeDaemon(daemon: DaemonNumbers): void {
+    const words = this.#words;
+    const at = this.#part(DaemonColumn.end);
+    words[at + DaemonColumn.role] = daemon.role;
+    this.#writeText(at + DaemonColumn.interface, at + DaemonColumn.syncId, daemon.interface);
+    words[at + DaemonColumn.syncId] = daemon.syncId;
+    words[at + DaemonColumn.maxLength] = daemon.maxLength;
+    words[at + DaemonColumn.groupFamily] = daemon.group?.family ?? 0;
+    this.#writeAddress(at + DaemonColumn.group, daemon.group);
+    words[at + DaemonColumn.port] = daemon.port;
+    words[at + DaemonColumn.ttl] = daemon.ttl;
+  }
+
+  #writeAddress(word: number, address: Address | undefined): void {
+    this.#words.fill(0, word, word + 4);
+    if (address === undefined) return;
+    const { bytes } = address;
+    const from = word * 4;
+    for (let i = 0; i < bytes.length; i++) this.#bytes[from + i] = bytes[i] ?? 0;
+  }
+
+  // Names are ASCII and fit their column: validate.ts has seen to it.
+  #writeText(word: number, end: number, text: string): void {
+    this.#words.fill(0, word, end);
+    const from = word * 4;
+    for (let i = 0; i < text.length; i++) this.#bytes[from + i] = text.charCodeAt(i);
+  }
+}
