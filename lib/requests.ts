@@ -142,14 +142,23 @@ const LARGEST =
 
 const FIRST_WORDS = 256;
 
+// What a change of a destination takes, with the key of its service.
+const USUAL = 1 + ServiceKeyColumn.end + DestinationKeyColumn.end + DestinationColumn.end;
+
 /** A buffer of requests that grows as they are added, and is used again and again. */
 export class Requests {
-  #words = new Uint32Array(FIRST_WORDS);
-  #bytes = new Uint8Array(this.#words.buffer);
+  #words: Uint32Array;
+  #bytes: Uint8Array;
   #end = 0;
   #count = 0;
   // Whose key was written last: the next request for it need not repeat that.
   #service: ServiceId | undefined;
+
+  /** With room for about so many. */
+  constructor(expected = 0) {
+    this.#words = new Uint32Array(Math.max(FIRST_WORDS, LARGEST + expected * USUAL));
+    this.#bytes = new Uint8Array(this.#words.buffer);
+  }
 
   get count(): number {
     return this.#count;
@@ -278,7 +287,8 @@ export class Requests {
   }
 
   #writeAddress(word: number, address: Address | undefined): void {
-    this.#words.fill(0, word, word + 4);
+    const words = this.#words;
+    words[word] = words[word + 1] = words[word + 2] = words[word + 3] = 0;
     if (address === undefined) return;
     const { bytes } = address;
     const from = word * 4;

@@ -5,11 +5,26 @@
 #include <napi.h>
 
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "../core/connection.h"
 #include "work.h"
 
 namespace ipvs::addon {
+
+// What a channel works with, kept from one work item to the next: memory that is touched for the
+// first time costs more than what is done with it.
+struct Line {
+  explicit Line(Connection::Options options) : connection(std::move(options)) {}
+
+  void Close() { connection.Close(); }
+
+  Connection connection;
+  CommandBatch batch;
+  std::vector<uint8_t> commands;  // of `batch`
+  std::vector<Answer> answers;
+};
 
 // One work item at a time: lib/channel.ts queues what else is asked. Each method hands its work to
 // the pool and returns; `done` is called on the JavaScript thread with what came of it, first the
@@ -28,6 +43,9 @@ namespace ipvs::addon {
 //                        done(failure, records), or an array of daemons
 //   table(settle, milliseconds, done)
 //                        done(failure, { services, destinations, counts, settled })
+//   services(requests, milliseconds, done)
+//                        the same for just the services that the requests name; a count of
+//                        2^32 - 1 is for one that is not there
 //   readFile(path, done), listFolder(path, done)
 //                        done(failure, text) or done(failure, names): in the channel's namespace;
 //                        not queued, these do not use the socket
@@ -47,11 +65,12 @@ class Channel : public Napi::ObjectWrap<Channel> {
   void Exchange(const Napi::CallbackInfo& info);
   void Dump(const Napi::CallbackInfo& info);
   void Table(const Napi::CallbackInfo& info);
+  void Services(const Napi::CallbackInfo& info);
   void ReadFile(const Napi::CallbackInfo& info);
   void ListFolder(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
 
-  std::shared_ptr<Shared<Connection>> shared_;
+  std::shared_ptr<Shared<Line>> shared_;
 };
 
 }  // namespace ipvs::addon

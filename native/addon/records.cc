@@ -38,12 +38,22 @@ size_t Records::Size() const {
   return std::visit([](const auto& records) { return records.size(); }, set_.records);
 }
 
+namespace {
+
+template <typename T>
+size_t BytesOf(const std::vector<T>& records) {
+  return records.capacity() * sizeof(T);
+}
+template <typename T>
+size_t BytesOf(const Blocks<T>& records) {
+  return records.bytes();
+}
+
+}  // namespace
+
 int64_t Records::Bytes() const {
   return std::visit(
-      [](const auto& records) {
-        return static_cast<int64_t>(records.capacity() * sizeof(records[0]));
-      },
-      set_.records);
+      [](const auto& records) { return static_cast<int64_t>(BytesOf(records)); }, set_.records);
 }
 
 Napi::Value Records::Length(const Napi::CallbackInfo& info) {
