@@ -114,8 +114,8 @@ bool Socket::Take(Received* received) {
 
 Socket::Received Socket::ReceiveQueued(const Deadline& deadline) {
   Received received{Event::kTimedOut, {}, 0};
-  do {
-    if (Take(&received)) return received;
+  for (bool late = false;; late = deadline.Passed()) {
+    if (Take(&received) || late) return received;
     for (size_t i = 0; i < Inbox::kMost; i++) {
       msghdr message{};
       message.msg_name = &inbox_->senders[i];
@@ -134,8 +134,7 @@ Socket::Received Socket::ReceiveQueued(const Deadline& deadline) {
     if (count < 0 && errno != EINTR) {
       return {errno == ENOBUFS ? Event::kOverrun : Event::kError, {}, errno};
     }
-  } while (!deadline.Passed() || inbox_->count > 0);
-  return received;
+  }
 }
 
 Socket::Received Socket::Receive(const Deadline& deadline) {
