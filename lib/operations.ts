@@ -161,9 +161,13 @@ export const commandOf = (operation: unknown): string => COMMANDS[(operation as 
 
 /** Reads operations one after the other. */
 export class OperationReader {
-  // Those in a row are often for the same service: its key need not be read, or sent, again. A copy:
-  // the caller may use one object for several services.
-  #key: Input = {};
+  // Those in a row are often for the same service: its key need not be read, or sent, again. By its
+  // properties: the caller may use one object for several services, or one for each operation.
+  #protocol: unknown;
+  #address: unknown;
+  #port: unknown;
+  #fwmark: unknown;
+  #family: unknown;
   #properties = 0;
   #service: ServiceId | undefined;
 
@@ -192,23 +196,39 @@ export class OperationReader {
   }
 
   /** The service that a destination is of. */
-  owner(key: unknown): ServiceId {
-    if (this.#service !== undefined && this.#isSame(key)) return this.#service;
-    this.#service = parseServiceId(key);
-    this.#key = { ...(key as Input) };
-    this.#properties = Object.keys(this.#key).length;
+  owner(value: unknown): ServiceId {
+    if (this.#service !== undefined && this.#isSame(value)) return this.#service;
+    this.#service = parseServiceId(value);
+    const key = value as Input;
+    this.#protocol = key['protocol'];
+    this.#address = key['address'];
+    this.#port = key['port'];
+    this.#fwmark = key['fwmark'];
+    this.#family = key['family'];
+    this.#properties = countProperties(key);
     return this.#service;
   }
 
-  #isSame(key: unknown): boolean {
-    if (typeof key !== 'object' || key === null) return false;
-    let properties = 0;
-    for (const name in key) {
-      if ((key as Input)[name] !== this.#key[name]) return false;
-      properties++;
-    }
-    return properties === this.#properties;
+  // With as many properties and these the same, it has no others.
+  #isSame(value: unknown): boolean {
+    if (typeof value !== 'object' || value === null) return false;
+    const key = value as Input;
+    return (
+      key['protocol'] === this.#protocol &&
+      key['address'] === this.#address &&
+      key['port'] === this.#port &&
+      key['fwmark'] === this.#fwmark &&
+      key['family'] === this.#family &&
+      countProperties(key) === this.#properties
+    );
   }
+}
+
+function countProperties(input: Input): number {
+  let count = 0;
+  // eslint-disable-next-line @typescript-eslint/no-unused-vars -- without making a list of them
+  for (const _ in input) count++;
+  return count;
 }
 
 function operation(value: unknown): Input {

@@ -113,8 +113,8 @@ Question Ask(const Arguments& words) {
   const auto add = [&question](const char* kind, uint8_t command, bool is_dump) {
     question.kind = kind;
     question.is_dump = is_dump;
-    const int flags = NLM_F_REQUEST | (is_dump ? NLM_F_DUMP : NLM_F_ACK);
-    return question.batch.Add(command, IPVS_GENL_VERSION, static_cast<uint16_t>(flags));
+    return is_dump ? question.batch.AddDump(command, IPVS_GENL_VERSION)
+                   : question.batch.Add(command, IPVS_GENL_VERSION, Confirmation::kOwn);
   };
   if (what == "family") {
     question.kind = "family";

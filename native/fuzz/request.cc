@@ -1,5 +1,6 @@
-// A request as JavaScript writes it, whatever it wrote: it becomes one whole message, and a decoder
-// reads back from it what the row had. The input is a row; what is missing is zero.
+// Requests as JavaScript writes them, whatever it wrote: each becomes one whole message, and a
+// decoder reads back from it what the columns had; what lacks something becomes none, and neither
+// does what follows it. The input is a stream of requests.
 
 #include "addon/request.h"
 
@@ -31,113 +32,227 @@ bool SameText(const char (&text)[N], const char (&column)[M]) {
          std::memcmp(text, column, length) == 0;
 }
 
-void CheckService(ByteView attributes, const RequestRow& row) {
-  const auto family = static_cast<uint16_t>(row.family);
+// One request, read a second time: where its parts stand. Null where it has none.
+struct Parts {
+  uint8_t command = 0;
+  const uint8_t* at[6] = {};
+
+  template <typename Columns>
+  Columns Get(size_t part) const {
+    HOLDS(at[part] != nullptr);
+    return Load<Columns>(at[part]);
+  }
+};
+
+enum { kKey, kService, kDestinationKey, kDestination, kTimeouts, kDaemon };
+
+constexpr size_t kSizes[] = {32, 52, 24, 28, 12, 56};
+
+// The parts that a command can't do without, bit by bit.
+uint32_t Needed(uint8_t command) {
+  static constexpr uint8_t kNeeded[] = {0, 3, 3, 1, 1, 13, 13, 5, 1, 32, 32, 0, 16, 0, 0, 0, 1};
+  return command < sizeof(kNeeded) ? kNeeded[command] : 0;
+}
+
+// All requests up to the first that is none; false where there is such.
+bool Walk(const uint8_t* data, size_t size, std::vector<Parts>* requests) {
+  const uint8_t* key = nullptr;
+  for (size_t at = 0; at < size;) {
+    if (size - at < 4) return false;
+    const auto word = Load<uint32_t>(data + at);
+    at += 4;
+    Parts parts;
+    parts.command = static_cast<uint8_t>(word & 255);
+    uint32_t given = 0;
+    for (size_t part = 0; part < 6; part++) {
+      if ((word >> 8 & 1u << part) == 0) continue;
+      if (size - at < kSizes[part]) return false;
+      parts.at[part] = data + at;
+      at += kSizes[part];
+      given |= 1u << part;
+    }
+    if (parts.at[kKey] != nullptr) key = parts.at[kKey];
+    parts.at[kKey] = key;
+    if (key != nullptr) given |= 1;
+    if ((Needed(parts.command) & ~given) != 0) return false;
+    requests->push_back(parts);
+  }
+  return true;
+}
+
+void CheckKey(const ServiceKey& key, const ServiceKeyColumns& columns) {
+  HOLDS(key.family == static_cast<uint16_t>(columns.family));
+  HOLDS(key.fwmark == columns.fwmark);
+  if (columns.fwmark != 0) return;
+  HOLDS(key.protocol == static_cast<uint16_t>(columns.protocol));
+  HOLDS(key.port == static_cast<uint16_t>(columns.port));
+  HOLDS(SameAddress(key.family, key.address, columns.address));
+}
+
+// The key of a message that has nothing else of its service.
+void CheckKey(ByteView attributes, const ServiceKeyColumns& columns) {
+  if (!IsKnown(static_cast<uint16_t>(columns.family))) return;
+  const std::vector<Attribute> nest = SplitNest(attributes, IPVS_CMD_ATTR_SERVICE);
+  ServiceKey key;
+  key.family = LastAs<uint16_t>(nest, IPVS_SVC_ATTR_AF);
+  key.fwmark = LastAs<uint32_t>(nest, IPVS_SVC_ATTR_FWMARK);
+  key.protocol = LastAs<uint16_t>(nest, IPVS_SVC_ATTR_PROTOCOL);
+  key.port = LastAsBe16(nest, IPVS_SVC_ATTR_PORT);
+  if (const Attribute* address = Last(nest, IPVS_SVC_ATTR_ADDR)) {
+    HOLDS(address->value.size == sizeof(key.address.bytes));
+    std::memcpy(key.address.bytes, address->value.data, address->value.size);
+  }
+  CheckKey(key, columns);
+}
+
+void CheckService(ByteView attributes, const Parts& parts) {
+  const auto columns = parts.Get<ServiceColumns>(kService);
+  const auto key = parts.Get<ServiceKeyColumns>(kKey);
+  const auto family = static_cast<uint16_t>(key.family);
   if (!IsKnown(family)) return;
   Service service;
   DecodeError error;
   HOLDS(DecodeService(attributes, &service, &error));
-  HOLDS(service.key.family == family);
-  HOLDS(service.key.fwmark == row.fwmark);
-  if (row.fwmark == 0) {
-    HOLDS(service.key.protocol == static_cast<uint16_t>(row.protocol));
-    HOLDS(service.key.port == static_cast<uint16_t>(row.port));
-    HOLDS(SameAddress(family, service.key.address, row.address));
-  }
-  HOLDS(SameText(service.scheduler, row.scheduler));
-  HOLDS(SameText(service.engine, row.engine));
-  HOLDS(service.flags == (row.flags & ~IP_VS_SVC_F_HASHED));
-  HOLDS(service.timeout == row.timeout);
-  HOLDS(NetmaskFromWire(family, service.netmask) == row.netmask);
+  CheckKey(service.key, key);
+  HOLDS(SameText(service.scheduler, columns.scheduler));
+  HOLDS(SameText(service.engine, columns.engine));
+  HOLDS(service.flags == (columns.flags & ~IP_VS_SVC_F_HASHED));
+  HOLDS(service.timeout == columns.timeout);
+  HOLDS(NetmaskFromWire(family, service.netmask) == columns.netmask);
 }
 
-void CheckDestination(ByteView attributes, const RequestRow& row) {
-  const auto family = static_cast<uint16_t>(row.destination_family);
+void CheckDestinationKey(ByteView attributes, const Parts& parts) {
+  const auto columns = parts.Get<DestinationKeyColumns>(kDestinationKey);
+  const auto family = static_cast<uint16_t>(columns.family);
+  if (!IsKnown(family)) return;
+  const std::vector<Attribute> nest = SplitNest(attributes, IPVS_CMD_ATTR_DEST);
+  HOLDS(LastAs<uint16_t>(nest, IPVS_DEST_ATTR_ADDR_FAMILY) == family);
+  HOLDS(LastAsBe16(nest, IPVS_DEST_ATTR_PORT) == static_cast<uint16_t>(columns.port));
+  const Attribute* address = Last(nest, IPVS_DEST_ATTR_ADDR);
+  HOLDS(address != nullptr && address->value.size == sizeof(columns.address));
+  HOLDS(std::memcmp(address->value.data, columns.address, family == AF_INET ? 4 : 16) == 0);
+}
+
+void CheckDestination(ByteView attributes, const Parts& parts) {
+  const auto columns = parts.Get<DestinationColumns>(kDestination);
+  const auto key = parts.Get<DestinationKeyColumns>(kDestinationKey);
+  const auto family = static_cast<uint16_t>(key.family);
   if (!IsKnown(family)) return;
   Destination destination;
   DecodeError error;
   HOLDS(DecodeDestination(attributes, AF_UNSPEC, &destination, &error));
   HOLDS(destination.key.family == family);
-  HOLDS(SameAddress(family, destination.key.address, row.destination_address));
-  HOLDS(destination.key.port == static_cast<uint16_t>(row.destination_port));
-  HOLDS(destination.forwarding == (row.forwarding & IP_VS_CONN_F_FWD_MASK));
-  HOLDS(destination.weight == row.weight);
-  HOLDS(destination.upper_threshold == row.upper_threshold);
-  HOLDS(destination.lower_threshold == row.lower_threshold);
-  HOLDS(destination.tunnel_type == static_cast<uint8_t>(row.tunnel_type));
-  HOLDS(destination.tunnel_port == static_cast<uint16_t>(row.tunnel_port));
-  HOLDS(destination.tunnel_flags == static_cast<uint16_t>(row.tunnel_flags));
+  HOLDS(SameAddress(family, destination.key.address, key.address));
+  HOLDS(destination.key.port == static_cast<uint16_t>(key.port));
+  HOLDS(destination.forwarding == (columns.forwarding & IP_VS_CONN_F_FWD_MASK));
+  HOLDS(destination.weight == columns.weight);
+  HOLDS(destination.upper_threshold == columns.upper_threshold);
+  HOLDS(destination.lower_threshold == columns.lower_threshold);
+  HOLDS(destination.tunnel_type == static_cast<uint8_t>(columns.tunnel_type));
+  HOLDS(destination.tunnel_port == static_cast<uint16_t>(columns.tunnel_port));
+  HOLDS(destination.tunnel_flags == static_cast<uint16_t>(columns.tunnel_flags));
 }
 
-void CheckDaemon(ByteView attributes, const RequestRow& row) {
+void CheckDaemon(ByteView attributes, const Parts& parts) {
+  const auto columns = parts.Get<DaemonColumns>(kDaemon);
   Daemon daemon;
   DecodeError error;
   HOLDS(DecodeDaemon(attributes, &daemon, &error));
-  HOLDS(daemon.state == row.daemon_state);
-  HOLDS(SameText(daemon.interface, row.daemon_interface));
-  HOLDS(daemon.sync_id == row.daemon_sync_id);
-  HOLDS(daemon.max_length == static_cast<uint16_t>(row.daemon_max_length));
-  const auto family = static_cast<uint16_t>(row.daemon_group_family);
+  HOLDS(daemon.state == columns.role);
+  HOLDS(SameText(daemon.interface, columns.interface));
+  HOLDS(daemon.sync_id == columns.sync_id);
+  HOLDS(daemon.max_length == static_cast<uint16_t>(columns.max_length));
+  const auto family = static_cast<uint16_t>(columns.group_family);
   HOLDS(daemon.group_family == (IsKnown(family) ? family : 0));
-  HOLDS(!IsKnown(family) || SameAddress(family, daemon.group, row.daemon_group));
-  HOLDS(daemon.port == static_cast<uint16_t>(row.daemon_port));
-  HOLDS(daemon.ttl == static_cast<uint8_t>(row.daemon_ttl));
+  HOLDS(!IsKnown(family) || SameAddress(family, daemon.group, columns.group));
+  HOLDS(daemon.port == static_cast<uint16_t>(columns.port));
+  HOLDS(daemon.ttl == static_cast<uint8_t>(columns.ttl));
 }
 
-void CheckTimeouts(ByteView attributes, const RequestRow& row) {
+void CheckTimeouts(ByteView attributes, const Parts& parts) {
+  const auto columns = parts.Get<TimeoutsColumns>(kTimeouts);
   if (attributes.empty()) {
-    HOLDS(row.timeout_tcp == 0 && row.timeout_tcp_fin == 0 && row.timeout_udp == 0);
+    HOLDS(columns.tcp == 0 && columns.tcp_fin == 0 && columns.udp == 0);
     return;
   }
   Timeouts timeouts;
   DecodeError error;
   HOLDS(DecodeTimeouts(attributes, &timeouts, &error));
-  HOLDS(timeouts.tcp == row.timeout_tcp);
-  HOLDS(timeouts.tcp_fin == row.timeout_tcp_fin);
-  HOLDS(timeouts.udp == row.timeout_udp);
+  HOLDS(timeouts.tcp == columns.tcp);
+  HOLDS(timeouts.tcp_fin == columns.tcp_fin);
+  HOLDS(timeouts.udp == columns.udp);
+}
+
+void CheckRequest(ByteView attributes, const Parts& parts) {
+  Split(attributes);  // well formed, whatever the command
+  switch (parts.command) {
+    case IPVS_CMD_NEW_SERVICE:
+    case IPVS_CMD_SET_SERVICE:
+      return CheckService(attributes, parts);
+    case IPVS_CMD_DEL_SERVICE:
+    case IPVS_CMD_GET_SERVICE:
+      return CheckKey(attributes, parts.Get<ServiceKeyColumns>(kKey));
+    case IPVS_CMD_NEW_DEST:
+    case IPVS_CMD_SET_DEST:
+      CheckKey(attributes, parts.Get<ServiceKeyColumns>(kKey));
+      return CheckDestination(attributes, parts);
+    case IPVS_CMD_DEL_DEST:
+      CheckKey(attributes, parts.Get<ServiceKeyColumns>(kKey));
+      return CheckDestinationKey(attributes, parts);
+    case IPVS_CMD_NEW_DAEMON:
+      return CheckDaemon(attributes, parts);
+    case IPVS_CMD_DEL_DAEMON:
+      HOLDS(LastAs<uint32_t>(SplitNest(attributes, IPVS_CMD_ATTR_DAEMON), IPVS_DAEMON_ATTR_STATE) ==
+            parts.Get<DaemonColumns>(kDaemon).role);
+      return;
+    case IPVS_CMD_SET_CONFIG:
+      return CheckTimeouts(attributes, parts);
+    case IPVS_CMD_ZERO: {
+      const auto key = parts.Get<ServiceKeyColumns>(kKey);
+      HOLDS(attributes.empty() == (static_cast<uint16_t>(key.family) == AF_UNSPEC));
+      return attributes.empty() ? void() : CheckKey(attributes, key);
+    }
+    default:
+      HOLDS(attributes.empty());
+  }
 }
 
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  uint8_t bytes[sizeof(RequestRow)] = {};
-  if (size != 0) std::memcpy(bytes, data, std::min(size, sizeof(bytes)));
-  const auto row = Load<RequestRow>(bytes);
+  std::vector<Parts> wanted;
+  const bool whole = Walk(data, size, &wanted);
 
-  const std::vector<Request> requests = ReadRequests(bytes, 1);
-  HOLDS(requests.size() == 1);
+  RequestReader stream(ByteView(data, size));
+  Request request;
   CommandBatch batch;
-  EncodeRequest(requests[0], &batch);
-  HOLDS(batch.count() == 1);
-  const ByteView datagram = batch.Seal(28, 7);
+  for (const Parts& each : wanted) {
+    HOLDS(stream.Next(&request));
+    HOLDS(request.command == each.command);
+    // What is asked of a dump: one destination, or all.
+    const DestinationKey& key = request.destination.key;
+    if (each.at[kDestinationKey] == nullptr) HOLDS(key.family == 0 && key.port == 0);
+    EncodeRequest(request, &batch);
+  }
+  HOLDS(!stream.Next(&request));
+  HOLDS(stream.ok() == whole);
+  HOLDS(batch.count() == wanted.size());
 
+  const ByteView datagram = batch.Seal(28, 7);
   MessageReader reader(datagram);
   Message message;
-  HOLDS(reader.Next(&message));
-  HOLDS(message.header.nlmsg_len == datagram.size && datagram.size % 4 == 0);
-  HOLDS(message.header.nlmsg_type == 28 && message.header.nlmsg_seq == 7);
-  ByteView attributes;
-  HOLDS(GenericPayload(message, &attributes));
-  HOLDS(Load<genlmsghdr>(message.payload.data).cmd == static_cast<uint8_t>(row.command));
-  Split(attributes);  // well formed, whatever the command
-  Message more;
-  HOLDS(!reader.Next(&more) && reader.ok());
-
-  switch (requests[0].command) {
-    case IPVS_CMD_NEW_SERVICE:
-    case IPVS_CMD_SET_SERVICE:
-      CheckService(attributes, row);
-      break;
-    case IPVS_CMD_NEW_DEST:
-    case IPVS_CMD_SET_DEST:
-      CheckDestination(attributes, row);
-      break;
-    case IPVS_CMD_NEW_DAEMON:
-      CheckDaemon(attributes, row);
-      break;
-    case IPVS_CMD_SET_CONFIG:
-      CheckTimeouts(attributes, row);
-      break;
+  uint32_t sequence = 7;
+  for (const Parts& each : wanted) {
+    HOLDS(reader.Next(&message));
+    HOLDS(message.header.nlmsg_len % 4 == 0);
+    HOLDS(message.header.nlmsg_type == 28 && message.header.nlmsg_seq == sequence++);
+    ByteView attributes;
+    HOLDS(GenericPayload(message, &attributes));
+    HOLDS(Load<genlmsghdr>(message.payload.data).cmd == each.command);
+    CheckRequest(attributes, each);
   }
+  // Who waits for the last one waits for all.
+  HOLDS(wanted.empty() || (message.header.nlmsg_flags & NLM_F_ACK) != 0);
+  HOLDS(!reader.Next(&message) && reader.ok());
   return 0;
 }

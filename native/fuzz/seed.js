@@ -189,21 +189,48 @@ function seedMade() {
   seed('connection_table', 'made-cut', [0, 0, 0], text(`Pro\n${line}\n${line}`).subarray(0, -1));
 }
 
-// Requests are not captured: JavaScript makes them. One for each command, of either family.
+// Requests are not captured: JavaScript makes them. The parts in the order of their bits, with
+// columns that differ.
+function parts(family) {
+  const words = (...values) => Buffer.concat(values.map(u32));
+  const name = (value, size) => Buffer.concat([Buffer.from(value, 'latin1')], size);
+  const address = Buffer.alloc(16, family === 2 ? '\x0a\0\0\x01' : '\x20\x01\x0d\xb8');
+  return [
+    [words(family, 6, 80, 0), address],
+    [words(0x3d, 0x3f, 300, family === 2 ? 0xffffff00 : 64), name('wrr', 16), name('sip', 20)],
+    [words(family, 8080), address],
+    [words(2, 7, 90, 30, 1, 6080, 2)],
+    [words(900, 120, 30)],
+    [words(1), name('eth0', 16), words(7, 1400, family), address, words(8848, 3)],
+  ].map((each) => Buffer.concat(each));
+}
+
+function request(command, bits, family = 2) {
+  const chosen = parts(family).filter((_, part) => bits & (1 << part));
+  return Buffer.concat([u32(command | (bits << 8)), ...chosen]);
+}
+
+// What each command can't do without.
+const NEEDED = [0, 3, 3, 1, 1, 13, 13, 5, 1, 32, 32, 0, 16, 0, 0, 0, 1, 0];
+const ALL = 63;
+
+// One for each command, of either family: alone, with all that there is, and without what it needs.
 function seedRequests() {
   for (let command = 1; command <= 17; command++) {
     for (const family of [2, 10]) {
-      const row = Buffer.alloc(53 * 4);
-      for (let column = 0; column < 53; column++) row.writeUInt32LE(column * 3, column * 4);
-      row.writeUInt32LE(command, 0);
-      for (const column of [1, 22, 46]) row.writeUInt32LE(family, column * 4);
-      row.writeUInt32LE(0, 8 * 4); // an address and no mark
-      row.write('wrr\0', 13 * 4);
-      row.write('sip\0', 17 * 4);
-      row.write('eth0\0', 40 * 4);
-      seed('request', `command-${command}-family-${family}`, row);
+      const name = `command-${command}-family-${family}`;
+      seed('request', name, request(command, NEEDED[command], family));
+      seed('request', `${name}-all`, request(command, ALL, family));
     }
+    const [behind, last] = [request(command, NEEDED[command]), request(17, 0)];
+    seed('request', `command-${command}-behind`, request(3, 1, 10), behind, last);
+    seed('request', `command-${command}-lacking`, request(17, ALL), request(command, 0), last);
+    seed('request', `command-${command}-cut`, last, behind.subarray(0, -1));
   }
+  seed('request', 'mark', u32(3 | 0x100), u32(2), Buffer.alloc(8), u32(7), Buffer.alloc(16));
+  seed('request', 'nobody', request(16, 1), u32(16 | 0x100), Buffer.alloc(32), request(16, 0));
+  seed('request', 'same-service', request(5, 13), request(5, 12), request(7, 4), request(8, 0));
+  seed('request', 'unknown-part', u32(17 | 0x4000), request(17, 0));
 }
 
 rmSync(corpus, { recursive: true, force: true });

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <string>
 
+#include "calls.h"
 #include "conversation.h"
 #include "harness.h"
 #include "peer.h"
@@ -76,6 +77,124 @@ TEST("Answers find their commands in any order, together or apart") {
   CHECK_EQ(Exchange(&connection, 5), "refused 17, ok, ok with 0500 0100 cc00 0000, refused 3, ok");
 }
 
+// From here on what is asked as the library asks it: plain changes share an acknowledgement, and
+// the peer answers as a kernel, with errors and with what was asked for.
+
+TEST("One acknowledgement stands for all changes of a datagram") {
+  std::string wanted;
+  Peer peer([&wanted](const Peer& self, const Batch& asked) {
+    wanted = Wanted(asked);
+    AcknowledgeAll(self, asked);
+  });
+  Connection connection(peer.options());
+  CHECK_EQ(Exchange(&connection, "sssss"), "ok, ok, ok, ok, ok");
+  peer.Stop();
+  CHECK_EQ(wanted, "0,1,2,3,4!");
+}
+
+// Answers commands as a plan says: a digit refuses with that errno, '.' does what was asked, '-'
+// stays silent.
+Script Play(const std::string& plan) {
+  return [plan](const Peer& self, const Batch& asked) {
+    for (size_t i = 0; i < asked.size(); i++) {
+      const char what = i < plan.size() ? plan[i] : '-';
+      if (what == '.') AcknowledgeAll(self, {asked[i]});
+      if (what >= '0' && what <= '9') self.Answer(asked[i], Refusal(asked[i], what - '0'));
+    }
+  };
+}
+
+TEST("An error settles exactly its command, wherever it stands, and the others are done") {
+  struct {
+    const char* plan;
+    const char* answers;
+    const char* outcome;
+  } const rows[] = {
+      {"sssss", "..3..", "ok, ok, refused 3, ok, ok"},
+      {"sssss", "3....", "refused 3, ok, ok, ok, ok"},
+      {"sssss", "....3", "ok, ok, ok, ok, refused 3"},
+      {"sssss", ".34.5", "ok, refused 3, refused 4, ok, refused 5"},
+      {"sssss", "34567", "refused 3, refused 4, refused 5, refused 6, refused 7"},
+      {"ssoss", "..3..", "ok, ok, refused 3, ok, ok"},
+      {"ssoss", ".3.4.", "ok, refused 3, ok, refused 4, ok"},
+      {"s", "3", "refused 3"},
+  };
+  for (const auto& r : rows) {
+    row = std::string(r.plan) + " " + r.answers;
+    Peer peer(Play(r.answers));
+    Connection connection(peer.options());
+    CHECK_EQ(Exchange(&connection, r.plan), r.outcome);
+  }
+}
+
+// Exchanges one command that is answered, so that the next one meets an open socket and a known
+// family: what a short deadline then cuts off is certain.
+void MeetOnce(Connection* connection) { CHECK_EQ(Exchange(connection, 1), "ok"); }
+
+TEST("What no answer came to, nor to anything behind it, is unknown and not done") {
+  struct {
+    const char* plan;
+    const char* answers;
+    const char* outcome;
+  } const rows[] = {
+      {"ssss", "----", "no answer, no answer, no answer, no answer"},
+      {"ssss", ".3--", "ok, refused 3, no answer, no answer"},
+      {"ssss", "...-", "no answer, no answer, no answer, no answer"},
+      {"ssss", "3---", "refused 3, no answer, no answer, no answer"},
+      // The end of a sync daemon, which the kernel may leave unanswered: what stands before it has
+      // its own acknowledgement, and what stands behind it says nothing of it.
+      {"sso", "..-", "ok, ok, no answer"},
+      {"so", ".-", "ok, no answer"},
+      {"ssoss", "..-..", "ok, ok, no answer, ok, ok"},
+      {"sosos", ".-.-.", "ok, no answer, ok, no answer, ok"},
+      {"soo", ".-3", "ok, no answer, refused 3"},
+      {"oss", "-.3", "no answer, ok, refused 3"},
+  };
+  for (const auto& r : rows) {
+    row = std::string(r.plan) + " " + r.answers;
+    Peer peer(InTurn({AcknowledgeAll, Play(r.answers)}));
+    Connection connection(peer.options());
+    MeetOnce(&connection);
+    const Stopwatch watch;
+    CHECK_EQ(Exchange(&connection, r.plan, kShort), r.outcome);
+    CHECK(watch.Milliseconds() < kEndless);
+  }
+}
+
+TEST("A reply is no acknowledgement, neither of its command nor of those before") {
+  Peer peer(InTurn({AcknowledgeAll, [](const Peer& self, const Batch& asked) {
+                      self.Answer(asked[2], Reply(asked[2], Attribute(1, "aa")));
+                      self.Answer(asked[3], Reply(asked[3], Attribute(1, "bb")));
+                    }}));
+  Connection connection(peer.options());
+  MeetOnce(&connection);
+  CommandBatch batch = Commands("ssos");
+  std::vector<Answer> answers;
+  connection.Exchange(&batch, Deadline::After(kShort), &answers);
+  for (const Answer& answer : answers) {
+    CHECK_EQ(Describe(answer.failure), "no answer");
+    CHECK(!answer.settled);
+  }
+}
+
+TEST("Changes are sent again where the family was loaded anew, and acknowledged as before") {
+  std::vector<std::string> wanted;
+  const auto noting = [&wanted](Script script) -> Script {
+    return [&wanted, script = std::move(script)](const Peer& self, const Batch& asked) {
+      wanted.push_back(Wanted(asked));
+      script(self, asked);
+    };
+  };
+  Peer peer(InTurn({FamilyIs(0x1c), FamilyIs(0x1d)}),
+            InTurn({noting(Play(".2.32.")), noting(Play("5."))}));
+  Connection connection(peer.options());
+  CHECK_EQ(Exchange(&connection, "ssosss"), "ok, refused 5, ok, refused 3, ok, ok");
+  peer.Stop();
+  if (!CHECK_EQ(wanted.size(), 2u)) return;
+  CHECK_EQ(wanted[0], "0,1!,2!,3,4,5!");
+  CHECK_EQ(wanted[1], "1,4!");
+}
+
 TEST("A refusal carries the errno, and the kernel's words where there are some") {
   Peer peer([](const Peer& self, const Batch& asked) {
     self.Answer(asked[0], Refusal(asked[0], 17));
@@ -131,10 +250,6 @@ TEST("What a stranger answers is not believed, however much it sends") {
   Connection connection(peer.options());
   CHECK_EQ(Exchange(&connection, 2), "ok, ok");
 }
-
-// Exchanges one command that is answered, so that the next one meets an open socket and a known
-// family: what a short deadline then cuts off is certain.
-void MeetOnce(Connection* connection) { CHECK_EQ(Exchange(connection, 1), "ok"); }
 
 TEST("A stranger that never stops sending does not hold up the deadline") {
   Peer peer(InTurn({AcknowledgeAll, Ignore}));
@@ -370,6 +485,60 @@ TEST("A datagram that does not walk costs its answers and no others") {
   CHECK(watch.Milliseconds() < kEndless);
 }
 
+// What got lost may have been an error: an answer behind it says nothing of what stands before it.
+TEST("After a loss no answer stands for the commands before it") {
+  const std::string text = "a message's length does not fit its datagram";
+  struct {
+    const char* what;
+    std::function<Bytes(const Asked& asked)> lost;
+    std::string outcome;
+  } const rows[] = {
+      {"a datagram too large",
+       [](const Asked& asked) { return Refusal(asked, 17, std::string(65000, 'x')) + Bytes(1000); },
+       "no answer 90"},
+      {"a datagram that does not walk",
+       [](const Asked& asked) {
+         Bytes broken = Refusal(asked, 17);
+         broken[0]++;
+         return broken;
+       },
+       "malformed: " + text},
+  };
+  for (const auto& r : rows) {
+    for (const bool acknowledged : {false, true}) {
+      row = std::string(r.what) + (acknowledged ? ", acknowledged" : ", refused");
+      Peer peer(InTurn({AcknowledgeAll, Ignore}));
+      Connection connection(peer.options());
+      MeetOnce(&connection);
+      const auto next = [&peer](uint32_t ahead) { return Next(peer, ahead); };
+      CHECK(peer.Answer(next(1), Refusal(next(1), 17)));
+      CHECK(peer.Answer(next(3), r.lost(next(3))));
+      CHECK(peer.Answer(next(5), acknowledged ? Ack(next(5)) : Refusal(next(5), 18)));
+      const Stopwatch watch;
+      CHECK_EQ(Exchange(&connection, "ssssss"), "ok, refused 17, " + r.outcome + ", " + r.outcome +
+                                                    ", " + r.outcome + ", " +
+                                                    (acknowledged ? "ok" : "refused 18"));
+      CHECK(watch.Milliseconds() < kEndless);  // what is lost is not waited for
+      CHECK_EQ(Exchange(&connection, 0), "");
+    }
+  }
+}
+
+TEST("After an overrun behind the first answers no later one stands for those before it") {
+  Peer peer(InTurn({AcknowledgeAll, Ignore}));
+  Connection connection(peer.options());
+  MeetOnce(&connection);
+  const auto next = [&peer](uint32_t ahead) { return Next(peer, ahead); };
+  CHECK(peer.Answer(next(1), Refusal(next(1), 17)));
+  CHECK(peer.Answer(next(4), Refusal(next(4), 18)));
+  const ReceiveCalls calls({AtMost(1), FailWith(ENOBUFS)});
+  const Stopwatch watch;
+  CHECK_EQ(Exchange(&connection, "ssssss"),
+           "ok, refused 17, no answer 105, no answer 105, refused 18, no answer 105");
+  CHECK(watch.Milliseconds() < kEndless);
+  CHECK_EQ(calls.made(), 2u);
+}
+
 TEST("An acknowledgement too short to say anything is no success") {
   Peer peer([](const Peer& self, const Batch& asked) {
     self.Answer(asked[0], NetlinkMessage(NLMSG_ERROR, 0x100, asked[0].header.nlmsg_seq,
@@ -399,10 +568,11 @@ TEST("A wrong byte anywhere in an answer leaves a connection that works") {
   CHECK(watch.Milliseconds() < kLong);  // none of them made it wait for the deadline
 }
 
-size_t CapacityOf(const Peer& peer) {
+// How many commands of a kind go in one datagram.
+size_t CapacityOf(const Peer& peer, char kind) {
   Socket socket;
   Socket::Open(NETLINK_USERSOCK, peer.port(), &socket);
-  return socket.capacity();
+  return Commands(std::string(100000, kind)).Fit(0, socket.largest(), socket.queue());
 }
 
 TEST("More commands than the queue holds answers for go in parts, one after the other, in order") {
@@ -412,44 +582,74 @@ TEST("More commands than the queue holds answers for go in parts, one after the 
     Bytes answers;
     for (const Asked& command : asked) {
       const uint32_t number = NumberOf(command);
-      answers = answers + (number % 3 == 0 ? Refusal(command, error(number)) : Ack(command));
+      const bool wanted = (command.header.nlmsg_flags & NLM_F_ACK) != 0;
+      if (number % 3 == 0) answers = answers + Refusal(command, error(number));
+      if (number % 3 != 0 && wanted) answers = answers + Ack(command);
     }
     self.Answer(asked[0], answers);
   };
-  const size_t capacity = CapacityOf(Peer(Ignore));
-  for (const size_t count : {size_t{129}, capacity, capacity + 1, 2 * capacity + 3}) {
-    row = std::to_string(count) + " commands";
-    Peer peer(script);
-    Connection connection(peer.options());
-    CommandBatch batch = Commands(count);
-    std::vector<Answer> answers;
-    connection.Exchange(&batch, Deadline::After(kLong), &answers);
-    const Batch asked = peer.Stop();
-    if (!CHECK_EQ(answers.size(), count) || !CHECK_EQ(asked.size(), count + 1)) return;
-    size_t begin = 1;  // of the datagram; the first command asks for the family
-    for (size_t i = 0; i < count; i++) {
-      const std::string refused = "refused " + std::to_string(error(i));
-      CHECK_EQ(Describe({answers[i]}), i % 3 == 0 ? refused : "ok");
-      CHECK_EQ(NumberOf(asked[i + 1]), i);
-      if (asked[i + 1].datagram != asked[begin].datagram) begin = i + 1;
-      CHECK(i + 1 - begin < capacity);
+  for (const char kind : {'s', 'o'}) {
+    const size_t capacity = CapacityOf(Peer(Ignore), kind);
+    for (const size_t count : {size_t{129}, capacity, capacity + 1, 2 * capacity + 3}) {
+      row = std::to_string(count) + " commands of kind " + kind;
+      Peer peer(script);
+      Connection connection(peer.options());
+      CommandBatch batch = Commands(std::string(count, kind));
+      std::vector<Answer> answers;
+      connection.Exchange(&batch, Deadline::After(kLong), &answers);
+      const Batch asked = peer.Stop();
+      if (!CHECK_EQ(answers.size(), count) || !CHECK_EQ(asked.size(), count + 1)) return;
+      size_t begin = 1;  // of the datagram; the first command asks for the family
+      for (size_t i = 0; i < count; i++) {
+        const std::string refused = "refused " + std::to_string(error(i));
+        CHECK_EQ(Describe({answers[i]}), i % 3 == 0 ? refused : "ok");
+        CHECK_EQ(NumberOf(asked[i + 1]), i);
+        if (asked[i + 1].datagram != asked[begin].datagram) begin = i + 1;
+        CHECK(i + 1 - begin < capacity);
+      }
+      CHECK_EQ(asked.back().datagram, (count + capacity - 1) / capacity);
     }
-    CHECK_EQ(asked.back().datagram, (count + capacity - 1) / capacity);
   }
 }
 
-TEST("What is sent again goes in parts too") {
-  Peer peer(InTurn({FamilyIs(0x1c), FamilyIs(0x1d)}), StaleIs(0x1c));
-  const size_t capacity = CapacityOf(peer);
+TEST("Commands larger than a datagram altogether go in several, and none is refused for it") {
+  Peer peer(AcknowledgeAll);
   Connection connection(peer.options());
-  CommandBatch batch = Commands(capacity + 1);
+  MeetOnce(&connection);
+  Socket socket;
+  Socket::Open(NETLINK_USERSOCK, peer.port(), &socket);
+  const Bytes value(60000, 0xaa);
+  CommandBatch batch;
+  const size_t count = 2 * socket.largest() / value.size() + 3;
+  for (size_t i = 0; i < count; i++) {
+    AttributeWriter writer = batch.Add(1, 1, Confirmation::kShared);
+    writer.U32(1, static_cast<uint32_t>(i));
+    writer.Raw(2, value.data(), value.size());
+  }
   std::vector<Answer> answers;
   connection.Exchange(&batch, Deadline::After(kLong), &answers);
-  for (const Answer& answer : answers) CHECK_EQ(Describe(answer.failure), "ok");
+  for (const Answer& answer : answers) CHECK_EQ(Describe({answer}), "ok");
   const Batch asked = peer.Stop();
-  CHECK_EQ(asked.size(), 2 * (1 + capacity + 1));
-  CHECK_EQ(asked.back().datagram, 5u);  // a question and two parts, and all of it again
-  CHECK_EQ(NumberOf(asked.back()), capacity);
+  CHECK_EQ(asked.size(), 2 + count);
+  for (size_t i = 0; i < count; i++) CHECK_EQ(NumberOf(asked[2 + i]), i);
+  CHECK_EQ(asked.back().datagram, 1 + 3u);
+}
+
+TEST("What is sent again goes in parts too") {
+  for (const char kind : {'s', 'o'}) {
+    row = kind;
+    Peer peer(InTurn({FamilyIs(0x1c), FamilyIs(0x1d)}), StaleIs(0x1c));
+    const size_t capacity = CapacityOf(peer, kind);
+    Connection connection(peer.options());
+    CommandBatch batch = Commands(std::string(capacity + 1, kind));
+    std::vector<Answer> answers;
+    connection.Exchange(&batch, Deadline::After(kLong), &answers);
+    for (const Answer& answer : answers) CHECK_EQ(Describe(answer.failure), "ok");
+    const Batch asked = peer.Stop();
+    CHECK_EQ(asked.size(), 2 * (1 + capacity + 1));
+    CHECK_EQ(asked.back().datagram, 5u);  // a question and two parts, and all of it again
+    CHECK_EQ(NumberOf(asked.back()), capacity);
+  }
 }
 
 TEST("What is left when the deadline passes is not sent") {
@@ -457,7 +657,7 @@ TEST("What is left when the deadline passes is not sent") {
                       for (size_t i = 1; i < asked.size(); i++)
                         self.Answer(asked[i], Ack(asked[i]));
                     }}));
-  const size_t capacity = CapacityOf(peer);
+  const size_t capacity = CapacityOf(peer, 'o');
   Connection connection(peer.options());
   MeetOnce(&connection);
   CommandBatch batch = Commands(2 * capacity + 1);
@@ -471,24 +671,27 @@ TEST("What is left when the deadline passes is not sent") {
 }
 
 TEST("After an answer was lost otherwise than by time the rest is still sent") {
-  Peer peer(InTurn({AcknowledgeAll, [](const Peer& self, const Batch& asked) {
-                      // To the first part nothing but what cannot be read.
-                      if (NumberOf(asked[0]) == 0)
-                        self.Answer(asked[0], Hex("0102 03"));
-                      else
-                        AcknowledgeAll(self, asked);
-                    }}));
-  const size_t capacity = CapacityOf(peer);
-  Connection connection(peer.options());
-  MeetOnce(&connection);
-  CommandBatch batch = Commands(capacity + 2);
-  std::vector<Answer> answers;
-  connection.Exchange(&batch, Deadline::After(kLong), &answers);
-  const std::string malformed = "malformed: a message's length does not fit its datagram";
-  CHECK_EQ(Describe({answers[0]}), malformed);
-  CHECK_EQ(Describe({answers[capacity - 1]}), malformed);
-  CHECK_EQ(Describe({answers[capacity]}), "ok");
-  CHECK_EQ(Describe({answers[capacity + 1]}), "ok");
+  for (const char kind : {'s', 'o'}) {
+    row = kind;
+    Peer peer(InTurn({AcknowledgeAll, [](const Peer& self, const Batch& asked) {
+                        // To the first part nothing but what cannot be read.
+                        if (NumberOf(asked[0]) == 0)
+                          self.Answer(asked[0], Hex("0102 03"));
+                        else
+                          AcknowledgeAll(self, asked);
+                      }}));
+    const size_t capacity = CapacityOf(peer, kind);
+    Connection connection(peer.options());
+    MeetOnce(&connection);
+    CommandBatch batch = Commands(std::string(capacity + 2, kind));
+    std::vector<Answer> answers;
+    connection.Exchange(&batch, Deadline::After(kLong), &answers);
+    const std::string malformed = "malformed: a message's length does not fit its datagram";
+    CHECK_EQ(Describe({answers[0]}), malformed);
+    CHECK_EQ(Describe({answers[capacity - 1]}), malformed);
+    CHECK_EQ(Describe({answers[capacity]}), "ok");
+    CHECK_EQ(Describe({answers[capacity + 1]}), "ok");
+  }
 }
 
 TEST("Where sending fails the system call is named and nothing is unknown") {
@@ -545,9 +748,9 @@ CommandBatch Questions(size_t count) {
 TEST("The kernel's answers are understood") {
   Connection connection(Kernel("nlctrl"));
   CommandBatch batch = Questions(2);
-  AttributeWriter writer = batch.Add(CTRL_CMD_GETFAMILY, 1, NLM_F_REQUEST | NLM_F_ACK);
+  AttributeWriter writer = batch.Add(CTRL_CMD_GETFAMILY, 1, Confirmation::kOwn);
   writer.U8(CTRL_ATTR_FAMILY_ID, 1);  // of the wrong size, which the kernel explains
-  batch.Add(CTRL_CMD_GETFAMILY, 1, NLM_F_REQUEST | NLM_F_ACK);
+  batch.Add(CTRL_CMD_GETFAMILY, 1, Confirmation::kOwn);
   std::vector<Answer> answers;
   connection.Exchange(&batch, Deadline::After(kLong), &answers);
   for (size_t i = 0; i < 2; i++) {
@@ -598,6 +801,52 @@ TEST("After an overrun the answers that were queued count, the others are unknow
   one = Questions(1);
   connection.Exchange(&one, Deadline::After(kLong), &answers);
   CHECK_EQ(Describe(answers[0].failure), "ok");
+}
+
+// Every second command is a mistake; all share one acknowledgement.
+CommandBatch Mixture(size_t pairs) {
+  CommandBatch batch;
+  for (size_t i = 0; i < pairs; i++) {
+    for (const int size : {2, 1}) {
+      AttributeWriter writer = batch.Add(CTRL_CMD_GETFAMILY, 1, Confirmation::kShared);
+      if (size == 1) writer.U8(CTRL_ATTR_FAMILY_ID, GENL_ID_CTRL);
+      if (size == 2) writer.U16(CTRL_ATTR_FAMILY_ID, GENL_ID_CTRL);
+    }
+  }
+  return batch;
+}
+
+TEST("An overrun after some errors leaves the rest unknown, and nothing is concluded from them") {
+  Connection connection(Kernel("nlctrl"));
+  CommandBatch few = Mixture(3);
+  std::vector<Answer> answers;
+  connection.Exchange(&few, Deadline::After(kLong), &answers);
+  for (size_t i = 0; i < answers.size(); i++) {
+    row = std::to_string(i);
+    CHECK_EQ(answers[i].failure.error, i % 2 == 0 ? 0 : ERANGE);
+    CHECK(answers[i].settled);
+  }
+  // The queue is made smaller behind the connection's back.
+  const int fd = FindSocket(NETLINK_GENERIC);
+  if (!CHECK(fd >= 0)) return;
+  const int queue = 32 * 1024;
+  CHECK_EQ(::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &queue, sizeof(queue)), 0);
+
+  CommandBatch many = Mixture(50);
+  const Stopwatch watch;
+  connection.Exchange(&many, Deadline::After(kLong), &answers);
+  CHECK(watch.Milliseconds() < kEndless);
+  size_t refused = 0;
+  while (2 * refused + 1 < answers.size() && answers[2 * refused + 1].settled) refused++;
+  CHECK(refused > 0);
+  CHECK(2 * refused < answers.size());
+  for (size_t i = 0; i < answers.size(); i++) {
+    row = std::to_string(i);
+    const bool told = i % 2 == 1 && i < 2 * refused;
+    CHECK_EQ(answers[i].settled, told);
+    CHECK_EQ(answers[i].failure.fault, told ? Fault::kRefused : Fault::kNoAnswer);
+    CHECK_EQ(answers[i].failure.error, told ? ERANGE : ENOBUFS);
+  }
 }
 
 }  // namespace

@@ -13,24 +13,31 @@ int64_t Stopwatch::Now() {
   return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1000000;
 }
 
-CommandBatch Commands(size_t count) {
+CommandBatch Commands(const std::string& plan) {
   CommandBatch batch;
-  for (size_t i = 0; i < count; i++) {
-    AttributeWriter writer = batch.Add(1, 1, NLM_F_REQUEST | NLM_F_ACK);
+  for (size_t i = 0; i < plan.size(); i++) {
+    AttributeWriter writer =
+        batch.Add(1, 1, plan[i] == 's' ? Confirmation::kShared : Confirmation::kOwn);
     writer.U32(1, static_cast<uint32_t>(i));
   }
   return batch;
 }
 
+CommandBatch Commands(size_t count) { return Commands(std::string(count, 'o')); }
+
 uint32_t NumberOf(const Asked& asked) {
   return asked.attributes.size() < 8 ? UINT32_MAX : Load<uint32_t>(asked.attributes.data() + 4);
 }
 
-std::string Exchange(Connection* connection, size_t count, int64_t milliseconds) {
-  CommandBatch batch = Commands(count);
+std::string Exchange(Connection* connection, const std::string& plan, int64_t milliseconds) {
+  CommandBatch batch = Commands(plan);
   std::vector<Answer> answers;
   connection->Exchange(&batch, Deadline::After(milliseconds), &answers);
   return Describe(answers);
+}
+
+std::string Exchange(Connection* connection, size_t count, int64_t milliseconds) {
+  return Exchange(connection, std::string(count, 'o'), milliseconds);
 }
 
 std::string Describe(const Failure& failure) {
@@ -68,6 +75,16 @@ std::string Log(const std::vector<Asked>& asked) {
     std::snprintf(type, sizeof(type), "%02x:", asked[i].header.nlmsg_type);
     text += first ? type : ",";
     text += std::to_string(NumberOf(asked[i]));
+  }
+  return text;
+}
+
+std::string Wanted(const std::vector<Asked>& asked) {
+  std::string text;
+  for (const Asked& command : asked) {
+    if (!text.empty()) text += ',';
+    text += std::to_string(NumberOf(command));
+    if ((command.header.nlmsg_flags & NLM_F_ACK) != 0) text += '!';
   }
   return text;
 }

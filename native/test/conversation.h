@@ -26,17 +26,22 @@ class Stopwatch {
   int64_t start_ = Now();
 };
 
-// Commands that can be told apart: 0, 1, 2 ... in a row.
+// Commands that can be told apart: 0, 1, 2 ... in a row. In a plan each has a letter: 's' for one
+// whose acknowledgement is shared, 'o' for one that has its own. Without a plan all have their own.
+CommandBatch Commands(const std::string& plan);
 CommandBatch Commands(size_t count);
 uint32_t NumberOf(const Asked& asked);
 
 // Sends as many commands and tells how each went: "ok, refused 17, no answer".
+std::string Exchange(Connection* connection, const std::string& plan, int64_t milliseconds = kLong);
 std::string Exchange(Connection* connection, size_t count, int64_t milliseconds = kLong);
 std::string Describe(const Failure& failure);
 std::string Describe(const std::vector<Answer>& answers);
 
 // What was asked, a word for each datagram: "family 1c:0 family 1d:0,1".
 std::string Log(const std::vector<Asked>& asked);
+// The same of one datagram, with a '!' where an acknowledgement is asked for: "0,1!,2!".
+std::string Wanted(const std::vector<Asked>& asked);
 
 // The descriptor of this process's netlink socket on a port, or on any; -1 where there is none.
 int FindSocket(int protocol, uint32_t port = 0);

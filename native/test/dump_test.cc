@@ -23,7 +23,7 @@ struct Dumped {
 
 Dumped Dump(Connection* connection, int64_t milliseconds = kLong) {
   CommandBatch batch;
-  AttributeWriter writer = batch.Add(8, 1, NLM_F_REQUEST | NLM_F_DUMP);
+  AttributeWriter writer = batch.AddDump(8, 1);
   writer.U32(1, 0);
   Dumped dumped;
   const auto sink = [&dumped](ByteView attributes, DecodeError* error) {
@@ -306,7 +306,7 @@ TEST("The kernel's dump of its families is read to its end") {
   options.family = "nlctrl";
   Connection connection(options);
   CommandBatch batch;
-  batch.Add(CTRL_CMD_GETFAMILY, 1, NLM_F_REQUEST | NLM_F_DUMP);
+  batch.AddDump(CTRL_CMD_GETFAMILY, 1);
   bool found = false;
   const auto sink = [&found](ByteView attributes, DecodeError* error) {
     uint16_t id = 0;

@@ -1,6 +1,5 @@
 #include "core/ipvs.h"
 
-#include <linux/netlink.h>
 #include <sys/socket.h>
 
 #include <cstring>
@@ -13,7 +12,6 @@ namespace ipvs::test {
 namespace {
 
 constexpr uint16_t kFamily = 0x1c;
-constexpr uint16_t kAsk = NLM_F_REQUEST | NLM_F_ACK;
 
 Address AddressOf(const std::string& hex) {
   Address address;
@@ -34,7 +32,7 @@ ServiceKey Web() {
 // The message that carries one command, in hex as the kernel receives it.
 Bytes Command(uint8_t command, void (*encode)(AttributeWriter* writer)) {
   CommandBatch batch;
-  AttributeWriter writer = batch.Add(command, IPVS_GENL_VERSION, kAsk);
+  AttributeWriter writer = batch.Add(command, IPVS_GENL_VERSION, Confirmation::kOwn);
   encode(&writer);
   return ToBytes(batch.Seal(kFamily, 1));
 }

@@ -52,7 +52,7 @@ bool RawSocket::Send(uint32_t to, const Bytes& datagram) const {
 }
 
 Bytes RawSocket::Receive(uint32_t* from) const {
-  Bytes buffer(256 * 1024);
+  Bytes buffer(2 * 1024 * 1024);
   sockaddr_nl address{};
   socklen_t length = sizeof(address);
   const ssize_t size = ::recvfrom(fd_.get(), buffer.data(), buffer.size(), 0,
@@ -110,7 +110,9 @@ Peer::Script FamilyIs(uint16_t id) {
 }
 
 void AcknowledgeAll(const Peer& peer, const std::vector<Asked>& asked) {
-  for (const Asked& command : asked) peer.Answer(command, Ack(command));
+  for (const Asked& command : asked) {
+    if ((command.header.nlmsg_flags & NLM_F_ACK) != 0) peer.Answer(command, Ack(command));
+  }
 }
 
 Peer::Script RefuseAll(int error, const std::string& text) {

@@ -87,6 +87,7 @@ constexpr uint16_t kFamily = 0x1c;
 
 // Scripts.
 Peer::Script FamilyIs(uint16_t id);
+// What asks for it, as a kernel does.
 void AcknowledgeAll(const Peer& peer, const std::vector<Asked>& asked);
 Peer::Script RefuseAll(int error, const std::string& text = "");
 void Ignore(const Peer& peer, const std::vector<Asked>& asked);

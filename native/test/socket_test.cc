@@ -11,6 +11,7 @@
 #include <string>
 #include <thread>
 
+#include "calls.h"
 #include "conversation.h"
 #include "core/generic.h"
 #include "harness.h"
@@ -45,6 +46,106 @@ TEST("Datagrams go to the peer and come from it, whole and in order") {
   const Socket::Received last = socket.Receive(deadline);
   CHECK_EQ(last.event, Event::kDatagram);
   CHECK_EQ(ToBytes(last.datagram), Hex("0c0d"));
+}
+
+// How many datagrams the kernel holds for the socket: none once they were read together.
+bool IsDrained(const Socket& socket) {
+  const int fd = FindSocket(NETLINK_USERSOCK, socket.port());
+  uint8_t byte = 0;
+  return ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+TEST("Datagrams that arrive together are read together, and each is taken") {
+  const RawSocket peer;
+  const RawSocket stranger;
+  Socket socket = OpenTo(peer);
+  CHECK(peer.Send(socket.port(), Hex("0a")));
+  CHECK(stranger.Send(socket.port(), Hex("ff")));
+  CHECK(peer.Send(socket.port(), Hex("0b0b")));
+  CHECK(!IsDrained(socket));
+  const Deadline deadline = Deadline::After(kLong);
+  CHECK_EQ(ToBytes(socket.Receive(deadline).datagram), Hex("0a"));
+  CHECK(IsDrained(socket));
+  // What is there needs no time.
+  CHECK_EQ(ToBytes(socket.Receive(Deadline::After(0)).datagram), Hex("0b0b"));
+  CHECK_EQ(socket.ReceiveQueued(deadline).event, Event::kTimedOut);
+}
+
+TEST("However many arrive, each is taken once and in order, and strangers' are not") {
+  const RawSocket peer;
+  const RawSocket stranger;
+  Socket socket = OpenTo(peer);
+  const Deadline deadline = Deadline::After(kLong);
+  uint8_t sent = 0;
+  uint8_t taken = 0;
+  // Of what is queued some is taken, so that more comes while the rest waits.
+  for (const int more : {1, 3, 4, 5, 2, 8, 0, 9, 1}) {
+    for (int i = 0; i < more; i++) {
+      if (i % 3 == 1) CHECK(stranger.Send(socket.port(), Bytes(size_t{1} + i, 0xff)));
+      CHECK(peer.Send(socket.port(), Bytes(size_t{1} + sent % 7, sent)));
+      sent++;
+    }
+    const int left = sent - taken;
+    for (int i = 0; i < (left + 1) / 2; i++) {
+      CHECK_EQ(ToBytes(socket.Receive(deadline).datagram), Bytes(size_t{1} + taken % 7, taken));
+      taken++;
+    }
+  }
+  for (; taken < sent; taken++) {
+    CHECK_EQ(ToBytes(socket.ReceiveQueued(deadline).datagram), Bytes(size_t{1} + taken % 7, taken));
+  }
+  CHECK_EQ(socket.ReceiveQueued(deadline).event, Event::kTimedOut);
+}
+
+TEST("Each of those that arrive together is judged by itself") {
+  const RawSocket peer;
+  Socket socket = OpenTo(peer);
+  CHECK(peer.Send(socket.port(), Hex("0a")));
+  CHECK(peer.Send(socket.port(), Bytes(64 * 1024 + 1, 0xbb)));
+  CHECK(peer.Send(socket.port(), Hex("0c")));
+  const Deadline deadline = Deadline::After(kLong);
+  CHECK_EQ(ToBytes(socket.Receive(deadline).datagram), Hex("0a"));
+  CHECK(IsDrained(socket));
+  const Socket::Received received = socket.Receive(deadline);
+  CHECK_EQ(received.event, Event::kTruncated);
+  CHECK(received.datagram.empty());
+  const Socket::Received last = socket.Receive(deadline);
+  CHECK_EQ(last.event, Event::kDatagram);
+  CHECK_EQ(ToBytes(last.datagram), Hex("0c"));
+}
+
+// The kernel gives what it has and tells the failure at the next call.
+TEST("What fails behind a datagram is told after it, and what comes behind that is taken") {
+  const RawSocket peer;
+  Socket socket = OpenTo(peer);
+  for (const char* datagram : {"0a", "0b", "0c"}) CHECK(peer.Send(socket.port(), Hex(datagram)));
+  const ReceiveCalls calls(
+      {AtMost(1), FailWith(EINTR), FailWith(ENOBUFS), AtMost(4), FailWith(ENOMEM)});
+  const Deadline deadline = Deadline::After(kLong);
+  CHECK_EQ(ToBytes(socket.Receive(deadline).datagram), Hex("0a"));
+  const Socket::Received overrun = socket.Receive(deadline);
+  CHECK_EQ(overrun.event, Event::kOverrun);
+  CHECK_EQ(overrun.error, ENOBUFS);
+  CHECK_EQ(calls.made(), 3u);
+  CHECK_EQ(ToBytes(socket.ReceiveQueued(deadline).datagram), Hex("0b"));
+  CHECK_EQ(ToBytes(socket.ReceiveQueued(deadline).datagram), Hex("0c"));
+  CHECK_EQ(calls.made(), 4u);
+  const Socket::Received failed = socket.ReceiveQueued(deadline);
+  CHECK_EQ(failed.event, Event::kError);
+  CHECK_EQ(failed.error, ENOMEM);
+}
+
+TEST("A socket that is opened in the place of another has nothing of what that one read") {
+  const RawSocket peer;
+  Socket socket = OpenTo(peer);
+  CHECK(peer.Send(socket.port(), Hex("0a")));
+  CHECK(peer.Send(socket.port(), Hex("0b")));
+  CHECK_EQ(ToBytes(socket.Receive(Deadline::After(kLong)).datagram), Hex("0a"));
+  socket.Close();
+  socket = OpenTo(peer);
+  CHECK_EQ(socket.ReceiveQueued(Deadline::After(kLong)).event, Event::kTimedOut);
+  CHECK(peer.Send(socket.port(), Hex("0c")));
+  CHECK_EQ(ToBytes(socket.Receive(Deadline::After(kLong)).datagram), Hex("0c"));
 }
 
 TEST("Where nothing comes the wait ends with the deadline, and not before") {
@@ -182,33 +283,69 @@ TEST("A closed socket gives its descriptor back, and so does one that goes away"
 }
 
 // The kernel's own family answers everybody, and as large as the IPVS family does.
-Failure AskKernel(Socket* socket, size_t count, uint32_t first) {
+CommandBatch Questions(size_t count) {
   CommandBatch batch;
   for (size_t i = 0; i < count; i++) EncodeGetFamily("nlctrl", &batch);
-  return socket->Send(batch.Seal(GENL_ID_CTRL, first), Deadline::After(1000));
+  return batch;
 }
 
-TEST("As many answers as the socket says that it holds come without an overrun") {
-  Socket socket;
-  CHECK_EQ(Describe(Socket::Open(NETLINK_GENERIC, 0, &socket)), "ok");
-  CHECK(socket.capacity() >= 1);
-  CHECK_EQ(Describe(AskKernel(&socket, socket.capacity(), 1)), "ok");
-  size_t datagrams = 0;
-  Socket::Received received = socket.Receive(Deadline::After(kLong));
-  while (received.event == Event::kDatagram) {
-    datagrams++;
-    received = socket.ReceiveQueued(Deadline::After(kLong));
+// What is refused, each with an explanation.
+CommandBatch Mistakes(size_t count) {
+  CommandBatch batch;
+  for (size_t i = 0; i < count; i++) {
+    AttributeWriter writer = batch.Add(CTRL_CMD_GETFAMILY, 1, Confirmation::kShared);
+    writer.U8(CTRL_ATTR_FAMILY_ID, 1);
   }
-  CHECK_EQ(received.event, Event::kTimedOut);
-  CHECK_EQ(datagrams, 2 * socket.capacity());  // each with its acknowledgement
+  return batch;
+}
+
+Failure AskKernel(Socket* socket, CommandBatch batch) {
+  return socket->Send(batch.Seal(GENL_ID_CTRL, 1), Deadline::After(1000));
+}
+
+TEST("The answers to as many commands as fit come without an overrun, whatever they are") {
+  for (const bool refused : {false, true}) {
+    row = refused ? "refusals" : "replies";
+    Socket socket;
+    CHECK_EQ(Describe(Socket::Open(NETLINK_GENERIC, 0, &socket)), "ok");
+    const size_t plenty = 100000;
+    const size_t count =
+        (refused ? Mistakes(plenty) : Questions(plenty)).Fit(0, socket.largest(), socket.queue());
+    CHECK(count > 16);
+    CHECK(count < plenty);
+    CHECK_EQ(Describe(AskKernel(&socket, refused ? Mistakes(count) : Questions(count))), "ok");
+    size_t datagrams = 0;
+    Socket::Received received = socket.Receive(Deadline::After(kLong));
+    while (received.event == Event::kDatagram) {
+      datagrams++;
+      received = socket.ReceiveQueued(Deadline::After(kLong));
+    }
+    CHECK_EQ(received.event, Event::kTimedOut);
+    // A reply comes with its acknowledgement.
+    CHECK_EQ(datagrams, refused ? count : 2 * count);
+  }
+}
+
+TEST("The largest datagram is taken, and one that is larger is refused as a whole") {
+  const RawSocket peer;
+  Socket socket = OpenTo(peer);
+  const Bytes largest(socket.largest(), 0xaa);
+  CHECK(largest.size() > 64 * 1024);
+  const Deadline deadline = Deadline::After(1000);
+  CHECK_EQ(Describe(socket.Send(ByteView(largest + Hex("aa")), deadline)),
+           "system call sendmsg 90");  // EMSGSIZE
+  CHECK_EQ(Describe(socket.Send(ByteView(largest), deadline)), "ok");
+  uint32_t from = 0;
+  CHECK(peer.Receive(&from) == largest);
 }
 
 TEST("After an overrun what is queued can still be read, and then the socket is as before") {
   Socket socket;
   CHECK_EQ(Describe(Socket::Open(NETLINK_GENERIC, 0, &socket)), "ok");
+  const size_t fits = Questions(100000).Fit(0, socket.largest(), socket.queue());
   size_t asked = 0;
-  for (; asked < 40 * socket.capacity(); asked += 100) {
-    CHECK_EQ(Describe(AskKernel(&socket, 100, 1)), "ok");
+  for (; asked < 20 * fits; asked += 100) {
+    CHECK_EQ(Describe(AskKernel(&socket, Questions(100))), "ok");
   }
   const Deadline deadline = Deadline::After(kLong);
   const Socket::Received first = socket.Receive(deadline);
@@ -216,9 +353,9 @@ TEST("After an overrun what is queued can still be read, and then the socket is 
   CHECK_EQ(first.error, ENOBUFS);
   size_t datagrams = 0;
   while (socket.ReceiveQueued(deadline).event == Event::kDatagram) datagrams++;
-  CHECK(datagrams >= 2 * socket.capacity());
+  CHECK(datagrams >= 2 * fits);
   CHECK(datagrams < 2 * asked);
-  CHECK_EQ(Describe(AskKernel(&socket, 1, 1)), "ok");
+  CHECK_EQ(Describe(AskKernel(&socket, Questions(1))), "ok");
   CHECK_EQ(socket.Receive(deadline).event, Event::kDatagram);
   CHECK_EQ(socket.Receive(deadline).event, Event::kDatagram);
 }

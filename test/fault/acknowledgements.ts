@@ -2,6 +2,7 @@
 // explains is passed on.
 
 import t from 'tap';
+import type { Ipvs } from 'ipvs';
 import { LONG, facing, healthy } from './peer/peer.js';
 import { WEB, errorOf, outcomeOf, web } from './peer/outcome.js';
 import {
@@ -11,6 +12,7 @@ import {
   ESRCH,
   NEW_SERVICE,
   ack,
+  asksForAck,
   done,
   explainedAck,
   isDump,
@@ -18,6 +20,7 @@ import {
   text,
   u32,
   uncappedAck,
+  verdict,
 } from './peer/wire.js';
 import type { Request } from './peer/wire.js';
 
@@ -115,60 +118,105 @@ t.test('a dump may come in any number of datagrams, its end in the last or alone
   }
 });
 
-t.test('answers to a batch may come in any order and any number of datagrams', async (t) => {
-  const { ipvs, peer } = await facing(t, { timeout: LONG });
-  const verdict = (request: Request): Buffer => {
-    const refused = request.sequence % 3 === 0;
-    return ack(request, refused ? EEXIST : 0);
-  };
-  const shapes: Readonly<Record<string, (answers: Buffer[]) => Buffer[]>> = {
-    'one each': (answers) => answers,
-    'all in one': (answers) => [Buffer.concat(answers)],
-    backwards: (answers) => answers.reverse(),
-    'each twice': (answers) => answers.flatMap((answer) => [answer, answer]),
-  };
-  for (const [name, shape] of Object.entries(shapes)) {
-    peer.script = (requests) => shape(requests.map(verdict));
-    const before = peer.requests.length;
-    const calls = Array.from({ length: 300 }, (_, i) =>
-      outcomeOf(ipvs.addService({ ...web(i), scheduler: 'rr' })),
-    );
-    const outcomes = await Promise.all(calls);
-    const sent = peer.requests.slice(before);
-    t.equal(sent.length, 300, name);
-    for (const [index, { error }] of outcomes.entries()) {
-      const expected = Number(sent[index]?.sequence) % 3 === 0 ? 'EEXIST' : undefined;
-      if (error?.code !== expected) t.fail(`${name}: call ${index} ended with ${error?.code}`);
-    }
-  }
-});
-
-t.test('in a batch each call learns its own truth', async (t) => {
-  const { ipvs, peer } = await facing(t, { timeout: 500 });
-  await ipvs.getService(WEB);
-  const lost = new Set([3, 50, 119]);
-  const refused = new Set([0, 1, 2, 100]);
-  const numberOf = (request: Request) => request.attributes.readUInt16BE(4 + 8 + 8 + 20 + 4) - 1000;
-  peer.script = (requests) =>
-    requests.flatMap((request) => {
-      if (request.command !== NEW_SERVICE) return healthy([request]);
-      const number = numberOf(request);
-      if (lost.has(number)) return [];
-      return [ack(request, refused.has(number) ? ESRCH : 0)];
-    });
-  const calls = Array.from({ length: 120 }, (_, i) =>
+/** The changes of a batch, and what became of each. */
+async function changes(ipvs: Ipvs, count: number): Promise<(string | undefined)[]> {
+  const calls = Array.from({ length: count }, (_, i) =>
     outcomeOf(ipvs.addService({ ...web(i), scheduler: 'rr' })),
   );
   const outcomes = await Promise.all(calls);
-  t.equal(peer.asked(NEW_SERVICE).length, calls.length, 'each was sent once');
-  for (const [number, { error }] of outcomes.entries()) {
-    const expected = lost.has(number)
-      ? 'ERR_IPVS_UNKNOWN_OUTCOME'
-      : refused.has(number)
-        ? 'ESRCH'
-        : undefined;
-    if (error?.code !== expected) t.fail(`call ${number}: ${error?.code}, not ${expected}`);
-    if (error && !error.message.includes(`:${1000 + number}:`)) t.fail(error.message);
+  return outcomes.map(({ error }, number) => {
+    if (error && !error.message.includes(`:${1000 + number}:`)) return error.message;
+    return error?.code;
+  });
+}
+
+/** Which of them a request is. */
+const numberOf = (request: Request) => request.attributes.readUInt16BE(4 + 8 + 8 + 20 + 4) - 1000;
+
+t.test('answers to changes may come in any number of datagrams, and more than once', async (t) => {
+  const { ipvs, peer } = await facing(t, { timeout: LONG });
+  const shapes: Readonly<Record<string, (answers: Buffer[]) => Buffer[]>> = {
+    'one each': (answers) => answers,
+    'all in one': (answers) => [Buffer.concat(answers)],
+    'each twice': (answers) => answers.flatMap((answer) => [answer, answer]),
+  };
+  for (const [name, shape] of Object.entries(shapes)) {
+    peer.script = (requests) =>
+      shape(requests.flatMap((each) => verdict(each, numberOf(each) % 3 === 0 ? EEXIST : 0)));
+    const before = peer.requests.length;
+    const outcomes = await changes(ipvs, 300);
+    t.strictSame(
+      peer.requests.slice(before).map(numberOf),
+      outcomes.map((_, number) => number),
+      `${name}: each was sent once, in order`,
+    );
+    t.strictSame(
+      outcomes,
+      outcomes.map((_, number) => (number % 3 === 0 ? 'EEXIST' : undefined)),
+      name,
+    );
+  }
+});
+
+t.test('answers to reads may come in any order', async (t) => {
+  const { ipvs, peer } = await facing(t, { timeout: LONG });
+  await ipvs.getTimeouts();
+  const portOf = (request: Request) => request.attributes.readUInt16BE(4 + 8 + 8 + 20 + 4);
+  peer.script = (requests) =>
+    requests
+      .flatMap((request) =>
+        portOf(request) % 3 === 0
+          ? [ack(request, ESRCH)]
+          : [Buffer.concat([service(request, { port: portOf(request) }), ack(request)])],
+      )
+      .reverse();
+  const services = await Promise.all(
+    Array.from({ length: 120 }, (_, i) => ipvs.getService(web(i))),
+  );
+  t.strictSame(
+    services.map((each) => each && 'port' in each && each.port),
+    services.map((_, i) => ((1000 + i) % 3 === 0 ? undefined : 1000 + i)),
+  );
+});
+
+// The last one's acknowledgement stands for all that were not refused: the kernel carries a datagram
+// out in order.
+t.test('of the changes that travel together only the last is acknowledged', async (t) => {
+  const { ipvs, peer } = await facing(t, { timeout: LONG });
+  const datagrams: boolean[][] = [];
+  peer.script = (requests) => {
+    datagrams.push(requests.map(asksForAck));
+    return requests.flatMap((request) => verdict(request));
+  };
+  t.strictSame(new Set(await changes(ipvs, 100)), new Set([undefined]));
+  t.strictSame(datagrams, [[true], [...new Array<boolean>(98).fill(false), true]]);
+});
+
+t.test('in a batch each change learns its own truth', async (t) => {
+  const { ipvs, peer } = await facing(t, { timeout: 500 });
+  await ipvs.getService(WEB);
+  const refused = new Set([0, 1, 2, 50, 100]);
+  // The first travels alone, the others together. Their last answer but one is that to number 100.
+  for (const [lost, known] of [
+    [undefined, 120],
+    [119, 101],
+  ] as const) {
+    peer.script = (requests) =>
+      requests.flatMap((request) => {
+        const number = numberOf(request);
+        return number === lost ? [] : verdict(request, refused.has(number) ? ESRCH : 0);
+      });
+    const before = peer.asked(NEW_SERVICE).length;
+    const outcomes = await changes(ipvs, 120);
+    t.equal(peer.asked(NEW_SERVICE).length - before, 120, 'each was sent once');
+    t.strictSame(
+      outcomes,
+      outcomes.map((_, number) => {
+        if (refused.has(number)) return 'ESRCH';
+        return number < known ? undefined : 'ERR_IPVS_UNKNOWN_OUTCOME';
+      }),
+      lost === undefined ? 'all is answered' : 'the last answer is lost',
+    );
   }
   peer.script = healthy;
   await ipvs.addService({ ...WEB, scheduler: 'rr' });

@@ -3,8 +3,17 @@
 import t from 'tap';
 import { SHORT, butFor, facing } from './peer/peer.js';
 import type { Script } from './peer/peer.js';
-import { SLACK, errorOf, outcomeOf } from './peer/outcome.js';
-import { DEL_DAEMON, ESRCH, GET_DAEMON, ack, daemon, done } from './peer/wire.js';
+import { SLACK, errorOf, outcomeOf, web } from './peer/outcome.js';
+import {
+  DEL_DAEMON,
+  ESRCH,
+  GET_CONFIG,
+  GET_DAEMON,
+  NEW_SERVICE,
+  ack,
+  daemon,
+  done,
+} from './peer/wire.js';
 
 const MASTER = 1;
 const BACKUP = 2;
@@ -47,6 +56,35 @@ t.test('where nobody answers at all it is not certain either', async (t) => {
   t.ok(milliseconds < SHORT + SLACK, `it took ${milliseconds} ms`);
   peer.script = running(MASTER);
   t.equal((await ipvs.listSyncDaemons()).length, 1);
+});
+
+// One travels in front of it and one behind: neither waits for an answer that does not come.
+t.test('what is changed around a stop without an answer is known', async (t) => {
+  const { ipvs, peer } = await facing(t, { timeout: SHORT });
+  await ipvs.getTimeouts();
+  const together: number[][] = [];
+  const list = running();
+  peer.script = (requests) => {
+    together.push(requests.map(({ command }) => command));
+    return list(requests);
+  };
+  const outcomes = await Promise.all(
+    [
+      ipvs.getTimeouts(),
+      ipvs.addService({ ...web(1), scheduler: 'rr' }),
+      ipvs.addService({ ...web(2), scheduler: 'rr' }),
+      ipvs.stopSyncDaemon('master'),
+      ipvs.addService({ ...web(3), scheduler: 'rr' }),
+    ].map((call) => outcomeOf<unknown>(call)),
+  );
+  t.strictSame(
+    outcomes.map(({ error }) => error?.code),
+    [undefined, undefined, undefined, undefined, undefined],
+  );
+  t.strictSame(together.slice(0, 2), [
+    [GET_CONFIG],
+    [NEW_SERVICE, NEW_SERVICE, DEL_DAEMON, NEW_SERVICE],
+  ]);
 });
 
 t.test('an answer is believed without looking', async (t) => {

@@ -5,9 +5,8 @@ import { parseAddress } from '#lib/address';
 import { Channels } from '#lib/channel';
 import { loadAddon } from '#lib/load';
 import { NativeFailure } from '#lib/native';
-import type { Records } from '#lib/native';
-import { Command } from '#lib/records';
 import type { DestinationRecord, Request, ServiceId, ServiceRecord } from '#lib/records';
+import type { Records } from '#lib/rows';
 
 export interface TableEntry {
   service: ServiceRecord;
@@ -17,12 +16,11 @@ export interface TableEntry {
 /** Every service of a namespace with its destinations. */
 export async function tableOf(netns: string): Promise<TableEntry[]> {
   return withChannels(netns, async (channels) => {
-    const services = await dump<ServiceRecord>(channels, { command: Command.getService });
+    const services = takeAll(await channels.dumps.services(false)) as ServiceRecord[];
     const entries: TableEntry[] = [];
     for (const service of services) {
-      const id = idOf(service);
-      const request = { command: Command.getDestination, service: id };
-      entries.push({ service, destinations: await dump<DestinationRecord>(channels, request) });
+      const records = await channels.dumps.destinations(idOf(service), undefined, false);
+      entries.push({ service, destinations: takeAll(records) as DestinationRecord[] });
     }
     return entries;
   });
@@ -47,13 +45,8 @@ async function withChannels<T>(
   }
 }
 
-async function dump<Item>(channels: Channels, request: Request): Promise<Item[]> {
-  const records = await channels.dumps.dump<Item>(request);
+function takeAll<Item>(records: Records<Item> | NativeFailure): Item[] {
   if (records instanceof NativeFailure) throw new Error(`errno ${records.errno}`);
-  return takeAll(records);
-}
-
-function takeAll<Item>(records: Records<Item>): Item[] {
   return records.take(records.length);
 }
 

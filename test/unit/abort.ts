@@ -13,14 +13,18 @@ function fakeChannel(): { native: NativeChannel; sent: number[]; answer: () => v
   const sent: number[] = [];
   const waiting: Done[] = [];
   const native = {
-    exchange(_rows: Uint8Array, count: number, _milliseconds: number, done: Done) {
+    exchange(_requests: Uint8Array, count: number, _milliseconds: number, done: Done) {
       sent.push(count);
       waiting.push(done);
     },
-    dump(_row: Uint8Array, _milliseconds: number, done: (failure: undefined) => void) {
+    dump(
+      _request: Uint8Array,
+      _milliseconds: number,
+      done: (failure: undefined, daemons: []) => void,
+    ) {
       sent.push(1);
       waiting.push(() => {
-        done(undefined);
+        done(undefined, []);
       });
     },
   };
@@ -39,7 +43,7 @@ t.test('a request whose signal is aborted already does not set out', async (t) =
   await t.rejects(new CommandChannel(native, 1000).request(request, limits), {
     message: 'not sent',
   });
-  await t.rejects(new DumpChannel(native, 1000).dump(request, limits), { message: 'not sent' });
+  await t.rejects(new DumpChannel(native, 1000).daemons(limits), { message: 'not sent' });
   t.strictSame(sent, []);
 });
 
@@ -64,8 +68,8 @@ t.test('a dump whose signal is aborted in the queue does not set out either', as
   const { native, sent, answer } = fakeChannel();
   const channel = new DumpChannel(native, 1000);
   const controller = new AbortController();
-  const first = channel.dump(request);
-  const second = channel.dump(request, cancelled(controller.signal));
+  const first = channel.daemons();
+  const second = channel.daemons(cancelled(controller.signal));
   controller.abort();
   await t.rejects(second, { message: 'not sent' });
   await new Promise(setImmediate);

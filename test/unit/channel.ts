@@ -3,13 +3,17 @@
 
 import t from 'tap';
 import type { Test } from 'tap';
+import { parseAddress } from '#lib/address';
 import { Channels, CommandChannel, DumpChannel } from '#lib/channel';
+import type { Table } from '#lib/channel';
 import { Fault, NativeFailure } from '#lib/native';
-import type { Outcome, Records } from '#lib/native';
 import { Command } from '#lib/records';
-import type { Request } from '#lib/records';
+import type { DestinationId, DestinationRecord, Request, ServiceRecord } from '#lib/records';
+import type { Records } from '#lib/rows';
+import { serviceOfRow } from '#lib/rows';
 import { parseServiceId } from '#lib/validate';
 import { FakeChannel, refused, restOfAddon } from '../fixtures/fake-addon.js';
+import { noTraffic, unused } from '../lab/objects.js';
 
 const TIMEOUT = 1000;
 
@@ -189,14 +193,42 @@ t.test('the rows of those that are late go with them', async (t) => {
   );
 });
 
-const list: Request = { command: Command.getService };
+/** A service that can be told from others by its port. */
+const service = (port: number): ServiceRecord => ({
+  family: 2,
+  protocol: 6,
+  address: '10.0.0.1',
+  port,
+  fwmark: 0,
+  scheduler: 'wlc',
+  flags: 0,
+  timeout: 0,
+  netmask: 0xffffffff,
+  engine: '',
+  wideStats: 1,
+  stats: noTraffic,
+});
+
+const destination = (port: number): DestinationRecord => ({
+  family: 10,
+  address: '2001:db8::5',
+  port,
+  forwarding: 0,
+  weight: 1,
+  upperThreshold: 0,
+  lowerThreshold: 0,
+  tunnelType: 0,
+  tunnelPort: 0,
+  tunnelFlags: 0,
+  ...unused,
+});
 
 t.test('dumps run one after the other, each with the time that is left for it', async (t) => {
   const clock = stopClock(t);
   const fake = new FakeChannel();
   const channel = new DumpChannel(fake, TIMEOUT);
-  const first = channel.dump<number>(list);
-  const second = channel.dump<number>(list);
+  const first = channel.services(false);
+  const second = channel.services(false);
   await turn();
   t.equal(fake.dumps.length, 1);
   t.equal(fake.dumps[0]?.milliseconds, 1000);
@@ -206,22 +238,63 @@ t.test('dumps run one after the other, each with the time that is left for it', 
   t.equal(await first, failure, 'a failure is the answer');
   await turn();
   t.equal(fake.dumps[1]?.milliseconds, 700);
-  fake.dumps[1]?.finish([1, 2, 3], 2);
-  const records = (await second) as Records<number>;
+  fake.dumps[1]?.finish(range(1, 3).map(service), 2);
+  const records = (await second) as Records<ServiceRecord>;
   t.strictSame([records.length, records.chunks], [3, 2]);
-  t.strictSame(records.take(2), [1, 2]);
-  t.strictSame(records.take(2), [3]);
+  t.strictSame(records.take(2), [service(1), service(2)]);
+  t.strictSame(records.take(2), [service(3)]);
   t.strictSame(records.take(2), []);
+});
+
+t.test('each kind of dump asks for its records, and makes them of what comes', async (t) => {
+  const fake = new FakeChannel();
+  const channel = new DumpChannel(fake, TIMEOUT);
+  const id = parseServiceId({ protocol: 'tcp', address: '10.0.0.1', port: 80 });
+  const id6 = { address: parseAddress('2001:db8::5'), port: 8080 } as DestinationId;
+  const daemon = {
+    role: 1,
+    interface: 'lo',
+    syncId: 2,
+    maxLength: 3,
+    group: '::',
+    port: 4,
+    ttl: 5,
+  };
+  fake.onDump = ({ row: { command }, finish }) =>
+    finish(command === 4 ? [service(1)] : command === 8 ? [destination(2)] : [daemon], 1);
+  const taken = async (records: Promise<unknown>) => ((await records) as Records<unknown>).take(9);
+  t.strictSame(await taken(channel.services(false)), [service(1)]);
+  t.strictSame(await taken(channel.destinations(id, undefined, false)), [destination(2)]);
+  await channel.destinations(id, id6, false);
+  t.strictSame(await channel.daemons(), [daemon]);
+  const key = { protocol: 6, port: 80, fwmark: 0, address: `0a000001${'0'.repeat(24)}` };
+  const nobody = { family: 0, protocol: 0, port: 0, fwmark: 0, address: '0'.repeat(32) };
+  t.strictSame(
+    fake.dumps.map(({ row }) => row),
+    [
+      { command: 4, ...nobody },
+      { command: 8, family: 2, ...key },
+      {
+        command: 8,
+        family: 2,
+        ...key,
+        destinationFamily: 10,
+        destinationPort: 8080,
+        destinationAddress: '20010db8000000000000000000000005',
+      },
+      { command: 11, ...nobody },
+    ],
+  );
 });
 
 t.test('a dump that waited too long is not begun', async (t) => {
   const clock = stopClock(t);
   const fake = new FakeChannel();
   const channel = new DumpChannel(fake, TIMEOUT);
-  const dumps = [channel.dump(list), channel.dump(list)];
+  const dumps = [channel.services(false), channel.services(false)];
   await turn();
   clock.advance(1000);
-  const third = channel.dump(list);
+  const third = channel.services(false);
   fake.dumps[0]?.finish([]);
   await turn();
   t.strictSame(await dumps[1], new NativeFailure(Fault.notSent, 0, '', ''));
@@ -283,11 +356,10 @@ t.test('the second socket of a handle is made where the first one is', async (t)
 
 t.test('a read has its record for an answer', async (t) => {
   const { fake, channel } = makeCommands();
-  const record = { family: 2 } as Outcome;
-  const answer = channel.request({ ...request(1), command: Command.getService, bigint: true });
-  t.match(fake.exchanges[0]?.rows, [{ command: 4, bigint: 1 }]);
-  fake.exchanges[0]?.finish([record]);
-  t.equal(await answer, record);
+  const answer = channel.request({ ...request(1), command: Command.getService });
+  t.match(fake.exchanges[0]?.rows, [{ command: 4 }]);
+  fake.exchanges[0]?.finish([service(1)]);
+  t.strictSame(serviceOfRow((await answer) as Uint8Array, false), service(1));
 });
 
 /** A way to give a request up, and what it rejects with. */
@@ -366,7 +438,7 @@ t.test('a signal that is aborted after the answer changes nothing', async (t) =>
   t.equal(await command, undefined);
   const other = new FakeChannel();
   other.onDump = ({ finish }) => finish([]);
-  t.match(await new DumpChannel(other, TIMEOUT).dump(list, limits), { length: 0 });
+  t.match(await new DumpChannel(other, TIMEOUT).services(false, limits), { length: 0 });
   controller.abort();
   await turn();
   t.strictSame(limits.told, []);
@@ -392,7 +464,7 @@ t.test('a request may have less time than the others', async (t) => {
 
   const other = new FakeChannel();
   other.onDump = ({ finish }) => finish([]);
-  await new DumpChannel(other, TIMEOUT).dump(list, { deadline });
+  await new DumpChannel(other, TIMEOUT).services(false, { deadline });
   t.equal(other.dumps[0]?.milliseconds, 150);
 });
 
@@ -400,18 +472,18 @@ t.test('a dump that is given up is not begun, and its successor is', async (t) =
   const fake = new FakeChannel();
   const channel = new DumpChannel(fake, TIMEOUT);
   const { controller, ...limits } = cancellation();
-  const first = channel.dump(list);
-  const given = channel.dump(list, limits);
-  const last = channel.dump(list);
+  const first = channel.services(false);
+  const given = channel.services(false, limits);
+  const last = channel.services(false);
   await turn();
   controller.abort();
   await t.rejects(given, { message: 'not sent' });
-  await t.rejects(channel.dump(list, limits), { message: 'not sent' });
-  fake.dumps[0]?.finish([1]);
+  await t.rejects(channel.services(false, limits), { message: 'not sent' });
+  fake.dumps[0]?.finish([service(1)]);
   await first;
   await turn();
   t.equal(fake.dumps.length, 2);
-  fake.dumps[1]?.finish([2]);
+  fake.dumps[1]?.finish([service(2)]);
   t.match(await last, { length: 1 });
   await channel.settled();
 });
@@ -420,7 +492,7 @@ t.test('a whole table is read in turn with the dumps', async (t) => {
   const clock = stopClock(t);
   const fake = new FakeChannel();
   const channel = new DumpChannel(fake, TIMEOUT);
-  const dump = channel.dump(list);
+  const dump = channel.services(false);
   const tables = [channel.table(true, false), channel.table(false, true)];
   await turn();
   t.equal(fake.tables.length, 0, 'the dump comes first');
@@ -428,12 +500,29 @@ t.test('a whole table is read in turn with the dumps', async (t) => {
   fake.dumps[0]?.finish([]);
   await dump;
   await turn();
-  t.match(fake.tables, [{ settle: true, bigint: false, milliseconds: 600 }]);
+  t.match(fake.tables, [{ settle: true, milliseconds: 600 }]);
   const failure = refused(1);
   fake.tables[0]?.finish(failure);
   t.equal(await tables[0], failure);
   await turn();
-  t.match(fake.tables[1], { settle: false, bigint: true });
-  fake.tables[1]?.finish([], false);
-  t.match(await tables[1], { settled: false });
+  t.match(fake.tables[1], { settle: false });
+  fake.tables[1]?.finish(
+    [
+      [service(1), []],
+      [service(2), [destination(3), destination(4)]],
+    ],
+    false,
+  );
+  const table = (await tables[1]) as Table;
+  t.equal(table.settled, false);
+  t.strictSame([...table.counts], [0, 2]);
+  const exact = Object.fromEntries(Object.keys(noTraffic).map((name) => [name, 0n]));
+  t.strictSame(
+    table.services.take(9),
+    range(1, 2).map((port) => ({ ...service(port), stats: exact })),
+  );
+  t.strictSame(
+    table.destinations.take(9),
+    range(3, 4).map((port) => ({ ...destination(port), stats: exact })),
+  );
 });

@@ -6,10 +6,11 @@ import type { IpvsError, ServiceKey } from 'ipvs';
 import { explainOpen } from '#lib/explain';
 import { Fault, NativeFailure } from '#lib/native';
 import type { Outcome } from '#lib/native';
+import type { DaemonRecord } from '#lib/records';
 import { refusalOf } from '../lab/failure.js';
 import { fakeIpvs, refused } from '../fixtures/fake-addon.js';
 import { UNPRIVILEGED, WITHOUT_MODULE, fakeFiles } from '../fixtures/fake-files.js';
-import type { Row } from '../fixtures/fake-addon.js';
+import type { Row } from '../fixtures/packed.js';
 
 const service = { protocol: 'tcp', address: '10.0.0.1', port: 80 } as const;
 const real = { address: '10.0.0.5' } as const;
@@ -163,11 +164,24 @@ t.test('a missing scheduler and a missing engine are told apart', async (t) => {
   t.equal(commands.exchanges.length, 1);
 });
 
+const daemon = (role: number): DaemonRecord => ({
+  role,
+  interface: 'lo',
+  syncId: 0,
+  maxLength: 1472,
+  group: '224.0.0.81',
+  port: 8848,
+  ttl: 1,
+});
+
 /** What adding a destination is told where the kernel answers EINVAL. */
 async function unfit(
   address: string,
   to: ServiceKey,
-  { routes = '', daemons = [] }: { routes?: string | undefined; daemons?: unknown[] } = {},
+  {
+    routes = '',
+    daemons = [],
+  }: { routes?: string | undefined; daemons?: readonly DaemonRecord[] } = {},
 ): Promise<IpvsError> {
   const { ipvs, commands, dumps } = answering(() => refused(EINVAL));
   if (routes !== '') commands.files['/proc/thread-self/net/fib_trie'] = routes;
@@ -242,14 +256,14 @@ t.test('a sync daemon that keeps another address family away is told', async (t)
     ['2001:db8::5', service],
     ['10.0.0.5', service6],
   ] as const) {
-    const error = await unfit(address, to, { routes: trie, daemons: [{ role: 1 }] });
+    const error = await unfit(address, to, { routes: trie, daemons: [daemon(1)] });
     t.ok(error.message.endsWith(`: ${sentence} (EINVAL)`), error.message);
     t.match(error.hint, /stopSyncDaemon\(\) first/);
     const without = await unfit(address, to, { routes: trie });
     t.ok(without.message.includes(`: ${anything} `), without.message);
   }
   // It is nobody's fault where the families are the same.
-  const error = await unfit('10.0.0.5', service, { routes: trie, daemons: [{ role: 1 }] });
+  const error = await unfit('10.0.0.5', service, { routes: trie, daemons: [daemon(1)] });
   t.ok(error.message.includes(`: ${anything} `), error.message);
 });
 

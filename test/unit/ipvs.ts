@@ -5,9 +5,8 @@ import t from 'tap';
 import { Ipvs } from 'ipvs';
 import type { ConnectionsOptions } from 'ipvs';
 import { FACTORIES, NativeFailure } from '#lib/native';
-import type { Outcome } from '#lib/native';
 import { fakeIpvs, refused } from '../fixtures/fake-addon.js';
-import type { FakeConnectionList } from '../fixtures/fake-addon.js';
+import type { Answer, Dumped, FakeConnectionList } from '../fixtures/fake-addon.js';
 import { failureOf, refusalOf } from '../lab/failure.js';
 import { noTraffic } from '../lab/objects.js';
 
@@ -49,7 +48,7 @@ const destinationRecord = {
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** A handle whose kernel gives these answers one after the other, and a log of what it was asked. */
-function scripted(answers: (Outcome | unknown[])[]) {
+function scripted(answers: (Answer | Dumped)[]) {
   const { ipvs, commands, dumps } = fakeIpvs();
   const log: string[] = [];
   const names = ['', 'newService', 'setService', 'deleteService', 'getService', 'newDestination'];
@@ -60,11 +59,11 @@ function scripted(answers: (Outcome | unknown[])[]) {
     return answers.shift();
   };
   commands.onExchange = ({ rows, finish }) => {
-    const outcomes = rows.map(({ command }) => answer(command) as Outcome);
+    const outcomes = rows.map(({ command }) => answer(command) as Answer);
     setImmediate(() => finish(outcomes));
   };
   dumps.onDump = ({ row, finish }) => {
-    const items = answer(row.command) as unknown[] | NativeFailure;
+    const items = answer(row.command) as Dumped | NativeFailure;
     setImmediate(() => finish(items));
   };
   return { ipvs, log };
@@ -101,7 +100,7 @@ t.test('a read waits for the changes that were asked for before it', async (t) =
   await turn();
   t.equal(dumps.dumps.length, 0);
   dumps.onDump = ({ row, finish }) =>
-    setImmediate(() => finish([row.command === 4 ? serviceRecord : destinationRecord]));
+    setImmediate(() => finish(row.command === 4 ? [serviceRecord] : [destinationRecord]));
   commands.exchanges[0]?.finish();
   await added;
   t.match(await Promise.all([...lists, one]), [[service], [real], real]);
@@ -136,7 +135,7 @@ t.test('an update of what is not there writes nothing', async (t) => {
     [[[], refused(ESRCH)], ['getDestination', 'getService'], 'ESRCH'],
     [[refused(1)], ['getDestination'], 'EPERM'],
   ] as const) {
-    const scene = scripted(answers.map((each) => each as Outcome));
+    const scene = scripted([...answers]);
     t.match(await refusalOf(scene.ipvs.updateDestination(service, real, { weight: 0 })), { code });
     t.strictSame(scene.log, log);
   }
@@ -144,7 +143,7 @@ t.test('an update of what is not there writes nothing', async (t) => {
 
 t.test('ensuring starts again where somebody was faster', async (t) => {
   const other = { ...serviceRecord, scheduler: 'rr' };
-  const scenes: [answers: (Outcome | unknown[])[], log: string[], outcome: string][] = [
+  const scenes: [answers: (Answer | Dumped)[], log: string[], outcome: string][] = [
     [[refused(ESRCH), undefined], ['getService', 'newService'], 'added'],
     [[other, undefined], ['getService', 'setService'], 'updated'],
     [[serviceRecord], ['getService'], 'unchanged'],
@@ -181,7 +180,7 @@ t.test('ensuring starts again where somebody was faster', async (t) => {
 t.test('ensuring a destination starts again too, while its service is there', async (t) => {
   const nat = { ...real, forwarding: 'nat' } as const;
   const other = { ...destinationRecord, weight: 9 };
-  const scenes: [answers: (Outcome | unknown[])[], log: string[], outcome: string][] = [
+  const scenes: [answers: (Answer | Dumped)[], log: string[], outcome: string][] = [
     [[[], undefined], ['getDestination', 'newDestination'], 'added'],
     [[[other], undefined], ['getDestination', 'setDestination'], 'updated'],
     [[[destinationRecord]], ['getDestination'], 'unchanged'],
@@ -209,7 +208,7 @@ t.test('ensuring a destination starts again too, while its service is there', as
 // goes away while it is being listed.
 t.test('an empty or a long list of destinations is believed after a second look', async (t) => {
   const { ipvs, commands, dumps } = fakeIpvs();
-  const outcomes: Outcome[] = [];
+  const outcomes: Answer[] = [];
   commands.onExchange = ({ finish }) => finish([outcomes.shift()]);
   for (const [items, chunks, asks, there] of [
     [[destinationRecord], 1, false, true],
@@ -228,21 +227,36 @@ t.test('an empty or a long list of destinations is believed after a second look'
   }
 });
 
-t.test('counters are asked for as what they are to be', async (t) => {
+t.test('counters are what they are asked to be, and exact', async (t) => {
   const { ipvs, commands, dumps } = fakeIpvs();
-  commands.onExchange = ({ finish }) => finish([serviceRecord]);
-  dumps.onDump = ({ row, finish }) =>
-    finish([row.command === 4 ? serviceRecord : destinationRecord]);
+  const exact = { ...noTraffic, connections: 2n ** 63n + 1n, outgoingByteRate: 3n };
+  const near = { ...noTraffic, connections: 2 ** 63, outgoingByteRate: 3 };
+  const items = {
+    service: { ...serviceRecord, stats: exact },
+    destination: { ...destinationRecord, stats: exact },
+  };
+  commands.onExchange = ({ rows, finish }) =>
+    finish([rows[0]?.command === 13 ? { tcp: 1, tcpFin: 2, udp: 3 } : items.service]);
+  dumps.onDump = ({ row: { command }, finish }) =>
+    finish(command === 4 ? [items.service] : command === 8 ? [items.destination] : []);
+  dumps.onTable = ({ finish }) => finish([[items.service, [items.destination]]]);
   for (const bigint of [false, true]) {
-    await ipvs.getService(service, { bigint });
-    await ipvs.listServices({ bigint });
-    await ipvs.getDestination(service, real, { bigint });
-    await ipvs.listDestinations(service, { bigint });
-    t.equal(commands.exchanges.at(-1)?.rows[0]?.bigint, Number(bigint));
-    t.strictSame(
-      dumps.dumps.splice(0).map(({ row }) => row.bigint),
-      [Number(bigint), Number(bigint), Number(bigint)],
-    );
+    const { services } = await ipvs.snapshot({ bigint });
+    const all = [
+      await ipvs.getService(service, { bigint }),
+      ...(await ipvs.listServices({ bigint })),
+      await ipvs.getDestination(service, real, { bigint }),
+      ...(await ipvs.listDestinations(service, { bigint })),
+      ...services,
+      ...services.flatMap(({ destinations }) => destinations),
+    ];
+    t.equal(all.length, 6);
+    for (const each of all) {
+      t.strictSame(
+        [each?.stats.connections, each?.stats.outgoingByteRate, typeof each?.stats.incomingBytes],
+        bigint ? [exact.connections, 3n, 'bigint'] : [near.connections, 3, 'number'],
+      );
+    }
   }
 });
 
@@ -474,7 +488,7 @@ t.test('a snapshot puts destinations with their services', async (t) => {
       ),
     );
   const snapshot = await ipvs.snapshot({ settle: false, bigint: true });
-  t.match(dumps.tables, [{ settle: false, bigint: true }]);
+  t.match(dumps.tables, [{ settle: false }]);
   t.match(snapshot, {
     settled: false,
     timeouts,

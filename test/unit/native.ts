@@ -1,136 +1,81 @@
-// The rows in which requests cross into C++, and the objects that come back. Where the two sides
-// disagree about a single column, a weight becomes a port.
+// What crosses into C++ in packed form, and what comes back. Where the two sides disagree about a
+// single column, a weight becomes a port.
 
 import t from 'tap';
 import { loadAddon } from '#lib/load';
 import { FACTORIES, Fault, NativeFailure } from '#lib/native';
 import { parseDaemon, parseTimeouts } from '#lib/options';
 import { Command } from '#lib/records';
-import type { Request } from '#lib/records';
-import { ROW_BYTES, Rows, isOurLayout } from '#lib/rows';
+import type { DestinationRecord, Request, ServiceRecord } from '#lib/records';
+import { Requests, readsOurRequests } from '#lib/requests';
+import { Records, serviceOfRow, writesOurRows } from '#lib/rows';
 import { parseDestinationConfig, parseServiceConfig, parseServiceId } from '#lib/validate';
+import { recordsOf } from '../fixtures/fake-addon.js';
+import {
+  PARTS,
+  ROWS,
+  destinationRow,
+  layoutOf,
+  readRequests,
+  serviceRow,
+} from '../fixtures/packed.js';
+import type { Row } from '../fixtures/packed.js';
 import { noTraffic } from '../lab/objects.js';
 
-// The columns as native/addon/request.h declares them: name, and how long a text or an address is.
-const COLUMNS: [name: string, bytes?: number][] = [
-  ['command'],
-  ['family'],
-  ['protocol'],
-  ['address', 16],
-  ['port'],
-  ['fwmark'],
-  ['flags'],
-  ['flagsMask'],
-  ['timeout'],
-  ['netmask'],
-  ['scheduler', 16],
-  ['engine', 20],
-  ['destinationFamily'],
-  ['destinationAddress', 16],
-  ['destinationPort'],
-  ['forwarding'],
-  ['weight'],
-  ['upperThreshold'],
-  ['lowerThreshold'],
-  ['tunnelType'],
-  ['tunnelPort'],
-  ['tunnelFlags'],
-  ['bigint'],
-  ['timeoutTcp'],
-  ['timeoutTcpFin'],
-  ['timeoutUdp'],
-  ['daemonRole'],
-  ['daemonInterface', 16],
-  ['daemonSyncId'],
-  ['daemonMaxLength'],
-  ['daemonGroupFamily'],
-  ['daemonGroup', 16],
-  ['daemonPort'],
-  ['daemonTtl'],
-];
-
-const rowOf = (request: Request): Uint8Array => new Rows(1).of([request]);
-
-/** A row as C++ reads it: by the offsets that the addon itself tells. */
-function read(row: Uint8Array): Record<string, number | string | undefined> {
-  const { requestLayout } = loadAddon();
-  const words = (offset: number) => new Uint32Array(row.slice(offset, offset + 4).buffer)[0];
-  const columns: Record<string, number | string | undefined> = {};
-  for (const [column, [name, length]] of COLUMNS.entries()) {
-    const offset = requestLayout[column] ?? NaN;
-    const bytes = Buffer.from(row.subarray(offset, offset + (length ?? 4)));
-    if (length === undefined) columns[name] = words(offset);
-    else columns[name] = /address|group/i.test(name) ? bytes.toString('hex') : textOf(bytes);
-  }
-  return columns;
+function pack(...all: Request[]): Uint8Array {
+  const requests = new Requests();
+  for (const request of all) requests.add(request);
+  if (requests.count !== all.length) throw new Error('that is not how many there are');
+  return requests.bytes;
 }
 
-function textOf(bytes: Buffer): string {
-  const end = bytes.indexOf(0);
-  if (end < 0) throw new Error('a text without an end');
-  if (bytes.subarray(end).some((byte) => byte !== 0)) throw new Error('something behind its end');
-  return bytes.toString('latin1', 0, end);
+/** The only request of a buffer as native code reads it. */
+function read(request: Request): Row {
+  const [row, ...more] = readRequests(pack(request));
+  if (row === undefined || more.length > 0) throw new Error('not one request');
+  return row;
 }
 
-const empty = {
-  command: 0,
-  family: 0,
-  protocol: 0,
-  address: '0'.repeat(32),
-  port: 0,
-  fwmark: 0,
-  flags: 0,
-  flagsMask: 0,
-  timeout: 0,
-  netmask: 0,
-  scheduler: '',
-  engine: '',
-  destinationFamily: 0,
-  destinationAddress: '0'.repeat(32),
-  destinationPort: 0,
-  forwarding: 0,
-  weight: 0,
-  upperThreshold: 0,
-  lowerThreshold: 0,
-  tunnelType: 0,
-  tunnelPort: 0,
-  tunnelFlags: 0,
-  bigint: 0,
-  timeoutTcp: 0,
-  timeoutTcpFin: 0,
-  timeoutUdp: 0,
-  daemonRole: 0,
-  daemonInterface: '',
-  daemonSyncId: 0,
-  daemonMaxLength: 0,
-  daemonGroupFamily: 0,
-  daemonGroup: '0'.repeat(32),
-  daemonPort: 0,
-  daemonTtl: 0,
-};
+const nobody = { family: 0, protocol: 0, port: 0, fwmark: 0, address: '0'.repeat(32) };
 
 t.test('both sides agree on the columns', (t) => {
-  const { requestLayout } = loadAddon();
-  t.equal(requestLayout.length, COLUMNS.length + 1);
-  t.equal(requestLayout.at(-1), ROW_BYTES);
-  const ends = COLUMNS.map(([, length = 4], column) => (requestLayout[column] ?? NaN) + length);
-  t.strictSame([...requestLayout.subarray(1)], ends, 'without gaps');
-  t.equal(isOurLayout(requestLayout), true);
+  const { requestLayout, rowLayout } = loadAddon();
+  t.strictSame([...requestLayout], PARTS.flatMap(layoutOf));
+  t.strictSame([...rowLayout], ROWS.flatMap(layoutOf));
+  t.equal(readsOurRequests(requestLayout), true);
+  t.equal(writesOurRows(rowLayout), true);
+  // A row is read as 64-bit counters too.
+  for (const columns of ROWS) {
+    const starts = layoutOf(columns);
+    t.strictSame(
+      [starts.at(-2), starts.at(-1)].map((at) => (at ?? 1) % 8),
+      [0, 0],
+    );
+  }
   t.end();
 });
 
 // An addon of another version lies around after an update that did not build.
 t.test('an addon with other columns is not understood', (t) => {
-  const { requestLayout } = loadAddon();
-  t.equal(isOurLayout(requestLayout.slice()), true);
-  t.equal(isOurLayout(new Uint32Array()), false);
-  t.equal(isOurLayout(requestLayout.slice(0, -1)), false);
-  t.equal(isOurLayout(Uint32Array.from([...requestLayout, ROW_BYTES + 4])), false);
-  for (let column = 0; column < requestLayout.length; column++) {
-    const other = requestLayout.slice();
-    other[column] = (other[column] ?? 0) + 4;
-    t.equal(isOurLayout(other), false, `column ${column}`);
+  const { requestLayout, rowLayout } = loadAddon();
+  for (const [layout, fits] of [
+    [requestLayout, readsOurRequests],
+    [rowLayout, writesOurRows],
+  ] as const) {
+    t.equal(fits(layout.slice()), true);
+    t.equal(fits(new Uint32Array()), false);
+    t.equal(fits(layout.slice(0, -1)), false);
+    t.equal(fits(Uint32Array.from([...layout, (layout.at(-1) ?? 0) + 4])), false);
+    for (let column = 0; column < layout.length; column++) {
+      for (const step of [4, -4, 1]) {
+        const other = layout.slice();
+        other[column] = (other[column] ?? 0) + step;
+        t.equal(fits(other), false, `column ${column}`);
+      }
+    }
   }
+  t.equal(readsOurRequests(rowLayout), false);
+  t.equal(writesOurRows(requestLayout), false);
   t.end();
 });
 
@@ -144,18 +89,16 @@ const udp6 = {
   onePacket: true,
 };
 
-t.test('a row holds all of a service', (t) => {
+t.test('a request brings all of a service', (t) => {
   const { id, numbers } = parseServiceConfig(udp6);
   const request: Request = { command: Command.newService, service: id, serviceNumbers: numbers };
-  const row = rowOf(request);
-  t.equal(row.length, ROW_BYTES);
-  t.strictSame(read(row), {
-    ...empty,
+  t.strictSame(read(request), {
     command: 1,
     family: 10,
     protocol: 17,
     address: '20010db8000000000000000000000001',
     port: 65535,
+    fwmark: 0,
     flags: 0x2d,
     flagsMask: 0x3d,
     timeout: 4294967,
@@ -166,10 +109,10 @@ t.test('a row holds all of a service', (t) => {
   t.end();
 });
 
-t.test('a row holds a mark, and a mask with its highest bit', (t) => {
+t.test('a request brings a mark, and a mask with its highest bit', (t) => {
   const { id, numbers } = parseServiceConfig({ fwmark: 4294967295, persistence: { netmask: 1 } });
-  t.strictSame(read(rowOf({ command: Command.setService, service: id, serviceNumbers: numbers })), {
-    ...empty,
+  t.strictSame(read({ command: Command.setService, service: id, serviceNumbers: numbers }), {
+    ...nobody,
     command: 2,
     family: 2,
     fwmark: 4294967295,
@@ -178,11 +121,12 @@ t.test('a row holds a mark, and a mask with its highest bit', (t) => {
     timeout: 300,
     netmask: 0x80000000,
     scheduler: 'wlc',
+    engine: '',
   });
   t.end();
 });
 
-t.test('a row holds all of a destination and the key of its service', (t) => {
+t.test('a request brings all of a destination and the key of its service', (t) => {
   const service = parseServiceId({ protocol: 'sctp', address: '10.0.0.1', port: 80 });
   const { id, numbers } = parseDestinationConfig(
     {
@@ -195,40 +139,45 @@ t.test('a row holds all of a destination and the key of its service', (t) => {
     },
     service,
   );
-  const request: Request = {
-    command: Command.newDestination,
-    service,
-    destination: id,
-    destinationNumbers: numbers,
-  };
-  t.strictSame(read(rowOf(request)), {
-    ...empty,
-    command: 5,
+  const key = {
     family: 2,
     protocol: 132,
-    address: '0a000001' + '0'.repeat(24),
+    address: `0a000001${'0'.repeat(24)}`,
     port: 80,
+    fwmark: 0,
     destinationFamily: 10,
     destinationAddress: '20010db800000000000000000000ffff',
     destinationPort: 80,
-    forwarding: 2,
-    weight: 2147483647,
-    upperThreshold: 9,
-    lowerThreshold: 3,
-    tunnelType: 1,
-    tunnelPort: 6080,
-    tunnelFlags: 2,
+  };
+  t.strictSame(
+    read({
+      command: Command.newDestination,
+      service,
+      destination: id,
+      destinationNumbers: numbers,
+    }),
+    {
+      ...key,
+      command: 5,
+      forwarding: 2,
+      weight: 2147483647,
+      upperThreshold: 9,
+      lowerThreshold: 3,
+      tunnelType: 1,
+      tunnelPort: 6080,
+      tunnelFlags: 2,
+    },
+  );
+  t.strictSame(read({ command: Command.deleteDestination, service, destination: id }), {
+    ...key,
+    command: 7,
   });
   t.end();
 });
 
-t.test('a row holds nothing but what is asked', (t) => {
-  t.strictSame(read(rowOf({ command: Command.getService })), { ...empty, command: 4 });
-  t.strictSame(read(rowOf({ command: Command.getDestination, bigint: true })), {
-    ...empty,
-    command: 8,
-    bigint: 1,
-  });
+t.test('a request brings nothing but what is asked, and the key of no service', (t) => {
+  t.strictSame(read({ command: Command.getService }), { command: 4, ...nobody });
+  t.strictSame(read({ command: Command.flush }), { command: 17, ...nobody });
   t.strictSame(
     Object.values(Command),
     [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17],
@@ -237,24 +186,24 @@ t.test('a row holds nothing but what is asked', (t) => {
   t.end();
 });
 
-t.test('a row holds timeouts', (t) => {
+t.test('a request brings timeouts', (t) => {
   const timeouts = parseTimeouts({ tcp: 2147483, tcpFin: 120, udp: 1 });
-  t.strictSame(read(rowOf({ command: Command.setTimeouts, timeouts })), {
-    ...empty,
+  t.strictSame(read({ command: Command.setTimeouts, timeouts }), {
+    ...nobody,
     command: 12,
     timeoutTcp: 2147483,
     timeoutTcpFin: 120,
     timeoutUdp: 1,
   });
   t.strictSame(
-    read(rowOf({ command: Command.setTimeouts, timeouts: parseTimeouts({ tcpFin: 7 }) })),
-    { ...empty, command: 12, timeoutTcpFin: 7 },
+    read({ command: Command.setTimeouts, timeouts: parseTimeouts({ tcpFin: 7 }) }),
+    { ...nobody, command: 12, timeoutTcp: 0, timeoutTcpFin: 7, timeoutUdp: 0 },
     'and 0 for those that stay',
   );
   t.end();
 });
 
-t.test('a row holds all of a sync daemon', (t) => {
+t.test('a request brings all of a sync daemon', (t) => {
   const master = parseDaemon({
     role: 'master',
     interface: 'interface-of-15',
@@ -264,8 +213,8 @@ t.test('a row holds all of a sync daemon', (t) => {
     port: 8849,
     ttl: 254,
   });
-  t.strictSame(read(rowOf({ command: Command.newDaemon, daemon: master })), {
-    ...empty,
+  t.strictSame(read({ command: Command.newDaemon, daemon: master }), {
+    ...nobody,
     command: 9,
     daemonRole: 1,
     daemonInterface: 'interface-of-15',
@@ -276,73 +225,132 @@ t.test('a row holds all of a sync daemon', (t) => {
     daemonPort: 8849,
     daemonTtl: 254,
   });
+  const empty = { ...nobody, daemonSyncId: 0, daemonMaxLength: 0, daemonPort: 0, daemonTtl: 0 };
   const backup = parseDaemon({ role: 'backup', interface: 'lo', group: '239.1.2.3' });
-  t.strictSame(read(rowOf({ command: Command.deleteDaemon, daemon: backup })), {
+  t.strictSame(read({ command: Command.deleteDaemon, daemon: backup }), {
     ...empty,
     command: 10,
     daemonRole: 2,
     daemonInterface: 'lo',
     daemonGroupFamily: 2,
-    daemonGroup: 'ef010203' + '0'.repeat(24),
+    daemonGroup: `ef010203${'0'.repeat(24)}`,
   });
   const plain = parseDaemon({ role: 'backup', interface: 'lo' });
   t.strictSame(
-    read(rowOf({ command: Command.newDaemon, daemon: plain })),
-    { ...empty, command: 9, daemonRole: 2, daemonInterface: 'lo' },
+    read({ command: Command.newDaemon, daemon: plain }),
+    {
+      ...empty,
+      command: 9,
+      daemonRole: 2,
+      daemonInterface: 'lo',
+      daemonGroupFamily: 0,
+      daemonGroup: '0'.repeat(32),
+    },
     'no group where the kernel is to choose',
   );
   t.end();
 });
 
-// The buffer is used again: what a longer request left there must not shine through.
-t.test('a row does not hold what was in its place before', (t) => {
-  const rows = new Rows(2);
-  const { id, numbers } = parseServiceConfig(udp6);
-  const long: Request = {
-    command: Command.newService,
-    service: id,
-    serviceNumbers: numbers,
-    timeouts: parseTimeouts({ tcp: 1, tcpFin: 2, udp: 3 }),
-    daemon: parseDaemon({ role: 'master', interface: 'interface-of-15', group: 'ff02::81' }),
-    bigint: true,
-  };
-  for (let round = 0; round < 3; round++) {
-    const filled = rows.of([long, long]);
-    for (const at of [0, ROW_BYTES]) {
-      t.match(read(filled.subarray(at, at + ROW_BYTES)), {
-        scheduler: 'scheduler-of-15',
-        timeoutUdp: 3,
-        daemonInterface: 'interface-of-15',
-        bigint: 1,
-      });
-    }
-    const short = rows.of([{ command: Command.getService }, { command: Command.flush }]);
-    t.strictSame(read(short.subarray(0, ROW_BYTES)), { ...empty, command: 4 });
-    t.strictSame(read(short.subarray(ROW_BYTES)), { ...empty, command: 17 });
+// One key too few, and a destination is added to the service of somebody else.
+t.test('the key of a service stands once for the requests that follow it', (t) => {
+  const service = parseServiceId({ protocol: 'tcp', address: '10.0.0.1', port: 80 });
+  const equal = parseServiceId({ protocol: 'tcp', address: '10.0.0.1', port: 80 });
+  const other = parseServiceId({ protocol: 'tcp', address: '10.0.0.2', port: 80 });
+  const flush = { command: Command.flush };
+  const ask = (id: typeof service) => ({ command: Command.getService, service: id });
+  const packed = pack(
+    ...[ask(service), ask(service), ask(other), ask(service), ask(equal)],
+    ...[flush, flush, ask(equal), flush, ask(service)],
+  );
+  const [first, second] = [`0a000001${'0'.repeat(24)}`, `0a000002${'0'.repeat(24)}`];
+  t.strictSame(
+    readRequests(packed).map(({ address }) => address),
+    [first, first, second, first, first, nobody.address, nobody.address, first].concat([
+      nobody.address,
+      first,
+    ]),
+  );
+  t.strictSame(
+    readRequests(packed, true).map(({ address }) => address !== undefined),
+    [true, false, true, true, true, true, true, true, true, true],
+  );
+
+  // The next buffer starts anew: native code has forgotten the last one.
+  const requests = new Requests();
+  for (let round = 0; round < 2; round++) {
+    requests.clear();
+    requests.add(ask(service));
+    t.strictSame(readRequests(requests.bytes, true), [
+      { command: 4, family: 2, protocol: 6, port: 80, fwmark: 0, address: first },
+    ]);
   }
   t.end();
 });
 
-t.test('rows stand one behind the other in order, as many as there is room for', (t) => {
-  const most = 128;
-  const rows = new Rows(most);
+// The buffer is used again: what a longer request left there must not shine through.
+t.test('a request does not hold what was in its place before', (t) => {
+  const requests = new Requests();
+  const { id, numbers } = parseServiceConfig(udp6);
+  const { id: destination, numbers: destinationNumbers } = parseDestinationConfig(
+    { address: '2001:db8::ffff', forwarding: 'tun' },
+    id,
+  );
+  const long: Request = {
+    command: Command.newService,
+    service: id,
+    serviceNumbers: numbers,
+    destination,
+    destinationNumbers,
+    timeouts: parseTimeouts({ tcp: 1, tcpFin: 2, udp: 3 }),
+    daemon: parseDaemon({ role: 'master', interface: 'interface-of-15', group: 'ff02::81' }),
+  };
+  const ones = new Requests();
+  for (let i = 0; i < 200; i++) ones.add(long);
+  const short = parseServiceConfig({ protocol: 'tcp', address: '1.1.1.1', port: 1 });
+  const real = parseDestinationConfig({ address: '2.2.2.2' }, short.id);
+  const rest: Request[] = [
+    { command: Command.newService, service: short.id, serviceNumbers: short.numbers },
+    {
+      command: Command.newDaemon,
+      daemon: parseDaemon({ role: 'backup', interface: 'l', group: '239.1.1.1' }),
+    },
+    { command: Command.getService },
+    { command: Command.newDestination, service: short.id, destination: real.id },
+    { command: Command.flush },
+  ];
+  const fresh = pack(...rest);
+  for (let round = 0; round < 3; round++) {
+    requests.clear();
+    for (let i = 0; i < 200; i++) requests.add(long);
+    t.strictSame(requests.bytes, ones.bytes);
+    requests.clear();
+    for (const request of rest) requests.add(request);
+    t.strictSame(requests.bytes, fresh);
+    t.equal(requests.count, rest.length);
+  }
+  t.end();
+});
+
+t.test('requests stand one behind the other in order, however many', (t) => {
+  const requests = new Requests();
   const service = (port: number) => parseServiceId({ protocol: 'tcp', address: '::1', port });
   let port = 0;
-  for (const count of [1, 7, 8, 9, 127, 128, 1, 128, 0, 3]) {
+  for (const count of [1, 7, 8, 9, 127, 128, 1, 128, 0, 3, 1000, 2]) {
     const ports = Array.from({ length: count }, () => ++port);
-    const taken = rows.of(
-      ports.map((each) => ({ command: Command.deleteService, service: service(each) })),
-    );
-    t.ok(taken.length >= count * ROW_BYTES, 'native code refuses a shorter buffer');
+    requests.clear();
+    for (const each of ports) {
+      requests.add({ command: Command.deleteService, service: service(each) });
+    }
+    t.equal(requests.count, count);
     t.strictSame(
-      ports.map((_, i) => read(taken.slice(i * ROW_BYTES, (i + 1) * ROW_BYTES)).port),
+      readRequests(requests.bytes).map((row) => row.port),
       ports,
     );
   }
   t.end();
 });
 
-const counters = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10] as const;
+// Different in every place, and at the edges of what a column holds.
 const stats = {
   connections: 1,
   incomingPackets: 2,
@@ -355,45 +363,115 @@ const stats = {
   incomingByteRate: 9,
   outgoingByteRate: 10,
 };
+const serviceRecord: ServiceRecord = {
+  family: 2,
+  protocol: 6,
+  address: '10.0.0.1',
+  port: 80,
+  fwmark: 4294967295,
+  scheduler: 'scheduler-of-15',
+  flags: 0x3d,
+  timeout: 300,
+  netmask: 0xffffff00,
+  engine: 'engine-of-16-cha',
+  wideStats: 1,
+  stats,
+};
+const destinationRecord: DestinationRecord = {
+  family: 10,
+  address: '2001:db8::1',
+  port: 80,
+  forwarding: 2,
+  weight: 2147483647,
+  upperThreshold: 9,
+  lowerThreshold: 3,
+  tunnelType: 1,
+  tunnelPort: 6080,
+  tunnelFlags: 2,
+  activeConnections: 4,
+  inactiveConnections: 5,
+  persistentConnections: 4294967295,
+  stats,
+};
+
+t.test('a row becomes a record', (t) => {
+  const services = [
+    serviceRecord,
+    { ...serviceRecord, family: 10, address: '::1', scheduler: '', engine: '', wideStats: 0 },
+  ];
+  const destinations = [
+    destinationRecord,
+    { ...destinationRecord, family: 2, address: '255.255.255.255', stats: noTraffic },
+  ];
+  const records = Records.services(recordsOf(services.map(serviceRow), 3), false);
+  t.strictSame([records.length, records.chunks], [2, 3]);
+  t.strictSame(records.take(9), services);
+  t.strictSame(
+    Records.destinations(recordsOf(destinations.map(destinationRow), 1), false).take(9),
+    destinations,
+  );
+  for (const each of services) t.strictSame(serviceOfRow(serviceRow(each), false), each);
+  t.strictSame(Object.keys(stats), Object.keys(noTraffic));
+  t.end();
+});
+
+// A counter of bytes passes 2^32 in a minute and 2^53 in a month.
+t.test('counters are exact as bigints, and as near as numbers get', (t) => {
+  for (const counter of [0n, 1n, 2n ** 32n - 1n, 2n ** 32n, 2n ** 53n - 1n, 2n ** 64n - 1n]) {
+    for (const name of Object.keys(stats)) {
+      const exact = { ...stats, [name]: counter };
+      const service = serviceRow({ ...serviceRecord, stats: exact });
+      const destination = () =>
+        recordsOf([destinationRow({ ...destinationRecord, stats: exact })], 1);
+      const bigints = Object.fromEntries(
+        Object.entries(exact).map(([each, value]) => [each, BigInt(value)]),
+      );
+      const numbers = { ...stats, [name]: Number(counter) };
+      t.strictSame(serviceOfRow(service, false).stats, numbers);
+      t.strictSame(serviceOfRow(service, true).stats, bigints);
+      t.strictSame(Records.destinations(destination(), false).take(1)[0]?.stats, numbers);
+      t.strictSame(Records.destinations(destination(), true).take(1)[0]?.stats, bigints);
+    }
+  }
+  t.end();
+});
+
+// Rows cross in portions, and are taken in others.
+t.test('records are taken in any portions, each once and in order', (t) => {
+  for (const length of [0, 1, 511, 512, 513, 1024, 1300]) {
+    const services = Array.from({ length }, (_, port) => ({ ...serviceRecord, port }));
+    for (const most of [1, 100, 512, 600, 5000]) {
+      const native = recordsOf(services.map(serviceRow), 1);
+      const buffers: number[] = [];
+      const records = Records.services(
+        {
+          ...native,
+          take: (buffer) => {
+            buffers.push(buffer.length);
+            return native.take(buffer);
+          },
+        },
+        false,
+      );
+      const ports: number[] = [];
+      for (;;) {
+        const portion = records.take(most);
+        if (portion.length === 0) break;
+        t.ok(portion.length === most || ports.length + portion.length === length, 'no gaps');
+        ports.push(...portion.map(({ port }) => port));
+      }
+      t.strictSame(ports, [...services.keys()], `${length} in portions of ${most}`);
+      t.ok(
+        buffers.every((bytes) => bytes <= 512 * serviceRow(serviceRecord).length),
+        'never all of a long list',
+      );
+      t.strictSame(records.take(1), [], 'the end stays the end');
+    }
+  }
+  t.end();
+});
 
 t.test('values become objects by their positions', (t) => {
-  t.strictSame(
-    FACTORIES.service(2, 6, '10.0.0.1', 80, 7, 'wlc', 0x3d, 300, 0xffffff00, 'sip', 1, ...counters),
-    {
-      family: 2,
-      protocol: 6,
-      address: '10.0.0.1',
-      port: 80,
-      fwmark: 7,
-      scheduler: 'wlc',
-      flags: 0x3d,
-      timeout: 300,
-      netmask: 0xffffff00,
-      engine: 'sip',
-      wideStats: 1,
-      stats,
-    },
-  );
-  t.strictSame(
-    FACTORIES.destination(10, '::1', 80, 2, 1, 9, 3, 1, 6080, 2, 4, 5, 6, 1, ...counters),
-    {
-      family: 10,
-      address: '::1',
-      port: 80,
-      forwarding: 2,
-      weight: 1,
-      upperThreshold: 9,
-      lowerThreshold: 3,
-      tunnelType: 1,
-      tunnelPort: 6080,
-      tunnelFlags: 2,
-      activeConnections: 4,
-      inactiveConnections: 5,
-      persistentConnections: 6,
-      stats,
-    },
-  );
-  t.strictSame(Object.keys(stats), Object.keys(noTraffic));
   t.strictSame(FACTORIES.daemon(1, 'eth0', 7, 1472, '224.0.0.81', 8848, 3), {
     role: 1,
     interface: 'eth0',

@@ -23,6 +23,7 @@ import {
   requestsIn,
   service,
   timeouts,
+  verdict,
 } from './wire.js';
 import type { Request } from './wire.js';
 
@@ -181,7 +182,7 @@ export function answersTo(request: Request): Buffer[] {
     case GET_INFO:
       return [info(request), ack(request)];
     default:
-      return [ack(request)];
+      return verdict(request);
   }
 }
 

@@ -5,6 +5,7 @@
 export const MULTI = 0x2;
 export const CAPPED = 0x100;
 export const ACK_TLVS = 0x200;
+const ACK = 0x4;
 const DUMP = 0x300;
 const ERROR = 2;
 const DONE = 3;
@@ -57,6 +58,9 @@ export const asksForFamily = ({ type, command }: Request): boolean =>
   type === CONTROL && command === GETFAMILY;
 
 export const isDump = ({ flags }: Request): boolean => (flags & DUMP) === DUMP;
+
+/** Whether success is to be told too; errors always are. */
+export const asksForAck = ({ flags }: Request): boolean => (flags & ACK) !== 0;
 
 /** The messages of one datagram. */
 export function requestsIn(datagram: Buffer, from: number): Request[] {
@@ -151,6 +155,10 @@ export const explainedAck = (request: Request, errno: number, extension: Buffer)
 /** The same from a kernel that sends the whole request back before the explanation. */
 export const uncappedAck = (request: Request, errno: number, extension: Buffer): Buffer =>
   error(request, errno, { flags: ACK_TLVS }, request.bytes, extension);
+
+/** What a kernel answers: an error always, and "done" where it was asked for. */
+export const verdict = (request: Request, errno = 0): Buffer[] =>
+  errno !== 0 || asksForAck(request) ? [ack(request, errno)] : [];
 
 /** The end of a dump. */
 export function done(request: Request, errno = 0, extension: Buffer = nothing): Buffer {

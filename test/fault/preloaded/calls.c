@@ -53,6 +53,20 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
   return error != 0 ? failed(error) : real(fd, message, flags);
 }
 
+/* One datagram is lost at a time: what else is there is told afterwards. */
+int recvmmsg(int fd, struct mmsghdr *messages, unsigned int most, int flags,
+             struct timespec *timeout) {
+  int (*real)(int, struct mmsghdr *, unsigned int, int, struct timespec *) =
+      dlsym(RTLD_NEXT, "recvmmsg");
+  int late = 0;
+  const int error = fault("recvmmsg", fd, &late);
+  if (error != 0 && !late) return (int)failed(error);
+  const int count = real(fd, messages, error != 0 ? 1 : most, flags, timeout);
+  if (error == 0 || count < 0) return count;
+  usleep(200 * 1000); /* what else is on its way is in the queue then, as behind an overrun */
+  return (int)failed(error);
+}
+
 ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
   ssize_t (*real)(int, struct msghdr *, int) = dlsym(RTLD_NEXT, "recvmsg");
   int late = 0;
@@ -60,7 +74,7 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
   if (error != 0 && !late) return failed(error);
   const ssize_t size = real(fd, message, flags);
   if (error == 0 || size < 0) return size;
-  usleep(200 * 1000); /* what else is on its way is in the queue then, as behind an overrun */
+  usleep(200 * 1000);
   return failed(error);
 }
 

@@ -1,0 +1,2 @@
+// To be required first: the addon reads requests otherwise.
+require('./other-layout.js')('requestLayout');
