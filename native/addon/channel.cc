@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <variant>
@@ -19,13 +20,46 @@ namespace ipvs::addon {
 
 namespace {
 
-// What is done with the connection.
-class ConnectionWork : public Work<Line> {
- public:
-  using Work::Work;
+using ConnectionWork = Work<Connection>;
 
- protected:
-  Connection& connection() { return resource().connection; }
+// What an exchange works with. A few are kept for the next ones, whoever's: to touch memory for the
+// first time costs more than what is done with it.
+struct Scratch {
+  CommandBatch batch;
+  std::vector<uint8_t> commands;  // of `batch`
+  std::vector<Answer> answers;
+};
+
+class Scratches {
+ public:
+  // Any thread.
+  static std::unique_ptr<Scratch> Take() {
+    Kept& kept = TheKept();
+    const std::lock_guard<std::mutex> lock(kept.mutex);
+    if (kept.scratches.empty()) return std::make_unique<Scratch>();
+    std::unique_ptr<Scratch> scratch = std::move(kept.scratches.back());
+    kept.scratches.pop_back();
+    return scratch;
+  }
+  static void Give(std::unique_ptr<Scratch> scratch) {
+    Kept& kept = TheKept();
+    const std::lock_guard<std::mutex> lock(kept.mutex);
+    if (kept.scratches.size() < kMost) kept.scratches.push_back(std::move(scratch));
+  }
+
+ private:
+  static constexpr size_t kMost = 2;
+
+  struct Kept {
+    std::mutex mutex;
+    std::vector<std::unique_ptr<Scratch>> scratches;
+  };
+
+  // Never destroyed: a thread of the pool may outlive the end of main.
+  static Kept& TheKept() {
+    static Kept* const kept = new Kept();
+    return *kept;
+  }
 };
 
 napi_value FailureOrUndefined(Napi::Env env, const Failure& failure) {
@@ -36,7 +70,7 @@ class OpenWork : public ConnectionWork {
  public:
   using ConnectionWork::ConnectionWork;
 
-  void Execute() override { failure_ = connection().EnsureOpen(); }
+  void Execute() override { failure_ = resource().EnsureOpen(); }
   void OnOK() override { Done({FailureOrUndefined(Env(), failure_)}); }
 
  private:
@@ -69,7 +103,7 @@ struct Told {
 class ExchangeWork : public ConnectionWork {
  public:
   // The buffer is not copied: JavaScript leaves it alone until it hears of the end.
-  ExchangeWork(Napi::Function done, std::shared_ptr<Shared<Line>> shared, Napi::Uint8Array requests,
+  ExchangeWork(Napi::Function done, std::shared_ptr<Shared<Connection>> shared, Napi::Uint8Array requests,
                size_t count, int64_t milliseconds)
       : ConnectionWork(done, std::move(shared)),
         buffer_(Napi::Persistent(requests)),
@@ -78,23 +112,23 @@ class ExchangeWork : public ConnectionWork {
         deadline_(Deadline::After(milliseconds)) {}
 
   void Execute() override {
-    Line& line = resource();
+    std::unique_ptr<Scratch> scratch = Scratches::Take();
+    auto& [batch, commands, answers] = *scratch;
     RequestReader reader(requests_);
     Request request;
     size_t begin = 0;
-    for (bool more = true; more && begin < count_; begin += line.commands.size()) {
-      line.batch.Clear();
-      line.commands.clear();
+    for (bool more = true; more && begin < count_; begin += commands.size()) {
+      batch.Clear();
+      commands.clear();
       const size_t most = std::min(kStride, count_ - begin);
-      while (line.commands.size() < most && (more = reader.Next(&request))) {
-        EncodeRequest(request, &line.batch);
-        line.commands.push_back(request.command);
+      while (commands.size() < most && (more = reader.Next(&request))) {
+        EncodeRequest(request, &batch);
+        commands.push_back(request.command);
       }
-      line.connection.Exchange(&line.batch, deadline_, &line.answers);
-      for (size_t i = 0; i < line.commands.size(); i++) {
-        Keep(begin + i, line.commands[i], &line.answers[i]);
-      }
+      resource().Exchange(&batch, deadline_, &answers);
+      for (size_t i = 0; i < commands.size(); i++) Keep(begin + i, commands[i], &answers[i]);
     }
+    Scratches::Give(std::move(scratch));
     // Never, unless the two sides of this file's neighbour disagree.
     for (; begin < count_; begin++) {
       told_.push_back({begin, Failure::Malformed("the request is not one"), {}});
@@ -151,7 +185,7 @@ class ExchangeWork : public ConnectionWork {
 
 class DumpWork : public ConnectionWork {
  public:
-  DumpWork(Napi::Function done, std::shared_ptr<Shared<Line>> shared, const Request& request,
+  DumpWork(Napi::Function done, std::shared_ptr<Shared<Connection>> shared, const Request& request,
            int64_t milliseconds)
       : ConnectionWork(done, std::move(shared)),
         request_(request),
@@ -163,11 +197,11 @@ class DumpWork : public ConnectionWork {
         ExecuteDestinations();
         break;
       case IPVS_CMD_GET_DAEMON:
-        failure_ = DumpDaemons(&connection(), deadline_, &daemons_);
+        failure_ = DumpDaemons(&resource(), deadline_, &daemons_);
         break;
       default:
         Keep<Service>(
-            [this](Dumped<Service>* d) { return ListServices(&connection(), deadline_, d); });
+            [this](Dumped<Service>* d) { return ListServices(&resource(), deadline_, d); });
     }
   }
 
@@ -195,7 +229,7 @@ class DumpWork : public ConnectionWork {
 
   void ExecuteDestinations() {
     Keep<Destination>([this](Dumped<Destination>* dumped) {
-      return ListDestinations(&connection(), request_.service.key, deadline_, dumped);
+      return ListDestinations(&resource(), request_.service.key, deadline_, dumped);
     });
     // A request that names a destination wants just that one: the kernel can only list them all.
     const DestinationKey& wanted = request_.destination.key;
@@ -220,13 +254,13 @@ class TableWork : public ConnectionWork {
  public:
   using Read = std::function<Failure(Connection*, const Deadline&, ipvs::Table*)>;
 
-  TableWork(Napi::Function done, std::shared_ptr<Shared<Line>> shared, Read read,
+  TableWork(Napi::Function done, std::shared_ptr<Shared<Connection>> shared, Read read,
             int64_t milliseconds)
       : ConnectionWork(done, std::move(shared)),
         read_(std::move(read)),
         deadline_(Deadline::After(milliseconds)) {}
 
-  void Execute() override { failure_ = read_(&connection(), deadline_, &table_); }
+  void Execute() override { failure_ = read_(&resource(), deadline_, &table_); }
 
   void OnOK() override {
     if (failure_) {
@@ -325,12 +359,12 @@ void Channel::Register(Napi::Env env, Napi::Object exports) {
 }
 
 Space Channel::SpaceOf(Napi::Value channel) {
-  return Unwrap(channel.As<Napi::Object>())->shared_->resource.connection.space();
+  return Unwrap(channel.As<Napi::Object>())->shared_->resource.space();
 }
 
 Channel::Channel(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<Channel>(info),
-      shared_(std::make_shared<Shared<Line>>(OptionsFrom(info))) {}
+      shared_(std::make_shared<Shared<Connection>>(OptionsFrom(info))) {}
 
 // Collected without close(): what is in flight keeps the connection, and closes it at its end.
 Channel::~Channel() { shared_->Close(); }
@@ -381,13 +415,13 @@ void Channel::Services(const Napi::CallbackInfo& info) {
 }
 
 void Channel::ReadFile(const Napi::CallbackInfo& info) {
-  (new ReadFileWork(info[1].As<Napi::Function>(), shared_->resource.connection.space(),
+  (new ReadFileWork(info[1].As<Napi::Function>(), shared_->resource.space(),
                     info[0].As<Napi::String>().Utf8Value()))
       ->Queue();
 }
 
 void Channel::ListFolder(const Napi::CallbackInfo& info) {
-  (new ListFolderWork(info[1].As<Napi::Function>(), shared_->resource.connection.space(),
+  (new ListFolderWork(info[1].As<Napi::Function>(), shared_->resource.space(),
                       info[0].As<Napi::String>().Utf8Value()))
       ->Queue();
 }

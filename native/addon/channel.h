@@ -5,26 +5,11 @@
 #include <napi.h>
 
 #include <memory>
-#include <utility>
-#include <vector>
 
 #include "../core/connection.h"
 #include "work.h"
 
 namespace ipvs::addon {
-
-// What a channel works with, kept from one work item to the next: memory that is touched for the
-// first time costs more than what is done with it.
-struct Line {
-  explicit Line(Connection::Options options) : connection(std::move(options)) {}
-
-  void Close() { connection.Close(); }
-
-  Connection connection;
-  CommandBatch batch;
-  std::vector<uint8_t> commands;  // of `batch`
-  std::vector<Answer> answers;
-};
 
 // One work item at a time: lib/channel.ts queues what else is asked. Each method hands its work to
 // the pool and returns; `done` is called on the JavaScript thread with what came of it, first the
@@ -70,7 +55,7 @@ class Channel : public Napi::ObjectWrap<Channel> {
   void ListFolder(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
 
-  std::shared_ptr<Shared<Line>> shared_;
+  std::shared_ptr<Shared<Connection>> shared_;
 };
 
 }  // namespace ipvs::addon

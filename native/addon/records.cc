@@ -30,6 +30,12 @@ void Records::SetRecords(Napi::Env env, RecordSet set) {
   Napi::MemoryManagement::AdjustExternalMemory(env, Bytes());
 }
 
+void Records::Release(Napi::Env env) {
+  Napi::MemoryManagement::AdjustExternalMemory(env, -Bytes());
+  set_ = RecordSet();
+  next_ = 0;
+}
+
 void Records::Finalize(Napi::Env env) {
   Napi::MemoryManagement::AdjustExternalMemory(env, -Bytes());
 }
@@ -77,6 +83,8 @@ Napi::Value Records::Take(const Napi::CallbackInfo& info) {
       },
       set_.records);
   next_ += taken;
+  // Whoever has seen the last one needs the memory no more, and others do.
+  if (next_ == Size()) Release(info.Env());
   return Napi::Number::New(info.Env(), static_cast<double>(taken));
 }
 

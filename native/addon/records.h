@@ -33,6 +33,7 @@ class Records : public Napi::ObjectWrap<Records> {
   Napi::Value Take(const Napi::CallbackInfo& info);
 
   void SetRecords(Napi::Env env, RecordSet set);
+  void Release(Napi::Env env);
   size_t Size() const;
   int64_t Bytes() const;
 
