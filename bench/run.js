@@ -1,0 +1,155 @@
+// npm run bench: see USAGE.
+
+'use strict';
+
+const { execFileSync, spawn } = require('node:child_process');
+const { once } = require('node:events');
+const { mkdirSync, writeFileSync } = require('node:fs');
+const { cpus } = require('node:os');
+const { join } = require('node:path');
+const { createInterface } = require('node:readline');
+const { parseArgs } = require('node:util');
+const { cases, floorOf } = require('./cases.js');
+const { evaluate, format, summary } = require('./report.js');
+
+const USAGE = `Usage: npm run bench -- [OPTION ...]
+
+Measures the library in the lab: a real kernel, every reading in a fresh network
+namespace, against a C program that does the least that is possible (floor.c) and
+against ipvsadm. Prints medians of several rounds, and ratios of medians from
+this one run. It measures; it never fails because of what it measures.
+
+Options:
+  --kernel KERNEL  6.1, 6.12, 7.2, or host where this machine's kernel has IPVS.
+                   Default: 6.12
+  --rounds N       how often everything is measured. Default: 5
+  --case PATTERN   only the cases whose name matches, a regular expression
+  --json FILE      every reading, and what they come to, as JSON
+  --quick          2 rounds, ipvsadm once
+  --list           only say which cases there are
+  --help           this text
+
+Columns:
+  ours ms     median; warmed up, which means that the process has done the same
+              once before in another namespace, unless the case says otherwise
+  spread      the least and the most of all rounds
+  µs each     per change, record or call
+  C ms, × C   the same done by floor.c; ours as a multiple of it
+  ipvsadm     the same done by ipvsadm: restore (one process for all rules),
+              process (one for each change, from a sample), save (with its text
+              parsed); how many times faster ours is
+  delay ms    the event loop's longest turn minus its longest while idle, the
+              median; in brackets the longest of all, idleness not subtracted
+  memory MiB  the process's highest resident size over that at the start, in the
+              first call of a fresh process
+`;
+
+const ROOT = join(__dirname, '..');
+const BUILD = join(__dirname, 'build');
+const PEER_ROUNDS = 3;
+
+function options() {
+  const { values } = parseArgs({
+    options: {
+      kernel: { type: 'string', default: '6.12' },
+      rounds: { type: 'string' },
+      case: { type: 'string', default: '' },
+      json: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      list: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const rounds = Number(values.rounds ?? (values.quick ? 2 : 5));
+  if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds takes a whole number');
+  return { ...values, rounds, pattern: new RegExp(values.case) };
+}
+
+function build() {
+  const inherit = { cwd: ROOT, stdio: ['ignore', process.stderr, 'inherit'] };
+  execFileSync(join(ROOT, 'scripts', 'setup'), inherit);
+  execFileSync(
+    join(ROOT, 'scripts', 'need'),
+    ['cc:gcc', 'ip:iproute2', 'ipvsadm:ipvsadm'],
+    inherit,
+  );
+  mkdirSync(BUILD, { recursive: true });
+  const source = join(__dirname, 'floor.c');
+  execFileSync('cc', ['-O2', '-Wall', '-Wextra', '-o', join(BUILD, 'floor'), source], inherit);
+}
+
+/** Outside the lab: a guest reads files in its own way. The first ones warm the file cache. */
+function measureImport(count) {
+  const milliseconds = Array.from({ length: count + 3 }, () =>
+    Number(execFileSync(process.execPath, [join(__dirname, 'import.js')], { encoding: 'utf8' })),
+  );
+  return summary(milliseconds.slice(3));
+}
+
+/** Boots once, and gathers what comes out. */
+async function measureInside(kernel, job) {
+  const lab = spawn(
+    join(ROOT, 'scripts', 'kernel-lab'),
+    [
+      '--kernel',
+      kernel,
+      '--timeout',
+      '0',
+      '--',
+      process.execPath,
+      join(__dirname, 'inside.js'),
+    ].concat(JSON.stringify(job)),
+    { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  const closed = once(lab, 'close');
+  const readings = [];
+  for await (const line of createInterface({ input: lab.stdout })) {
+    const reading = JSON.parse(line);
+    readings.push(reading);
+    progress(reading);
+  }
+  const [status] = await closed;
+  return { readings, status };
+}
+
+function progress({ kind, name, nanoseconds, error, took }) {
+  const value = error ?? (nanoseconds && `${(nanoseconds / 1e6).toFixed(2)} ms`) ?? '';
+  console.error(`${kind} ${name}: ${value}${took ? ` (${took} s)` : ''}`);
+}
+
+async function main() {
+  const { kernel, rounds, pattern, json, quick, list, help } = options();
+  if (help) return process.stdout.write(USAGE);
+  const selected = cases
+    .map((each, index) => ({ ...each, index, floorKey: floorOf(each).key }))
+    .filter(({ title }) => pattern.test(title));
+  if (list) return console.log(selected.map(({ title }) => title).join('\n'));
+
+  build();
+  const imports = pattern.test('import') ? measureImport(quick ? 5 : 21) : undefined;
+  const job = {
+    rounds,
+    peerRounds: quick ? 1 : Math.min(rounds, PEER_ROUNDS),
+    indexes: selected.map(({ index }) => index),
+  };
+  const { readings, status } = selected.length > 0 ? await measureInside(kernel, job) : {};
+  const results = evaluate(readings ?? [], selected, imports);
+  const machine = {
+    kernel: readings?.find(({ kind }) => kind === 'kernel')?.name,
+    processor: cpus()[0]?.model,
+    node: process.version,
+    rounds,
+  };
+  if (json !== undefined) {
+    writeFileSync(json, `${JSON.stringify({ machine, results, readings }, undefined, 2)}\n`);
+  }
+  console.log(`Linux ${machine.kernel}, ${machine.processor}, Node.js ${machine.node}`);
+  console.log(`medians of ${rounds} rounds\n`);
+  console.log(format(results));
+  if (status) console.log(`\nThe lab ended early (exit status ${status}): rounds are missing.`);
+}
+
+main().catch((error) => {
+  console.error(`bench: ${error.message}`);
+  process.exitCode = 2;
+});
