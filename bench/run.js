@@ -5,7 +5,7 @@
 const { execFileSync, spawn } = require('node:child_process');
 const { once } = require('node:events');
 const { mkdirSync, writeFileSync } = require('node:fs');
-const { cpus } = require('node:os');
+const { cpus, loadavg } = require('node:os');
 const { join } = require('node:path');
 const { createInterface } = require('node:readline');
 const { parseArgs } = require('node:util');
@@ -34,7 +34,8 @@ Columns:
               once before in another namespace, unless the case says otherwise
   spread      the least and the most of all rounds
   µs each     per change, record or call
-  C ms, × C   the same done by floor.c; ours as a multiple of it
+  C ms, × C   the same done by floor.c; ours as a multiple of it. Best: the least of
+              ours by the least of C, which a busy machine disturbs less
   ipvsadm     the same done by ipvsadm: restore (one process for all rules),
               process (one for each change, from a sample), save (with its text
               parsed); how many times faster ours is
@@ -125,6 +126,7 @@ async function main() {
     .filter(({ title }) => pattern.test(title));
   if (list) return console.log(selected.map(({ title }) => title).join('\n'));
 
+  const [load] = loadavg();
   build();
   const imports = pattern.test('import') ? measureImport(quick ? 5 : 21) : undefined;
   const job = {
@@ -137,14 +139,21 @@ async function main() {
   const machine = {
     kernel: readings?.find(({ kind }) => kind === 'kernel')?.name,
     processor: cpus()[0]?.model,
+    processors: cpus().length,
     node: process.version,
     rounds,
+    // Of others, if there were any: a guest cannot tell time that it did not get from time it took.
+    loadBefore: load,
+    loadAfter: loadavg()[0],
   };
   if (json !== undefined) {
     writeFileSync(json, `${JSON.stringify({ machine, results, readings }, undefined, 2)}\n`);
   }
   console.log(`Linux ${machine.kernel}, ${machine.processor}, Node.js ${machine.node}`);
-  console.log(`medians of ${rounds} rounds\n`);
+  console.log(
+    `medians of ${rounds} rounds; load ${machine.loadBefore.toFixed(1)} before, ` +
+      `${machine.loadAfter.toFixed(1)} after, on ${machine.processors} processors\n`,
+  );
   console.log(format(results));
   if (status) console.log(`\nThe lab ended early (exit status ${status}): rounds are missing.`);
 }
