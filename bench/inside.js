@@ -153,8 +153,10 @@ async function main({ rounds, indexes, peerRounds }) {
       if (missing.includes(index)) continue;
       await report('case', cases[index].title, () => measureCase(index));
     }
-    if (round >= peerRounds) continue;
-    for (const peer of peers) await report('peer', peer.name, () => measurePeer(peer));
+    if (round < peerRounds) {
+      for (const peer of peers) await report('peer', peer.name, () => measurePeer(peer));
+    }
+    console.log(JSON.stringify({ kind: 'round', name: 'done' }));
   }
 }
 
