@@ -20,9 +20,14 @@ against ipvsadm. Prints medians of several rounds, and ratios of medians from
 this one run. It measures; it never fails because of what it measures.
 
 Options:
-  --kernel KERNEL  6.1, 6.12, 7.2, or host where this machine's kernel has IPVS.
-                   Default: 6.12
-  --rounds N       how often everything is measured. Default: 5
+  --lane LANE      lab: User-Mode Linux, where computing costs what it does outside and
+                   system calls many times that. emulated: Debian's kernel on an
+                   emulated machine whose clock counts instructions, see
+                   bench/emulated --help; slow, but the same result every time.
+                   Default: lab
+  --kernel KERNEL  of the lab: 6.1, 6.12, 7.2, or host where this machine's kernel
+                   has IPVS. Default: 6.12
+  --rounds N       how often everything is measured. Default: 5; emulated 1
   --case PATTERN   only the cases whose name matches, a regular expression
   --json FILE      every reading, and what they come to, as JSON
   --quick          2 rounds, ipvsadm once
@@ -47,12 +52,14 @@ Columns:
 
 const ROOT = join(__dirname, '..');
 const BUILD = join(__dirname, 'build');
+const USUAL_ROUNDS = { lab: 5, emulated: 1 };
 const PEER_ROUNDS = 3;
 const BOOTS = 3;
 
 function options() {
   const { values } = parseArgs({
     options: {
+      lane: { type: 'string', default: 'lab' },
       kernel: { type: 'string', default: '6.12' },
       rounds: { type: 'string' },
       case: { type: 'string', default: '' },
@@ -62,7 +69,8 @@ function options() {
       help: { type: 'boolean', default: false },
     },
   });
-  const rounds = Number(values.rounds ?? (values.quick ? 2 : 5));
+  if (!(values.lane in USUAL_ROUNDS)) throw new Error('--lane takes lab or emulated');
+  const rounds = Number(values.rounds ?? (values.quick ? 2 : USUAL_ROUNDS[values.lane]));
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds takes a whole number');
   return { ...values, rounds, pattern: new RegExp(values.case) };
 }
@@ -93,7 +101,7 @@ function measureImport(count) {
  * machine (its estimator thread, ip_vs_enqueue_estimator); another guest then does the rounds that are
  * missing, C and ipvsadm included.
  */
-async function measureRounds(kernel, job) {
+async function measureRounds(launcher, job) {
   const readings = [];
   const roundsDone = () => readings.filter(({ kind }) => kind === 'round').length;
   let boots = 0;
@@ -102,27 +110,19 @@ async function measureRounds(kernel, job) {
     const done = roundsDone();
     const rest = { ...job, rounds: job.rounds - done, peerRounds: job.peerRounds - done };
     const before = readings.length;
-    await measureInside(kernel, rest, readings);
+    await measureInside(launcher, rest, readings);
     if (readings.length === before) throw new Error('the lab did not start, see above');
   }
   return { readings, boots, roundsDone: roundsDone() };
 }
 
 /** Boots once, and gathers what comes out. */
-async function measureInside(kernel, job, readings) {
-  const lab = spawn(
-    join(ROOT, 'scripts', 'kernel-lab'),
-    [
-      '--kernel',
-      kernel,
-      '--timeout',
-      '0',
-      '--',
-      process.execPath,
-      join(__dirname, 'inside.js'),
-    ].concat(JSON.stringify(job)),
-    { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] },
-  );
+async function measureInside(launcher, job, readings) {
+  const [program, ...args] = [...launcher, process.execPath, join(__dirname, 'inside.js')];
+  const lab = spawn(program, [...args, JSON.stringify(job)], {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const closed = once(lab, 'close');
   for await (const line of createInterface({ input: lab.stdout })) {
     const reading = JSON.parse(line);
@@ -138,7 +138,7 @@ function progress({ kind, name, nanoseconds, error, took }) {
 }
 
 async function main() {
-  const { kernel, rounds, pattern, json, quick, list, help } = options();
+  const { lane, kernel, rounds, pattern, json, quick, list, help } = options();
   if (help) return process.stdout.write(USAGE);
   const selected = cases
     .map((each, index) => ({ ...each, index, floorKey: floorOf(each).key }))
@@ -148,6 +148,10 @@ async function main() {
   const [load] = loadavg();
   build();
   const imports = pattern.test('import') ? measureImport(quick ? 5 : 21) : undefined;
+  const launcher =
+    lane === 'emulated'
+      ? [join(__dirname, 'emulated')]
+      : [join(ROOT, 'scripts', 'kernel-lab'), '--kernel', kernel, '--timeout', '0', '--'];
   const job = {
     rounds,
     peerRounds: quick ? 1 : Math.min(rounds, PEER_ROUNDS),
@@ -155,10 +159,11 @@ async function main() {
   };
   const { readings, boots, roundsDone } =
     selected.length > 0
-      ? await measureRounds(kernel, job)
+      ? await measureRounds(launcher, job)
       : { readings: [], boots: 0, roundsDone: rounds };
   const results = evaluate(readings, selected, imports);
   const machine = {
+    lane,
     kernel: readings.find(({ kind }) => kind === 'kernel')?.name,
     processor: cpus()[0]?.model,
     processors: cpus().length,
