@@ -27,10 +27,10 @@ Options:
                    Default: lab
   --kernel KERNEL  of the lab: 6.1, 6.12, 7.2, or host where this machine's kernel
                    has IPVS. Default: 6.12
-  --rounds N       how often everything is measured. Default: 5; emulated 1
+  --rounds N       how often everything is measured. Default: 5; emulated 3
   --case PATTERN   only the cases whose name matches, a regular expression
   --json FILE      every reading, and what they come to, as JSON
-  --quick          2 rounds, ipvsadm once
+  --quick          2 rounds, emulated 1; ipvsadm once
   --list           only say which cases there are
   --help           this text
 
@@ -52,7 +52,8 @@ Columns:
 
 const ROOT = join(__dirname, '..');
 const BUILD = join(__dirname, 'build');
-const USUAL_ROUNDS = { lab: 5, emulated: 1 };
+const USUAL_ROUNDS = { lab: 5, emulated: 3 };
+const QUICK_ROUNDS = { lab: 2, emulated: 1 };
 const PEER_ROUNDS = 3;
 const BOOTS = 3;
 
@@ -70,7 +71,7 @@ function options() {
     },
   });
   if (!(values.lane in USUAL_ROUNDS)) throw new Error('--lane takes lab or emulated');
-  const rounds = Number(values.rounds ?? (values.quick ? 2 : USUAL_ROUNDS[values.lane]));
+  const rounds = Number(values.rounds ?? (values.quick ? QUICK_ROUNDS : USUAL_ROUNDS)[values.lane]);
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds takes a whole number');
   return { ...values, rounds, pattern: new RegExp(values.case) };
 }
