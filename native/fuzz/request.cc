@@ -19,9 +19,16 @@ namespace {
 
 bool IsKnown(uint32_t family) { return family == AF_INET || family == AF_INET6; }
 
-// Only what the family has; the rest of the column is not the address's.
-bool SameAddress(uint32_t family, const Address& address, const uint8_t (&column)[16]) {
-  return std::memcmp(address.bytes, column, family == AF_INET ? 4 : 16) == 0;
+size_t AddressSize(uint16_t family) {
+  return family == AF_INET ? 4 : (family == AF_INET6 ? 16 : 0);
+}
+
+// And nothing behind what the family has.
+bool SameAddress(uint16_t family, const Address& address, const uint8_t* stream) {
+  const size_t size = AddressSize(family);
+  const auto* end = address.bytes + sizeof(address.bytes);
+  return std::equal(stream, stream + size, address.bytes) &&
+         std::all_of(address.bytes + size, end, [](uint8_t byte) { return byte == 0; });
 }
 
 // What fits the place, cut where it is longer.
@@ -35,22 +42,48 @@ bool SameText(const char (&text)[N], const char (&column)[M]) {
 // One request, read a second time: where its parts stand. Null where it has none.
 struct Parts {
   uint8_t command = 0;
-  const uint8_t* at[6] = {};
+  const uint8_t* at[8] = {};
 
   template <typename Columns>
   Columns Get(size_t part) const {
     HOLDS(at[part] != nullptr);
     return Load<Columns>(at[part]);
   }
+
+  // Where it need not stand there: all zero.
+  template <typename Columns>
+  Columns GetOrNone(size_t part) const {
+    return at[part] == nullptr ? Columns() : Load<Columns>(at[part]);
+  }
+
+  // What stands behind the columns.
+  const uint8_t* Address(size_t part) const;
 };
 
-enum { kKey, kService, kDestinationKey, kDestination, kTimeouts, kDaemon };
+enum { kKey, kService, kDestinationKey, kDestination, kLimits, kTunnel, kTimeouts, kDaemon };
 
-constexpr size_t kSizes[] = {32, 52, 24, 28, 12, 56};
+constexpr size_t kSizes[] = {16, 52, 8, 8, 8, 12, 12, 40};
+
+const uint8_t* Parts::Address(size_t part) const { return at[part] + kSizes[part]; }
+
+// How long the address behind a part is.
+size_t AddressBehind(size_t part, const uint8_t* columns) {
+  const auto word = [columns](size_t at) { return Load<uint32_t>(columns + at); };
+  switch (part) {
+    case kKey:
+      return word(12) != 0 ? 0 : AddressSize(static_cast<uint16_t>(word(0)));
+    case kDestinationKey:
+      return AddressSize(static_cast<uint16_t>(word(0)));
+    case kDaemon:
+      return AddressSize(static_cast<uint16_t>(word(36)));
+    default:
+      return 0;
+  }
+}
 
 // The parts that a command can't do without, bit by bit.
 uint32_t Needed(uint8_t command) {
-  static constexpr uint8_t kNeeded[] = {0, 3, 3, 1, 1, 13, 13, 5, 1, 32, 32, 0, 16, 0, 0, 0, 1};
+  static constexpr uint8_t kNeeded[] = {0, 3, 3, 1, 1, 13, 13, 5, 1, 128, 128, 0, 64, 0, 0, 0, 1};
   return command < sizeof(kNeeded) ? kNeeded[command] : 0;
 }
 
@@ -64,11 +97,14 @@ bool Walk(const uint8_t* data, size_t size, std::vector<Parts>* requests) {
     Parts parts;
     parts.command = static_cast<uint8_t>(word & 255);
     uint32_t given = 0;
-    for (size_t part = 0; part < 6; part++) {
+    for (size_t part = 0; part < 8; part++) {
       if ((word >> 8 & 1u << part) == 0) continue;
       if (size - at < kSizes[part]) return false;
       parts.at[part] = data + at;
       at += kSizes[part];
+      const size_t address = AddressBehind(part, parts.at[part]);
+      if (size - at < address) return false;
+      at += address;
       given |= 1u << part;
     }
     if (parts.at[kKey] != nullptr) key = parts.at[kKey];
@@ -80,17 +116,19 @@ bool Walk(const uint8_t* data, size_t size, std::vector<Parts>* requests) {
   return true;
 }
 
-void CheckKey(const ServiceKey& key, const ServiceKeyColumns& columns) {
+void CheckKey(const ServiceKey& key, const Parts& parts) {
+  const auto columns = parts.Get<ServiceKeyColumns>(kKey);
   HOLDS(key.family == static_cast<uint16_t>(columns.family));
   HOLDS(key.fwmark == columns.fwmark);
   if (columns.fwmark != 0) return;
   HOLDS(key.protocol == static_cast<uint16_t>(columns.protocol));
   HOLDS(key.port == static_cast<uint16_t>(columns.port));
-  HOLDS(SameAddress(key.family, key.address, columns.address));
+  HOLDS(SameAddress(key.family, key.address, parts.Address(kKey)));
 }
 
 // The key of a message that has nothing else of its service.
-void CheckKey(ByteView attributes, const ServiceKeyColumns& columns) {
+void CheckKey(ByteView attributes, const Parts& parts) {
+  const auto columns = parts.Get<ServiceKeyColumns>(kKey);
   if (!IsKnown(static_cast<uint16_t>(columns.family))) return;
   const std::vector<Attribute> nest = SplitNest(attributes, IPVS_CMD_ATTR_SERVICE);
   ServiceKey key;
@@ -102,7 +140,7 @@ void CheckKey(ByteView attributes, const ServiceKeyColumns& columns) {
     HOLDS(address->value.size == sizeof(key.address.bytes));
     std::memcpy(key.address.bytes, address->value.data, address->value.size);
   }
-  CheckKey(key, columns);
+  CheckKey(key, parts);
 }
 
 void CheckService(ByteView attributes, const Parts& parts) {
@@ -113,7 +151,7 @@ void CheckService(ByteView attributes, const Parts& parts) {
   Service service;
   DecodeError error;
   HOLDS(DecodeService(attributes, &service, &error));
-  CheckKey(service.key, key);
+  CheckKey(service.key, parts);
   HOLDS(SameText(service.scheduler, columns.scheduler));
   HOLDS(SameText(service.engine, columns.engine));
   HOLDS(service.flags == (columns.flags & ~IP_VS_SVC_F_HASHED));
@@ -128,29 +166,33 @@ void CheckDestinationKey(ByteView attributes, const Parts& parts) {
   const std::vector<Attribute> nest = SplitNest(attributes, IPVS_CMD_ATTR_DEST);
   HOLDS(LastAs<uint16_t>(nest, IPVS_DEST_ATTR_ADDR_FAMILY) == family);
   HOLDS(LastAsBe16(nest, IPVS_DEST_ATTR_PORT) == static_cast<uint16_t>(columns.port));
-  const Attribute* address = Last(nest, IPVS_DEST_ATTR_ADDR);
-  HOLDS(address != nullptr && address->value.size == sizeof(columns.address));
-  HOLDS(std::memcmp(address->value.data, columns.address, family == AF_INET ? 4 : 16) == 0);
+  const Attribute* attribute = Last(nest, IPVS_DEST_ATTR_ADDR);
+  Address address;
+  HOLDS(attribute != nullptr && attribute->value.size == sizeof(address.bytes));
+  std::memcpy(address.bytes, attribute->value.data, sizeof(address.bytes));
+  HOLDS(SameAddress(family, address, parts.Address(kDestinationKey)));
 }
 
 void CheckDestination(ByteView attributes, const Parts& parts) {
   const auto columns = parts.Get<DestinationColumns>(kDestination);
   const auto key = parts.Get<DestinationKeyColumns>(kDestinationKey);
+  const auto limits = parts.GetOrNone<LimitsColumns>(kLimits);
+  const auto tunnel = parts.GetOrNone<TunnelColumns>(kTunnel);
   const auto family = static_cast<uint16_t>(key.family);
   if (!IsKnown(family)) return;
   Destination destination;
   DecodeError error;
   HOLDS(DecodeDestination(attributes, AF_UNSPEC, &destination, &error));
   HOLDS(destination.key.family == family);
-  HOLDS(SameAddress(family, destination.key.address, key.address));
+  HOLDS(SameAddress(family, destination.key.address, parts.Address(kDestinationKey)));
   HOLDS(destination.key.port == static_cast<uint16_t>(key.port));
   HOLDS(destination.forwarding == (columns.forwarding & IP_VS_CONN_F_FWD_MASK));
   HOLDS(destination.weight == columns.weight);
-  HOLDS(destination.upper_threshold == columns.upper_threshold);
-  HOLDS(destination.lower_threshold == columns.lower_threshold);
-  HOLDS(destination.tunnel_type == static_cast<uint8_t>(columns.tunnel_type));
-  HOLDS(destination.tunnel_port == static_cast<uint16_t>(columns.tunnel_port));
-  HOLDS(destination.tunnel_flags == static_cast<uint16_t>(columns.tunnel_flags));
+  HOLDS(destination.upper_threshold == limits.upper_threshold);
+  HOLDS(destination.lower_threshold == limits.lower_threshold);
+  HOLDS(destination.tunnel_type == static_cast<uint8_t>(tunnel.type));
+  HOLDS(destination.tunnel_port == static_cast<uint16_t>(tunnel.port));
+  HOLDS(destination.tunnel_flags == static_cast<uint16_t>(tunnel.flags));
 }
 
 void CheckDaemon(ByteView attributes, const Parts& parts) {
@@ -164,7 +206,7 @@ void CheckDaemon(ByteView attributes, const Parts& parts) {
   HOLDS(daemon.max_length == static_cast<uint16_t>(columns.max_length));
   const auto family = static_cast<uint16_t>(columns.group_family);
   HOLDS(daemon.group_family == (IsKnown(family) ? family : 0));
-  HOLDS(!IsKnown(family) || SameAddress(family, daemon.group, columns.group));
+  HOLDS(!IsKnown(family) || SameAddress(family, daemon.group, parts.Address(kDaemon)));
   HOLDS(daemon.port == static_cast<uint16_t>(columns.port));
   HOLDS(daemon.ttl == static_cast<uint8_t>(columns.ttl));
 }
@@ -191,13 +233,13 @@ void CheckRequest(ByteView attributes, const Parts& parts) {
       return CheckService(attributes, parts);
     case IPVS_CMD_DEL_SERVICE:
     case IPVS_CMD_GET_SERVICE:
-      return CheckKey(attributes, parts.Get<ServiceKeyColumns>(kKey));
+      return CheckKey(attributes, parts);
     case IPVS_CMD_NEW_DEST:
     case IPVS_CMD_SET_DEST:
-      CheckKey(attributes, parts.Get<ServiceKeyColumns>(kKey));
+      CheckKey(attributes, parts);
       return CheckDestination(attributes, parts);
     case IPVS_CMD_DEL_DEST:
-      CheckKey(attributes, parts.Get<ServiceKeyColumns>(kKey));
+      CheckKey(attributes, parts);
       return CheckDestinationKey(attributes, parts);
     case IPVS_CMD_NEW_DAEMON:
       return CheckDaemon(attributes, parts);
@@ -210,7 +252,7 @@ void CheckRequest(ByteView attributes, const Parts& parts) {
     case IPVS_CMD_ZERO: {
       const auto key = parts.Get<ServiceKeyColumns>(kKey);
       HOLDS(attributes.empty() == (static_cast<uint16_t>(key.family) == AF_UNSPEC));
-      return attributes.empty() ? void() : CheckKey(attributes, key);
+      return attributes.empty() ? void() : CheckKey(attributes, parts);
     }
     default:
       HOLDS(attributes.empty());

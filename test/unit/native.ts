@@ -36,7 +36,7 @@ function read(request: Request): Row {
   return row;
 }
 
-const nobody = { family: 0, protocol: 0, port: 0, fwmark: 0, address: '0'.repeat(32) };
+const nobody = { family: 0, protocol: 0, port: 0, fwmark: 0, address: '' };
 
 t.test('both sides agree on the columns', (t) => {
   const { requestLayout, rowLayout } = loadAddon();
@@ -142,7 +142,7 @@ t.test('a request brings all of a destination and the key of its service', (t) =
   const key = {
     family: 2,
     protocol: 132,
-    address: `0a000001${'0'.repeat(24)}`,
+    address: '0a000001',
     port: 80,
     fwmark: 0,
     destinationFamily: 10,
@@ -172,6 +172,71 @@ t.test('a request brings all of a destination and the key of its service', (t) =
     ...key,
     command: 7,
   });
+  t.end();
+});
+
+// Most destinations have neither limits nor a tunnel: what is zero does not cross.
+t.test('limits and a tunnel cross only where there are some', (t) => {
+  const service = parseServiceId({ fwmark: 7 });
+  const plain = parseDestinationConfig({ address: '10.0.0.5', weight: 3 }, service).numbers;
+  const none = {
+    upperThreshold: 0,
+    lowerThreshold: 0,
+    tunnelType: 0,
+    tunnelPort: 0,
+    tunnelFlags: 0,
+  };
+  const key = {
+    command: 5,
+    family: 2,
+    protocol: 0,
+    port: 0,
+    fwmark: 7,
+    address: '',
+    destinationFamily: 2,
+    destinationPort: 0,
+    destinationAddress: '0a000005',
+    forwarding: 3,
+    weight: 3,
+  };
+  const limits = { upperThreshold: 0, lowerThreshold: 0 };
+  const tunnel = { tunnelType: 0, tunnelPort: 0, tunnelFlags: 0 };
+  for (const [numbers, parts] of [
+    [none, {}],
+    [
+      { ...none, upperThreshold: 1 },
+      { ...limits, upperThreshold: 1 },
+    ],
+    [
+      { ...none, lowerThreshold: 1 },
+      { ...limits, lowerThreshold: 1 },
+    ],
+    [
+      { ...none, tunnelType: 1 },
+      { ...tunnel, tunnelType: 1 },
+    ],
+    [
+      { ...none, tunnelPort: 1 },
+      { ...tunnel, tunnelPort: 1 },
+    ],
+    [
+      { ...none, tunnelFlags: 1 },
+      { ...tunnel, tunnelFlags: 1 },
+    ],
+    [
+      { ...none, upperThreshold: 4294967295, tunnelType: 255 },
+      { ...limits, ...tunnel, upperThreshold: 4294967295, tunnelType: 255 },
+    ],
+  ] as const) {
+    const request: Request = {
+      command: Command.newDestination,
+      service,
+      destination: parseDestinationConfig({ address: '10.0.0.5' }, service).id,
+      destinationNumbers: { ...plain, ...numbers },
+    };
+    t.strictSame(readRequests(pack(request), true), [{ ...key, ...parts }]);
+    t.strictSame(read(request), { ...key, ...numbers }, 'for native code they are zero');
+  }
   t.end();
 });
 
@@ -233,7 +298,7 @@ t.test('a request brings all of a sync daemon', (t) => {
     daemonRole: 2,
     daemonInterface: 'lo',
     daemonGroupFamily: 2,
-    daemonGroup: `ef010203${'0'.repeat(24)}`,
+    daemonGroup: 'ef010203',
   });
   const plain = parseDaemon({ role: 'backup', interface: 'lo' });
   t.strictSame(
@@ -244,7 +309,7 @@ t.test('a request brings all of a sync daemon', (t) => {
       daemonRole: 2,
       daemonInterface: 'lo',
       daemonGroupFamily: 0,
-      daemonGroup: '0'.repeat(32),
+      daemonGroup: '',
     },
     'no group where the kernel is to choose',
   );
@@ -262,7 +327,7 @@ t.test('the key of a service stands once for the requests that follow it', (t) =
     ...[ask(service), ask(service), ask(other), ask(service), ask(equal)],
     ...[flush, flush, ask(equal), flush, ask(service)],
   );
-  const [first, second] = [`0a000001${'0'.repeat(24)}`, `0a000002${'0'.repeat(24)}`];
+  const [first, second] = ['0a000001', '0a000002'];
   t.strictSame(
     readRequests(packed).map(({ address }) => address),
     [first, first, second, first, first, nobody.address, nobody.address, first].concat([
@@ -468,6 +533,31 @@ t.test('records are taken in any portions, each once and in order', (t) => {
       t.strictSame(records.take(1), [], 'the end stays the end');
     }
   }
+  t.end();
+});
+
+// One object serves for all: what is kept of it must be a copy.
+t.test('records are converted one by one, and taken ones are not each other', (t) => {
+  const ports = [1, 2, 3];
+  const records = () =>
+    Records.services(
+      recordsOf(
+        ports.map((port) => serviceRow({ ...serviceRecord, port })),
+        1,
+      ),
+      false,
+    );
+  const seen = new Set<ServiceRecord<number | bigint>>();
+  const converted = records().map(2, (record) => {
+    seen.add(record);
+    return record.port;
+  });
+  t.strictSame(converted, [1, 2]);
+  t.equal(seen.size, 1, 'no object for each');
+  t.strictSame(
+    records().take(3),
+    ports.map((port) => ({ ...serviceRecord, port })),
+  );
   t.end();
 });
 
