@@ -58,18 +58,18 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 t.test('the first leaves at once, and what is asked meanwhile travels together', async (t) => {
   const { fake, channel } = makeCommands();
-  const all = range(1, 301).map((port) => channel.request(request(port)));
+  const all = range(1, 2500).map((port) => channel.request(request(port)));
   t.strictSame(portsOf(fake), [[1]], 'one work item in flight');
   for (let index = 0; index < fake.exchanges.length; index++) {
     fake.exchanges[index]?.finish();
     t.ok(fake.exchanges.length <= index + 2, 'one at a time');
   }
   await Promise.all(all);
-  t.strictSame(portsOf(fake), [[1], range(2, 129), range(130, 257), range(258, 301)]);
+  t.strictSame(portsOf(fake), [[1], range(2, 1025), range(1026, 2049), range(2050, 2500)]);
 
   // Idle again: the next one does not wait either.
-  void channel.request(request(302));
-  t.strictSame(portsOf(fake).at(-1), [302]);
+  void channel.request(request(2501));
+  t.strictSame(portsOf(fake).at(-1), [2501]);
   fake.exchanges.at(-1)?.finish();
 });
 
