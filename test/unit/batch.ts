@@ -652,6 +652,29 @@ t.test('a batch waits for what was asked before, and later calls wait for it', a
   t.strictSame(settled, ['update', 'batch', 'remove', 'second batch', 'list']);
 });
 
+// Where nothing is waited for, whoever comes later could set out at once.
+t.test('nothing slips in between the portions of a batch', async (t) => {
+  const { ipvs, commands, dumps } = fakeIpvs();
+  const list = [...range(1, PORTION + 1).map(add), ensureWeb('rr')];
+  const all = [ipvs.batch(list), ipvs.removeService(web), ipvs.flush(), ipvs.zero()];
+  await until(() => commands.exchanges.length === 1);
+  commands.exchanges[0]?.finish();
+  await until(() => commands.exchanges.length === 2);
+  commands.exchanges[1]?.finish();
+  await until(() => dumps.looks.length === 1);
+  dumps.looks[0]?.finish([undefined]);
+  commands.onExchange = ({ finish }) => setImmediate(() => finish());
+  await until(() => commands.exchanges.length === 3);
+  await Promise.all(all);
+  t.strictSame(commands.exchanges.map(({ rows }) => rows.map(({ command }) => command)).slice(1), [
+    [1],
+    [1],
+    [3],
+    [17],
+    [16],
+  ]);
+});
+
 t.test('close() waits for a batch, and after it there is none', async (t) => {
   const { ipvs, commands } = fakeIpvs();
   const settled: string[] = [];
@@ -932,19 +955,32 @@ t.test('after a look that stays away nothing more is asked', async (t) => {
 
 t.test('after an overrun the truth is read back, of each key what came last', async (t) => {
   const { ipvs, commands, dumps, table } = onTable();
-  await ipvs.batch([...destinationThere, add(1), add(2)]);
-  const lost = new NativeFailure(Fault.noAnswer, ENOBUFS, '', '');
-  const carryOut = (row: Row) => table.apply(row);
-  // All are carried out but those that set a weight of 3; nobody hears of any.
-  commands.onExchange = ({ rows, finish }) => {
-    for (const row of rows) if (row.weight !== 3) carryOut(row);
-    setImmediate(() => finish(rows.map(({ port }) => (port === 2 ? undefined : lost))));
-  };
   const weigh = (address: string, weight: number): Operation => ({
     op: 'replaceDestination',
     service: web,
     destination: { address, weight },
   });
+  const drop = (address: string): Operation => ({
+    op: 'removeDestination',
+    service: web,
+    destination: { address },
+  });
+  const there = ['10.0.0.4', '10.0.0.8', '10.0.0.9'].map((address): Operation => ({
+    op: 'addDestination',
+    service: web,
+    destination: { address },
+  }));
+  await ipvs.batch([...destinationThere, ...there, ...[1, 2, 4, 5, 6].map(add)]);
+  const lost = new NativeFailure(Fault.noAnswer, ENOBUFS, '', '');
+  // All are carried out but these; nobody hears of any.
+  const forgotten = ({ command, weight, port, destinationAddress }: Row) =>
+    weight === 3 ||
+    destinationAddress === '0a000009' ||
+    (command !== 1 && (port === 4 || port === 6));
+  commands.onExchange = ({ rows, finish }) => {
+    for (const row of rows) if (!forgotten(row)) table.apply(row);
+    setImmediate(() => finish(rows.map(({ port }) => (port === 2 ? undefined : lost))));
+  };
   const list: [operation: Operation, code?: string][] = [
     [weigh('10.0.0.5', 7), 'ERR_IPVS_UNKNOWN_OUTCOME'], // a later one is of the same
     [{ op: 'addDestination', service: web, destination: { address: '10.0.0.6', weight: 1 } }],
@@ -959,6 +995,15 @@ t.test('after an overrun the truth is read back, of each key what came last', as
     [add(3), 'ERR_IPVS_UNKNOWN_OUTCOME'],
     [remove(3), 'ERR_IPVS_UNKNOWN_OUTCOME'],
     [add(3)],
+    [weigh('10.0.0.4', 3), 'ERR_IPVS_UNKNOWN_OUTCOME'],
+    [drop('10.0.0.8')],
+    [drop('10.0.0.9'), 'ERR_IPVS_UNKNOWN_OUTCOME'],
+    [remove(4), 'ERR_IPVS_UNKNOWN_OUTCOME'],
+    [{ op: 'replaceService', service: { ...web, port: 5, scheduler: 'rr' } }],
+    [
+      { op: 'replaceService', service: { ...web, port: 6, scheduler: 'rr' } },
+      'ERR_IPVS_UNKNOWN_OUTCOME',
+    ],
   ];
   const looks = dumps.looks.length;
   const outcomes = await ipvs.batch(list.map(([operation]) => operation));
