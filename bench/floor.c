@@ -16,7 +16,7 @@
 //
 // Prints one line of JSON. "nanoseconds" is the time for encoding, the system calls and looking at
 // the answers; not in it are the start of the program, the socket, the lookup of the family, and
-// the first touch of the buffers. The rules are those of table.js.
+// the first touch of the buffers. The rules are those of rules.js.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
