@@ -11,7 +11,7 @@ import { Fault, NativeFailure } from './native.js';
 import { OperationReader, commandOf } from './operations.js';
 import type { Change, Merge, Present, Step } from './operations.js';
 import { Command } from './records.js';
-import type { DestinationId, DestinationRecord, ServiceId } from './records.js';
+import type { DestinationId, DestinationRecord, Request, ServiceId } from './records.js';
 import { Requests } from './requests.js';
 import { overtaken, refusal, subjectOf } from './session.js';
 import type { Call, Session } from './session.js';
@@ -43,7 +43,7 @@ type Portion = PlainPortion | MergePortion;
 /** One operation as it was sent, or was to be. */
 interface Sent {
   readonly index: number;
-  readonly request: Change;
+  readonly request: Request;
 }
 
 type Failed = Sent & { readonly failure: NativeFailure };
@@ -141,16 +141,27 @@ export class Batch {
   async #sendPlain({ first, requests }: PlainPortion): Promise<void> {
     const { count } = requests;
     const outcomes = this.#stopped ?? (await this.#session.channels.commands.bulk(requests));
-    // What was written is not kept as objects: it is read once more where it failed.
-    const failed = failures(outcomes, count).flatMap(([at, failure]): Failed[] => {
-      const index = first + at;
-      const step = new OperationReader().read(this.#operations[index], index);
-      return 'merge' in step ? [] : [{ index, request: step, failure }];
-    });
-    await this.#explain(failed);
+    await this.#explain(
+      failures(outcomes, count).map(([at, failure]) => {
+        const index = first + at;
+        return { index, request: this.#requestOf(index), failure };
+      }),
+    );
     // After a failure of all it may still be on its way.
     if (!(outcomes instanceof NativeFailure)) recycle(requests);
     this.#done += count;
+  }
+
+  // What was written is not kept as objects: it is read once more where it failed. If it was changed
+  // meanwhile it can't be told any more what it was about.
+  #requestOf(index: number): Request {
+    try {
+      const step = new OperationReader().read(this.#operations[index], index);
+      if (!('merge' in step)) return step;
+    } catch {
+      // as below
+    }
+    return { command: Command.zero };
   }
 
   async #sendMerged({ first, steps }: MergePortion): Promise<void> {
@@ -169,13 +180,18 @@ export class Batch {
   async #mergeGroup(group: readonly { index: number; step: Merge }[]): Promise<void> {
     let rest = group;
     for (let attempt = 1; rest.length > 0; attempt++) {
+      const failure = this.#stopped;
+      if (failure !== undefined) {
+        await this.#explain(
+          rest.map(({ index, step }) => ({ index, request: lookFor(step), failure })),
+        );
+        return;
+      }
       const sent = await this.#decide(rest);
       const requests = new Requests();
       for (const { request } of sent) requests.add(request);
       const outcomes =
-        requests.count === 0
-          ? undefined
-          : (this.#stopped ?? (await this.#session.channels.commands.bulk(requests)));
+        requests.count === 0 ? undefined : await this.#session.channels.commands.bulk(requests);
       const failed = failures(outcomes, sent.length).flatMap(([at, failure]): Failed[] => {
         const each = sent[at];
         return each === undefined ? [] : [{ ...each, failure }];
@@ -187,8 +203,8 @@ export class Batch {
           .map(({ index }) => index),
       );
       rest = rest.filter(({ index, step }) => step.add !== undefined && again.has(index));
-      const over = failed.filter(({ index }) => !rest.some((each) => each.index === index));
-      await this.#explain(over);
+      const once = new Set(rest.map(({ index }) => index));
+      await this.#explain(failed.filter(({ index }) => !once.has(index)));
     }
   }
 
@@ -204,6 +220,7 @@ export class Batch {
     } catch (error) {
       if (!(error instanceof IpvsError)) throw error;
       for (const { index } of group) this.#outcomes[index] = error;
+      if (error.code === 'ERR_IPVS_TIMEOUT') this.#stopped = NOT_SENT_AFTER;
       return [];
     }
     const sent: Sent[] = [];
@@ -231,7 +248,7 @@ export class Batch {
   }
 
   /** An operation as if it were a call of its own. */
-  #subject(index: number, { service, destination }: Change | Merge): Call {
+  #subject(index: number, { service, destination }: Request | Merge): Call {
     const { deadline } = this.#call;
     return { command: commandOf(this.#operations[index]), service, destination, deadline };
   }
@@ -260,14 +277,17 @@ export class Batch {
    */
   async #readBack(lost: readonly Sent[]): Promise<ReadonlySet<number>> {
     const done = new Set<number>();
+    const changes = lost.flatMap(({ index, request }) =>
+      isChange(request) ? [{ index, request }] : [],
+    );
     try {
       const look = await Look.at(
         this.#session,
         this.#call,
-        lost.map(({ request }) => request),
+        changes.map(({ request }) => request),
       );
       const later = new Set<string>();
-      for (const { index, request } of [...lost].reverse()) {
+      for (const { index, request } of changes.reverse()) {
         const { destination } = request;
         const service = serviceName(request.service);
         const own = destination ? `${service} ${destinationName(destination)}` : service;
@@ -291,10 +311,19 @@ const TOGETHER = 256;
 const isLost = ({ fault, errno }: NativeFailure): boolean =>
   fault === Fault.noAnswer && errno === ENOBUFS;
 
+const isChange = (request: Request): request is Change => request.service !== undefined;
+
+const NOT_SENT_AFTER = new NativeFailure(
+  Fault.notSent,
+  0,
+  '',
+  'what became of an operation before it is not known',
+);
+
 /** What the operations after this one meet. */
 function afterwards(failure: NativeFailure): NativeFailure {
   return failure.fault === Fault.noAnswer || failure.fault === Fault.malformed
-    ? new NativeFailure(Fault.notSent, failure.errno || constants.errno.ECANCELED, '', '')
+    ? NOT_SENT_AFTER
     : failure;
 }
 

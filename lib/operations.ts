@@ -157,7 +157,10 @@ const COMMANDS: Readonly<Record<Name, string>> = {
   removeDestination: 'remove destination',
 };
 
-export const commandOf = (operation: unknown): string => COMMANDS[(operation as Operation).op];
+export function commandOf(operation: unknown): string {
+  const name = (operation as Operation | undefined)?.op;
+  return name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : 'batch';
+}
 
 /** Reads operations one after the other. */
 export class OperationReader {
