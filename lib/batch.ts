@@ -7,6 +7,7 @@ import { ABSENT } from './channel.js';
 import type { Outcomes, Table } from './channel.js';
 import { sameDestination, sameService } from './compare.js';
 import { AbortError, IpvsError } from './errors.js';
+import { changes } from './explain.js';
 import { Fault, NativeFailure } from './native.js';
 import { OperationReader, commandOf } from './operations.js';
 import type { Change, Merge, Present, Step } from './operations.js';
@@ -93,7 +94,9 @@ function append(portions: Portion[], step: Step, first: number, total: number): 
 /** A batch on its way. */
 export class Batch {
   readonly #session: Session;
+  // Without the signal: what has begun is brought to its end, so that its outcome is known.
   readonly #call: Call;
+  readonly #signal: AbortSignal | undefined;
   readonly #operations: readonly unknown[];
   readonly #onProgress: ((progress: BatchProgress) => void) | undefined;
   readonly #outcomes: OperationOutcome[];
@@ -103,39 +106,34 @@ export class Batch {
 
   constructor(
     session: Session,
-    call: Call,
+    { command, signal }: Call,
     operations: readonly unknown[],
     onProgress: ((progress: BatchProgress) => void) | undefined,
   ) {
     this.#session = session;
-    this.#call = call;
+    this.#call = { command };
+    this.#signal = signal;
     this.#operations = operations;
     this.#onProgress = onProgress;
     this.#outcomes = new Array<OperationOutcome>(operations.length).fill(undefined);
   }
 
   async run(portions: readonly Portion[]): Promise<OperationOutcome[]> {
-    try {
-      for (const portion of portions) {
-        this.#endIfAborted();
-        // Each portion has the time of a call.
-        this.#call.deadline = performance.now() + this.#session.channels.timeout;
-        if ('requests' in portion) await this.#sendPlain(portion);
-        else await this.#sendMerged(portion);
-        this.#onProgress?.({ done: this.#done, total: this.#outcomes.length });
-      }
-    } catch (error) {
-      if (error instanceof AbortError) this.#endIfAborted();
-      throw error;
+    for (const portion of portions) {
+      this.#endIfAborted();
+      // Each portion has the time of a call.
+      this.#call.deadline = performance.now() + this.#session.channels.timeout;
+      if ('requests' in portion) await this.#sendPlain(portion);
+      else await this.#sendMerged(portion);
+      this.#onProgress?.({ done: this.#done, total: this.#outcomes.length });
     }
     return this.#outcomes;
   }
 
   #endIfAborted(): void {
-    const { signal } = this.#call;
-    if (!signal?.aborted) return;
+    if (!this.#signal?.aborted) return;
     const done = this.#outcomes.slice(0, this.#done);
-    throw new AbortError(subjectOf(this.#call), done.length > 0, signal.reason, done);
+    throw new AbortError(subjectOf(this.#call), done.length > 0, this.#signal.reason, done);
   }
 
   async #sendPlain({ first, requests }: PlainPortion): Promise<void> {
@@ -166,6 +164,7 @@ export class Batch {
 
   async #sendMerged({ first, steps }: MergePortion): Promise<void> {
     for (let begin = 0; begin < steps.length;) {
+      this.#endIfAborted();
       const end = begin + independent(steps, begin);
       const group = steps
         .slice(begin, end)
@@ -180,13 +179,6 @@ export class Batch {
   async #mergeGroup(group: readonly { index: number; step: Merge }[]): Promise<void> {
     let rest = group;
     for (let attempt = 1; rest.length > 0; attempt++) {
-      const failure = this.#stopped;
-      if (failure !== undefined) {
-        await this.#explain(
-          rest.map(({ index, step }) => ({ index, request: lookFor(step), failure })),
-        );
-        return;
-      }
       const sent = await this.#decide(rest);
       const requests = new Requests();
       for (const { request } of sent) requests.add(request);
@@ -210,17 +202,12 @@ export class Batch {
 
   /** What has to be sent, in view of what is there; other outcomes are settled at once. */
   async #decide(group: readonly { index: number; step: Merge }[]): Promise<Sent[]> {
-    let look: Look;
-    try {
-      look = await Look.at(
-        this.#session,
-        this.#call,
-        group.map(({ step }) => step),
+    const steps = group.map(({ step }) => step);
+    const look = this.#stopped ?? (await Look.at(this.#session, this.#call, steps));
+    if (look instanceof NativeFailure) {
+      await this.#explain(
+        group.map(({ index, step }) => ({ index, request: lookFor(step), failure: look })),
       );
-    } catch (error) {
-      if (!(error instanceof IpvsError)) throw error;
-      for (const { index } of group) this.#outcomes[index] = error;
-      if (error.code === 'ERR_IPVS_TIMEOUT') this.#stopped = NOT_SENT_AFTER;
       return [];
     }
     const sent: Sent[] = [];
@@ -254,7 +241,7 @@ export class Batch {
   }
 
   async #explain(failed: readonly Failed[]): Promise<void> {
-    const lost = failed.filter(({ failure }) => isLost(failure));
+    const lost = failed.filter(({ failure, request }) => isLost(failure) && changes(request));
     const done = lost.length === 0 ? undefined : await this.#readBack(lost);
     for (let begin = 0; begin < failed.length; begin += TOGETHER) {
       const group = failed.slice(begin, begin + TOGETHER);
@@ -277,26 +264,20 @@ export class Batch {
    */
   async #readBack(lost: readonly Sent[]): Promise<ReadonlySet<number>> {
     const done = new Set<number>();
-    const changes = lost.flatMap(({ index, request }) =>
+    const known = lost.flatMap(({ index, request }) =>
       isChange(request) ? [{ index, request }] : [],
     );
-    try {
-      const look = await Look.at(
-        this.#session,
-        this.#call,
-        changes.map(({ request }) => request),
-      );
-      const later = new Set<string>();
-      for (const { index, request } of changes.reverse()) {
-        const { destination } = request;
-        const service = serviceName(request.service);
-        const own = destination ? `${service} ${destinationName(destination)}` : service;
-        const last = !later.has(own) && !later.has(service);
-        if (last && look.isDone(request)) done.add(index);
-        later.add(own);
-      }
-    } catch (error) {
-      if (!(error instanceof IpvsError)) throw error; // it stays unknown
+    const requests = known.map(({ request }) => request);
+    const look = await Look.at(this.#session, this.#call, requests);
+    if (look instanceof NativeFailure) return done; // it stays unknown
+    const later = new Set<string>();
+    for (const { index, request } of known.reverse()) {
+      const { destination } = request;
+      const service = serviceName(request.service);
+      const own = destination ? `${service} ${destinationName(destination)}` : service;
+      const last = !later.has(own) && !later.has(service);
+      if (last && look.isDone(request)) done.add(index);
+      later.add(own);
     }
     return done;
   }
@@ -404,11 +385,15 @@ class Look {
   }
 
   /** At all that these operations concern. */
-  static async at(session: Session, call: Call, steps: readonly Step[]): Promise<Look> {
+  static async at(
+    session: Session,
+    call: Call,
+    steps: readonly Step[],
+  ): Promise<Look | NativeFailure> {
     const services = new Map<string, ServiceId>();
     for (const { service } of steps) services.set(serviceName(service), service);
     const table = await session.servicesNamed(call, [...services.values()]);
-    return new Look([...services.keys()], table);
+    return table instanceof NativeFailure ? table : new Look([...services.keys()], table);
   }
 
   present({ service, destination }: Step): Present | undefined {

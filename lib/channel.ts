@@ -135,10 +135,12 @@ export class CommandChannel {
     let alone = false;
     for (const waiting of this.#waiting) {
       if (alone || flight.length === LARGEST_FLIGHT) break;
-      alone = waiting.request instanceof Requests;
-      if (alone && flight.length > 0) break;
+      const flies = waiting.state === 'waiting' && waiting.deadline > now;
+      const many = waiting.request instanceof Requests;
+      if (flies && many && flight.length > 0) break;
       taken++;
-      if (waiting.state === 'waiting' && waiting.deadline > now) {
+      if (flies) {
+        alone = many;
         waiting.state = 'sent';
         flight.push(waiting);
         continue;

@@ -266,11 +266,11 @@ export class Session {
     );
   }
 
-  /** These services, in this order, with their destinations. */
-  servicesNamed(call: Call, services: readonly ServiceId[]): Promise<Table> {
-    return this.#look(call, { command: Command.getService }, (limits) =>
-      this.channels.dumps.servicesNamed(services, limits),
-    );
+  /** These services, in this order, with their destinations; a failure is for the caller to explain. */
+  async servicesNamed(call: Call, services: readonly ServiceId[]): Promise<Table | NativeFailure> {
+    await this.#commandsSettled(call);
+    const limits = limitsOf(call, { command: Command.getService });
+    return this.channels.dumps.servicesNamed(services, limits);
   }
 
   /** All services with their destinations. */

@@ -10,6 +10,7 @@ import { Fault, NativeFailure } from '#lib/native';
 import { Command } from '#lib/records';
 import type { DestinationId, DestinationRecord, Request, ServiceRecord } from '#lib/records';
 import type { Records } from '#lib/rows';
+import { Requests } from '#lib/requests';
 import { serviceOfRow } from '#lib/rows';
 import { parseServiceId } from '#lib/validate';
 import { FakeChannel, refused, restOfAddon } from '../fixtures/fake-addon.js';
@@ -191,6 +192,61 @@ t.test('the rows of those that are late go with them', async (t) => {
     outcomes.map((outcome) => outcome === undefined),
     range(1, 400).map((port) => sent.includes(port)),
   );
+});
+
+/** Many requests that travel by themselves. */
+function many(first: number, last: number): Requests {
+  const requests = new Requests();
+  for (const port of range(first, last)) requests.add(request(port));
+  return requests;
+}
+
+t.test('many that were asked at once travel alone, and in their place', async (t) => {
+  const { fake, channel } = makeCommands();
+  const settled: unknown[] = [];
+  const note = (what: string) => (outcome: unknown) => void settled.push([what, outcome]);
+  const all = [
+    channel.request(request(1)).then(note('first')),
+    channel.request(request(2)).then(note('second')),
+    channel.bulk(many(10, 20)).then(note('many')),
+    channel.bulk(many(30, 40)).then(note('more')),
+    channel.request(request(3)).then(note('third')),
+    channel.request(request(4)).then(note('fourth')),
+  ];
+  while (fake.busy) {
+    fake.exchanges.at(-1)?.finish();
+    await turn();
+  }
+  await Promise.all(all);
+  t.strictSame(portsOf(fake), [[1], [2], range(10, 20), range(30, 40), [3, 4]]);
+  const order = ['first', 'second', 'many', 'more', 'third', 'fourth'];
+  t.strictSame(
+    settled,
+    order.map((what) => [what, undefined]),
+  );
+  const failed = channel.bulk(many(1, 3));
+  const outcomes = [undefined, refused(1), undefined];
+  fake.exchanges.at(-1)?.finish(outcomes);
+  t.strictSame(await failed, outcomes, 'an outcome each');
+});
+
+// Nothing is in flight then, so nobody else would come by to send what waits behind.
+t.test('many that waited too long are not sent, and keep nobody from going', async (t) => {
+  const clock = stopClock(t);
+  const { fake, channel } = makeCommands();
+  const first = channel.request(request(1));
+  const late = [channel.bulk(many(10, 20)), channel.bulk(many(30, 40))];
+  clock.advance(900);
+  const last = channel.request(request(2));
+  clock.advance(200);
+  fake.exchanges[0]?.finish();
+  t.equal(await first, undefined);
+  const notSent = new NativeFailure(Fault.notSent, 0, '', '');
+  t.strictSame(await Promise.all(late), [notSent, notSent]);
+  t.strictSame(portsOf(fake), [[1], [2]]);
+  fake.exchanges[1]?.finish();
+  t.equal(await last, undefined);
+  await channel.settled();
 });
 
 /** A service that can be told from others by its port. */
