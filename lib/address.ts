@@ -1,6 +1,6 @@
 // IP addresses from text to the bytes that a request carries.
 
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 
 // AF_INET and AF_INET6, as Linux numbers them.
 export const IPV4 = 2;
@@ -16,16 +16,55 @@ export interface Address {
 
 /** Undefined where the text is not an address. A zone (`%eth0`) is not part of one here. */
 export function parseAddress(text: string): Address | undefined {
-  if (isIPv4(text)) return { family: IPV4, bytes: parseIPv4(text), text };
+  const known = KNOWN.get(text);
+  if (known !== undefined) return known;
+  const address = parse(text);
+  if (address !== undefined) {
+    if (KNOWN.size === MOST_KNOWN) KNOWN.clear();
+    KNOWN.set(text, address);
+  }
+  return address;
+}
+
+// The same few come again and again: services of one VIP, a real server of many services.
+const KNOWN = new Map<string, Address>();
+const MOST_KNOWN = 1024;
+
+function parse(text: string): Address | undefined {
+  const bytes = parseIPv4(text);
+  if (bytes !== undefined) return { family: IPV4, bytes, text };
   if (isIPv6(text) && !text.includes('%')) {
     return { family: IPV6, bytes: parseIPv6(text), text };
   }
   return undefined;
 }
 
-function parseIPv4(text: string): number[] {
-  return text.split('.').map(Number);
+// By hand: it is done for each of a hundred thousand real servers.
+function parseIPv4(text: string): number[] | undefined {
+  let whole = 0;
+  let dots = 0;
+  let value = -1; // no digit yet
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === DOT) {
+      if (value < 0) return undefined;
+      whole = whole * 256 + value;
+      dots++;
+      value = -1;
+      continue;
+    }
+    const digit = code - ZERO;
+    // A leading zero would mean octal to some and decimal to others.
+    if (digit < 0 || digit > 9 || value === 0) return undefined;
+    value = value < 0 ? digit : value * 10 + digit;
+    if (value > 255) return undefined;
+  }
+  if (dots !== 3 || value < 0) return undefined;
+  return [whole >>> 16, (whole >>> 8) & 255, whole & 255, value];
 }
+
+const ZERO = 0x30;
+const DOT = 0x2e;
 
 // The text is known to be right: what is left is to expand "::" and an embedded IPv4 address.
 function parseIPv6(text: string): number[] {
@@ -40,7 +79,7 @@ function parseIPv6(text: string): number[] {
 function parseGroups(text: string): number[] {
   if (text === '') return [];
   return text.split(':').flatMap((group) => {
-    if (group.includes('.')) return parseIPv4(group);
+    if (group.includes('.')) return parseIPv4(group) ?? [];
     const value = parseInt(group, 16);
     return [value >> 8, value & 255];
   });

@@ -7,6 +7,7 @@ import type {
   NativeChannel,
   NativeConnectionList,
   NativeRecords,
+  NativeTable,
   Outcome,
 } from './native.js';
 import { Command } from './records.js';
@@ -24,14 +25,18 @@ import { Records } from './rows.js';
 import { isLate, onAbort, waitFor, whenLate } from './waiting.js';
 import type { Limits } from './waiting.js';
 
-/** So many requests travel in one datagram at most. */
-const LARGEST_BATCH = 128;
+/** So many requests travel together at most. */
+const LARGEST_FLIGHT = 128;
+
+/** What came of many commands: one failure for all, an outcome each, or nothing but success. */
+export type Outcomes = NativeFailure | readonly Outcome[] | undefined;
 
 interface Waiting {
-  readonly request: Request;
+  /** One request, or many that travel by themselves. */
+  readonly request: Request | Requests;
   /** When it is too late to send it, as performance.now() counts. */
   readonly deadline: number;
-  readonly settle: (outcome: Outcome) => void;
+  readonly settle: (outcomes: Outcome | Outcomes) => void;
   state: 'waiting' | 'sent' | 'cancelled' | 'late';
 }
 
@@ -54,7 +59,7 @@ export class CommandChannel {
 
   request(request: Request, { deadline, cancellation }: Limits = {}): Promise<Outcome> {
     return new Promise((resolve, reject) => {
-      let settle: Waiting['settle'] = resolve;
+      let settle = resolve as Waiting['settle'];
       if (cancellation !== undefined) {
         if (cancellation.signal.aborted) {
           reject(cancellation.error(false));
@@ -67,7 +72,7 @@ export class CommandChannel {
         });
         settle = (outcome) => {
           stop();
-          resolve(outcome);
+          resolve(outcome as Outcome);
         };
       }
       const waiting: Waiting = {
@@ -76,13 +81,26 @@ export class CommandChannel {
         settle,
         state: 'waiting',
       };
-      this.#asked++;
-      this.#waiting.push(waiting);
-      if (this.#alarm === undefined || waiting.deadline < this.#alarm.deadline) {
-        this.#setAlarm(waiting.deadline);
-      }
-      if (this.#flight.length === 0) this.#landed(this.#fly());
+      this.#enqueue(waiting);
     });
+  }
+
+  /** Many requests at once, which must not be touched before the answer. */
+  bulk(requests: Requests): Promise<Outcomes> {
+    return new Promise((resolve) => {
+      const deadline = performance.now() + this.#timeout;
+      const settle = resolve as Waiting['settle'];
+      this.#enqueue({ request: requests, deadline, settle, state: 'waiting' });
+    });
+  }
+
+  #enqueue(waiting: Waiting): void {
+    this.#asked++;
+    this.#waiting.push(waiting);
+    if (this.#alarm === undefined || waiting.deadline < this.#alarm.deadline) {
+      this.#setAlarm(waiting.deadline);
+    }
+    if (this.#flight.length === 0) this.#landed(this.#fly());
   }
 
   /** Resolves when everything asked so far has its answer. */
@@ -103,8 +121,11 @@ export class CommandChannel {
     const flight: Waiting[] = [];
     let taken = 0;
     let ended = 0;
+    let alone = false;
     for (const waiting of this.#waiting) {
-      if (flight.length === LARGEST_BATCH) break;
+      if (alone || flight.length === LARGEST_FLIGHT) break;
+      alone = waiting.request instanceof Requests;
+      if (alone && flight.length > 0) break;
       taken++;
       if (waiting.state === 'waiting' && waiting.deadline > now) {
         waiting.state = 'sent';
@@ -117,20 +138,28 @@ export class CommandChannel {
     this.#waiting.splice(0, taken);
     if (flight.length === 0) return ended;
     this.#flight = flight;
-    this.#requests.clear();
-    for (const { request } of flight) this.#requests.add(request);
+    const requests = this.#written(flight);
     const deadline = flight.reduce((least, each) => Math.min(least, each.deadline), Infinity);
     const rest = Math.ceil(deadline - now);
-    this.#native.exchange(this.#requests.bytes, flight.length, rest, (outcomes) => {
+    this.#native.exchange(requests.bytes, requests.count, rest, (outcomes) => {
       this.#flight = [];
       const late = this.#waiting.length > 0 ? this.#fly() : 0; // the kernel works while these settle
       if (this.#flight.length === 0) this.#stopAlarm(); // it would keep a forgotten handle
-      flight.forEach(({ settle, state }, index) => {
-        if (state !== 'late') settle(outcomes?.[index]);
+      flight.forEach(({ request, settle, state }, index) => {
+        if (state !== 'late') settle(request instanceof Requests ? outcomes : outcomes?.[index]);
       });
       this.#landed(taken - ended + late);
     });
     return ended;
+  }
+
+  #written(flight: readonly Waiting[]): Requests {
+    this.#requests.clear();
+    for (const { request } of flight) {
+      if (request instanceof Requests) return request;
+      this.#requests.add(request);
+    }
+    return this.#requests;
   }
 
   // One timer for all that is open.
@@ -184,6 +213,17 @@ export interface Table {
   readonly settled: boolean;
 }
 
+/** In a table's counts: the service is not there. */
+export const ABSENT = 2 ** 32 - 1;
+
+function tableOf({ services, destinations, ...rest }: NativeTable, bigint: boolean): Table {
+  return {
+    ...rest,
+    services: Records.services(services, bigint),
+    destinations: Records.destinations(destinations, bigint),
+  };
+}
+
 /** Dumps, one after the other, on a socket of their own. */
 export class DumpChannel {
   readonly #native: NativeChannel;
@@ -234,13 +274,18 @@ export class DumpChannel {
   table(settle: boolean, bigint: boolean, limits?: Limits): Promise<Table | NativeFailure> {
     return this.#queue(limits, (rest, done) => {
       this.#native.table(settle, rest, (failure, table) => {
-        done(
-          failure ?? {
-            ...table,
-            services: Records.services(table.services, bigint),
-            destinations: Records.destinations(table.destinations, bigint),
-          },
-        );
+        done(failure ?? tableOf(table, bigint));
+      });
+    });
+  }
+
+  /** Just these services, in this order; the count of one that is not there is ABSENT. */
+  servicesNamed(services: readonly ServiceId[], limits?: Limits): Promise<Table | NativeFailure> {
+    return this.#queue(limits, (rest, done) => {
+      this.#requests.clear();
+      for (const service of services) this.#requests.add({ command: Command.getService, service });
+      this.#native.services(this.#requests.bytes, rest, (failure, table) => {
+        done(failure ?? tableOf(table, false));
       });
     });
   }

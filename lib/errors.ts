@@ -75,12 +75,26 @@ export class AbortError extends Error {
   readonly code = 'ABORT_ERR';
   /** Whether the request was already sent: then it is carried out, only nobody waits for it. */
   readonly sent: boolean;
+  /**
+   * Only of a batch: what became of the first operations, those that were sent. The others were not.
+   */
+  declare readonly outcomes?: readonly (IpvsError | undefined)[];
 
   /** @internal */
-  constructor(subject: Subject, sent: boolean, cause: unknown) {
-    const state = sent ? 'it was already sent, and is carried out' : 'nothing was changed';
+  constructor(
+    subject: Subject,
+    sent: boolean,
+    cause: unknown,
+    outcomes?: readonly (IpvsError | undefined)[],
+  ) {
+    const whole = sent ? 'it was already sent, and is carried out' : 'nothing was changed';
+    const state =
+      sent && outcomes !== undefined
+        ? `${outcomes.length} operations were sent, the others were not`
+        : whole;
     super(`${describe(subject)}: aborted; ${state}`, { cause });
     this.sent = sent;
+    if (outcomes !== undefined) this.outcomes = outcomes;
   }
 }
 

@@ -67,6 +67,8 @@ export const destinations = iteration('destinations');
 
 /** {@link Ipvs.snapshot} of the process's own network namespace. */
 export const snapshot = verb('snapshot');
+/** {@link Ipvs.batch} of the process's own network namespace. */
+export const batch = verb('batch');
 /** {@link Ipvs.flush} of the process's own network namespace. */
 export const flush = verb('flush');
 /** {@link Ipvs.zero} of the process's own network namespace. */

@@ -4,14 +4,17 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Batch, prepare } from './batch.js';
 import { Channels } from './channel.js';
 import type { Place, Table } from './channel.js';
 import { sameDestination, sameService } from './compare.js';
+import { invalidType } from './errors.js';
 import { explainOpen } from './explain.js';
 import { loadAddon } from './load.js';
 import { Fault, NativeFailure } from './native.js';
 import {
   DEFAULT_TIMEOUT,
+  parseBatchOptions,
   parseCallOptions,
   parseConnectionsOptions,
   parseDaemon,
@@ -29,6 +32,7 @@ import { Session, throwIfAborted } from './session.js';
 import type { Call } from './session.js';
 import { PER_CPU_FILE, TOTALS_FILE, parseDirectorStats } from './stats.js';
 import type {
+  BatchOptions,
   BigIntCounters,
   CallOptions,
   Capabilities,
@@ -42,6 +46,8 @@ import type {
   Ensured,
   Info,
   OpenOptions,
+  Operation,
+  OperationOutcome,
   ReadOptions,
   Service,
   ServiceChanges,
@@ -447,6 +453,31 @@ export class Ipvs {
     });
   }
 
+  /**
+   * Many changes with one call, in order: thousands travel in a few datagrams. Resolves to an outcome
+   * for each: undefined where it was done, otherwise the error that its own method would reject with.
+   * One that fails does not keep the others from being done, unless the answers stay away: then the
+   * rest is not sent.
+   *
+   * All operations are checked first: where one makes no sense the call rejects with an error that
+   * names it (`operations[3].service.port`), and nothing is changed. They must be left alone until
+   * then. An abort counts between portions of up to 4096 operations, and the `AbortError` then has the
+   * outcomes of those that were sent; each portion has the time that a single call has.
+   */
+  async batch(
+    operations: readonly Operation[],
+    options?: BatchOptions,
+  ): Promise<OperationOutcome[]> {
+    const { signal, onProgress } = parseBatchOptions(options);
+    if (!Array.isArray(operations)) throw invalidType('operations', 'an array', operations);
+    const call: Call = { command: 'batch', signal };
+    const prepared = prepare(operations);
+    prepared.catch(() => undefined); // it is waited for when it is this call's turn
+    return this.#session.alone(call, async () =>
+      new Batch(this.#session, call, operations, onProgress).run(await prepared),
+    );
+  }
+
   /** Removes all services of this network namespace, whoever made them (`ipvsadm -C`). */
   async flush(options?: CallOptions): Promise<void> {
     const call = { command: 'flush', ...parseCallOptions(options) };
@@ -629,7 +660,7 @@ async function* portions<Item, Result>(
   convert: (item: Item) => Result,
 ): AsyncIterable<Result[]> {
   for (let rest = records.length; rest > 0; rest -= PORTION) {
-    yield records.take(PORTION).map(convert);
+    yield records.map(PORTION, convert);
     if (rest > PORTION) await nextTurn();
     throwIfAborted(call);
   }
@@ -639,10 +670,10 @@ async function snapshotServices(table: Table): Promise<SnapshotService<Counter>[
   const services: SnapshotService<Counter>[] = [];
   let sinceTurn = 0;
   for (const count of table.counts) {
-    const [record] = table.services.take(1);
-    if (record === undefined) break;
-    const destinations = table.destinations.take(count).map(toDestination);
-    services.push({ ...toService(record), destinations });
+    const [service] = table.services.map(1, toService);
+    if (service === undefined) break;
+    const destinations = table.destinations.map(count, toDestination);
+    services.push({ ...service, destinations });
     sinceTurn += 1 + count;
     if (sinceTurn > PORTION) {
       sinceTurn = 0;

@@ -68,6 +68,7 @@ export interface NativeChannel {
     done: Done<NativeRecords | readonly DaemonRecord[]>,
   ): void;
   table(settle: boolean, milliseconds: number, done: Done<NativeTable>): void;
+  services(requests: Uint8Array, milliseconds: number, done: Done<NativeTable>): void;
   readFile(path: string, done: Done<string>): void;
   listFolder(path: string, done: Done<string[]>): void;
   close(): void;

@@ -11,6 +11,7 @@ import type {
   EndpointNumbers,
   TimeoutNumbers,
 } from './records.js';
+import type { BatchProgress } from './types.js';
 import { PROTOCOLS, ROLES } from './words.js';
 
 /** How long a call may take where nobody says otherwise, in milliseconds. */
@@ -186,5 +187,20 @@ function endpointFilter(value: unknown, path: string): EndpointNumbers {
     ...ANYWHERE,
     ...where,
     port: input['port'] === undefined ? -1 : port(input['port'], `${path}.port`),
+  };
+}
+
+export function parseBatchOptions(value: unknown): {
+  signal: AbortSignal | undefined;
+  onProgress: ((progress: BatchProgress) => void) | undefined;
+} {
+  const input = optional(value, 'options', ['signal', 'onProgress']);
+  const { onProgress } = input as { onProgress?: unknown };
+  if (onProgress !== undefined && typeof onProgress !== 'function') {
+    throw invalidType('options.onProgress', 'a function', onProgress);
+  }
+  return {
+    signal: signalOf(input),
+    onProgress: onProgress as ((progress: BatchProgress) => void) | undefined,
   };
 }

@@ -20,8 +20,10 @@ const enum Part {
   service = 0x02,
   destinationKey = 0x04,
   destination = 0x08,
-  timeouts = 0x10,
-  daemon = 0x20,
+  limits = 0x10,
+  tunnel = 0x20,
+  timeouts = 0x40,
+  daemon = 0x80,
 }
 
 const enum ServiceKeyColumn {
@@ -29,8 +31,7 @@ const enum ServiceKeyColumn {
   protocol,
   port,
   fwmark,
-  address,
-  end = 8,
+  end,
 }
 
 const enum ServiceColumn {
@@ -46,18 +47,25 @@ const enum ServiceColumn {
 const enum DestinationKeyColumn {
   family,
   port,
-  address,
-  end = 6,
+  end,
 }
 
 const enum DestinationColumn {
   forwarding,
   weight,
+  end,
+}
+
+const enum LimitsColumn {
   upperThreshold,
   lowerThreshold,
-  tunnelType,
-  tunnelPort,
-  tunnelFlags,
+  end,
+}
+
+const enum TunnelColumn {
+  type,
+  port,
+  flags,
   end,
 }
 
@@ -73,10 +81,9 @@ const enum DaemonColumn {
   interface,
   syncId = 5,
   maxLength,
-  groupFamily,
-  group,
-  port = 12,
+  port,
   ttl,
+  groupFamily,
   end,
 }
 
@@ -86,7 +93,6 @@ const LAYOUT: readonly number[] = [
   ServiceKeyColumn.protocol,
   ServiceKeyColumn.port,
   ServiceKeyColumn.fwmark,
-  ServiceKeyColumn.address,
   ServiceKeyColumn.end,
   ServiceColumn.flags,
   ServiceColumn.flagsMask,
@@ -97,16 +103,17 @@ const LAYOUT: readonly number[] = [
   ServiceColumn.end,
   DestinationKeyColumn.family,
   DestinationKeyColumn.port,
-  DestinationKeyColumn.address,
   DestinationKeyColumn.end,
   DestinationColumn.forwarding,
   DestinationColumn.weight,
-  DestinationColumn.upperThreshold,
-  DestinationColumn.lowerThreshold,
-  DestinationColumn.tunnelType,
-  DestinationColumn.tunnelPort,
-  DestinationColumn.tunnelFlags,
   DestinationColumn.end,
+  LimitsColumn.upperThreshold,
+  LimitsColumn.lowerThreshold,
+  LimitsColumn.end,
+  TunnelColumn.type,
+  TunnelColumn.port,
+  TunnelColumn.flags,
+  TunnelColumn.end,
   TimeoutsColumn.tcp,
   TimeoutsColumn.tcpFin,
   TimeoutsColumn.udp,
@@ -115,10 +122,9 @@ const LAYOUT: readonly number[] = [
   DaemonColumn.interface,
   DaemonColumn.syncId,
   DaemonColumn.maxLength,
-  DaemonColumn.groupFamily,
-  DaemonColumn.group,
   DaemonColumn.port,
   DaemonColumn.ttl,
+  DaemonColumn.groupFamily,
   DaemonColumn.end,
 ];
 
@@ -137,19 +143,31 @@ const LARGEST =
   ServiceColumn.end +
   DestinationKeyColumn.end +
   DestinationColumn.end +
+  LimitsColumn.end +
+  TunnelColumn.end +
   TimeoutsColumn.end +
-  DaemonColumn.end;
+  DaemonColumn.end +
+  3 * 4; // addresses
 
 const FIRST_WORDS = 256;
 
+// What a change of a destination takes, with the key of its service.
+const USUAL = 4 + ServiceKeyColumn.end + DestinationKeyColumn.end + DestinationColumn.end;
+
 /** A buffer of requests that grows as they are added, and is used again and again. */
 export class Requests {
-  #words = new Uint32Array(FIRST_WORDS);
-  #bytes = new Uint8Array(this.#words.buffer);
+  #words: Uint32Array;
+  #bytes: Uint8Array;
   #end = 0;
   #count = 0;
   // Whose key was written last: the next request for it need not repeat that.
   #service: ServiceId | undefined;
+
+  /** With room for about so many. */
+  constructor(expected = 0) {
+    this.#words = new Uint32Array(Math.max(FIRST_WORDS, LARGEST + expected * USUAL));
+    this.#bytes = new Uint8Array(this.#words.buffer);
+  }
 
   get count(): number {
     return this.#count;
@@ -186,8 +204,7 @@ export class Requests {
       this.#writeDestinationKey(destination);
     }
     if (destinationNumbers !== undefined) {
-      parts |= Part.destination;
-      this.#writeDestination(destinationNumbers);
+      parts |= this.#writeDestination(destinationNumbers);
     }
     if (timeouts !== undefined) {
       parts |= Part.timeouts;
@@ -222,7 +239,7 @@ export class Requests {
     words[at + ServiceKeyColumn.protocol] = service?.protocol ?? 0;
     words[at + ServiceKeyColumn.port] = service?.port ?? 0;
     words[at + ServiceKeyColumn.fwmark] = service?.fwmark ?? 0;
-    this.#writeAddress(at + ServiceKeyColumn.address, service?.address);
+    this.#writeAddress(service?.address);
   }
 
   #writeService(numbers: ServiceNumbers): void {
@@ -241,19 +258,31 @@ export class Requests {
     const at = this.#part(DestinationKeyColumn.end);
     words[at + DestinationKeyColumn.family] = address.family;
     words[at + DestinationKeyColumn.port] = port;
-    this.#writeAddress(at + DestinationKeyColumn.address, address);
+    this.#writeAddress(address);
   }
 
-  #writeDestination(numbers: DestinationNumbers): void {
+  // Most have neither limits nor a tunnel that is to be described.
+  #writeDestination(numbers: DestinationNumbers): number {
     const words = this.#words;
     const at = this.#part(DestinationColumn.end);
     words[at + DestinationColumn.forwarding] = numbers.forwarding;
     words[at + DestinationColumn.weight] = numbers.weight;
-    words[at + DestinationColumn.upperThreshold] = numbers.upperThreshold;
-    words[at + DestinationColumn.lowerThreshold] = numbers.lowerThreshold;
-    words[at + DestinationColumn.tunnelType] = numbers.tunnelType;
-    words[at + DestinationColumn.tunnelPort] = numbers.tunnelPort;
-    words[at + DestinationColumn.tunnelFlags] = numbers.tunnelFlags;
+    let parts: number = Part.destination;
+    const { upperThreshold, lowerThreshold, tunnelType, tunnelPort, tunnelFlags } = numbers;
+    if (upperThreshold !== 0 || lowerThreshold !== 0) {
+      parts |= Part.limits;
+      const limits = this.#part(LimitsColumn.end);
+      words[limits + LimitsColumn.upperThreshold] = upperThreshold;
+      words[limits + LimitsColumn.lowerThreshold] = lowerThreshold;
+    }
+    if (tunnelType !== 0 || tunnelPort !== 0 || tunnelFlags !== 0) {
+      parts |= Part.tunnel;
+      const tunnel = this.#part(TunnelColumn.end);
+      words[tunnel + TunnelColumn.type] = tunnelType;
+      words[tunnel + TunnelColumn.port] = tunnelPort;
+      words[tunnel + TunnelColumn.flags] = tunnelFlags;
+    }
+    return parts;
   }
 
   #writeTimeouts(timeouts: TimeoutNumbers): void {
@@ -271,17 +300,16 @@ export class Requests {
     this.#writeText(at + DaemonColumn.interface, at + DaemonColumn.syncId, daemon.interface);
     words[at + DaemonColumn.syncId] = daemon.syncId;
     words[at + DaemonColumn.maxLength] = daemon.maxLength;
-    words[at + DaemonColumn.groupFamily] = daemon.group?.family ?? 0;
-    this.#writeAddress(at + DaemonColumn.group, daemon.group);
     words[at + DaemonColumn.port] = daemon.port;
     words[at + DaemonColumn.ttl] = daemon.ttl;
+    words[at + DaemonColumn.groupFamily] = daemon.group?.family ?? 0;
+    this.#writeAddress(daemon.group);
   }
 
-  #writeAddress(word: number, address: Address | undefined): void {
-    this.#words.fill(0, word, word + 4);
+  #writeAddress(address: Address | undefined): void {
     if (address === undefined) return;
     const { bytes } = address;
-    const from = word * 4;
+    const from = this.#part(bytes.length / 4) * 4;
     for (let i = 0; i < bytes.length; i++) this.#bytes[from + i] = bytes[i] ?? 0;
   }
 

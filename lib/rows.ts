@@ -149,58 +149,104 @@ type Counter = number | bigint;
 /** How records of one kind are read from their rows. */
 interface Kind<Item> {
   readonly words: number;
-  read(row: Row, at: number, bigint: boolean): Item;
+  make(): Item;
+  read(row: Row, at: number, bigint: boolean, into: Mutable<Item>): void;
 }
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+const NO_STATS: Stats = {
+  connections: 0,
+  incomingPackets: 0,
+  outgoingPackets: 0,
+  incomingBytes: 0,
+  outgoingBytes: 0,
+  connectionRate: 0,
+  incomingPacketRate: 0,
+  outgoingPacketRate: 0,
+  incomingByteRate: 0,
+  outgoingByteRate: 0,
+};
 
 const SERVICE: Kind<ServiceRecord<Counter>> = {
   words: ServiceColumn.end,
-  read: (row, at, bigint) => {
+  make: () => ({
+    family: 0,
+    protocol: 0,
+    address: '',
+    port: 0,
+    fwmark: 0,
+    scheduler: '',
+    flags: 0,
+    timeout: 0,
+    netmask: 0,
+    engine: '',
+    wideStats: 0,
+    stats: NO_STATS,
+  }),
+  read: (row, at, bigint, into) => {
     const family = row.word(at + ServiceColumn.family);
-    return {
-      family,
-      protocol: row.word(at + ServiceColumn.protocol),
-      address: formatAddress(family, row.bytes, (at + ServiceColumn.address) * 4),
-      port: row.word(at + ServiceColumn.port),
-      fwmark: row.word(at + ServiceColumn.fwmark),
-      scheduler: row.text(at + ServiceColumn.scheduler),
-      flags: row.word(at + ServiceColumn.flags),
-      timeout: row.word(at + ServiceColumn.timeout),
-      netmask: row.word(at + ServiceColumn.netmask),
-      engine: row.text(at + ServiceColumn.engine),
-      wideStats: row.word(at + ServiceColumn.wideStats),
-      stats: bigint ? row.bigints(at + ServiceColumn.stats) : row.numbers(at + ServiceColumn.stats),
-    };
+    into.family = family;
+    into.protocol = row.word(at + ServiceColumn.protocol);
+    into.address = formatAddress(family, row.bytes, (at + ServiceColumn.address) * 4);
+    into.port = row.word(at + ServiceColumn.port);
+    into.fwmark = row.word(at + ServiceColumn.fwmark);
+    into.scheduler = row.text(at + ServiceColumn.scheduler);
+    into.flags = row.word(at + ServiceColumn.flags);
+    into.timeout = row.word(at + ServiceColumn.timeout);
+    into.netmask = row.word(at + ServiceColumn.netmask);
+    into.engine = row.text(at + ServiceColumn.engine);
+    into.wideStats = row.word(at + ServiceColumn.wideStats);
+    into.stats = bigint
+      ? row.bigints(at + ServiceColumn.stats)
+      : row.numbers(at + ServiceColumn.stats);
   },
 };
 
 const DESTINATION: Kind<DestinationRecord<Counter>> = {
   words: DestinationColumn.end,
-  read: (row, at, bigint) => {
+  make: () => ({
+    family: 0,
+    address: '',
+    port: 0,
+    forwarding: 0,
+    weight: 0,
+    upperThreshold: 0,
+    lowerThreshold: 0,
+    tunnelType: 0,
+    tunnelPort: 0,
+    tunnelFlags: 0,
+    activeConnections: 0,
+    inactiveConnections: 0,
+    persistentConnections: 0,
+    stats: NO_STATS,
+  }),
+  read: (row, at, bigint, into) => {
     const family = row.word(at + DestinationColumn.family);
-    return {
-      family,
-      address: formatAddress(family, row.bytes, (at + DestinationColumn.address) * 4),
-      port: row.word(at + DestinationColumn.port),
-      forwarding: row.word(at + DestinationColumn.forwarding),
-      weight: row.word(at + DestinationColumn.weight),
-      upperThreshold: row.word(at + DestinationColumn.upperThreshold),
-      lowerThreshold: row.word(at + DestinationColumn.lowerThreshold),
-      tunnelType: row.word(at + DestinationColumn.tunnelType),
-      tunnelPort: row.word(at + DestinationColumn.tunnelPort),
-      tunnelFlags: row.word(at + DestinationColumn.tunnelFlags),
-      activeConnections: row.word(at + DestinationColumn.activeConnections),
-      inactiveConnections: row.word(at + DestinationColumn.inactiveConnections),
-      persistentConnections: row.word(at + DestinationColumn.persistentConnections),
-      stats: bigint
-        ? row.bigints(at + DestinationColumn.stats)
-        : row.numbers(at + DestinationColumn.stats),
-    };
+    into.family = family;
+    into.address = formatAddress(family, row.bytes, (at + DestinationColumn.address) * 4);
+    into.port = row.word(at + DestinationColumn.port);
+    into.forwarding = row.word(at + DestinationColumn.forwarding);
+    into.weight = row.word(at + DestinationColumn.weight);
+    into.upperThreshold = row.word(at + DestinationColumn.upperThreshold);
+    into.lowerThreshold = row.word(at + DestinationColumn.lowerThreshold);
+    into.tunnelType = row.word(at + DestinationColumn.tunnelType);
+    into.tunnelPort = row.word(at + DestinationColumn.tunnelPort);
+    into.tunnelFlags = row.word(at + DestinationColumn.tunnelFlags);
+    into.activeConnections = row.word(at + DestinationColumn.activeConnections);
+    into.inactiveConnections = row.word(at + DestinationColumn.inactiveConnections);
+    into.persistentConnections = row.word(at + DestinationColumn.persistentConnections);
+    into.stats = bigint
+      ? row.bigints(at + DestinationColumn.stats)
+      : row.numbers(at + DestinationColumn.stats);
   },
 };
 
 /** The service that a reply holds. */
 export function serviceOfRow(bytes: Uint8Array, bigint: boolean): ServiceRecord<Counter> {
-  return SERVICE.read(new Row(bytes), 0, bigint);
+  const record = SERVICE.make();
+  SERVICE.read(new Row(bytes), 0, bigint, record);
+  return record;
 }
 
 // So many rows cross at a time.
@@ -214,6 +260,7 @@ export class Records<Item> {
   readonly #native: NativeRecords;
   readonly #kind: Kind<Item>;
   readonly #bigint: boolean;
+  readonly #item: Item; // the one at hand
   #row: Row | undefined;
   #next = 0;
   #rows = 0; // in #row
@@ -224,6 +271,7 @@ export class Records<Item> {
     this.#native = native;
     this.#kind = kind;
     this.#bigint = bigint;
+    this.#item = kind.make();
   }
 
   static services(native: NativeRecords, bigint: boolean): Records<ServiceRecord<Counter>> {
@@ -236,14 +284,20 @@ export class Records<Item> {
 
   /** The next ones, none behind the last. */
   take(most: number): Item[] {
-    const items: Item[] = [];
+    return this.map(most, (item) => ({ ...item }));
+  }
+
+  /** What `convert` makes of the next ones; each is valid only until it returns. */
+  map<Result>(most: number, convert: (item: Item) => Result): Result[] {
+    const items: Result[] = [];
     while (items.length < most) {
       if (this.#next === this.#rows && !this.#fill()) break;
       const row = this.#row;
       if (row === undefined) break;
       const end = Math.min(this.#rows, this.#next + most - items.length);
       for (; this.#next < end; this.#next++) {
-        items.push(this.#kind.read(row, this.#next * this.#kind.words, this.#bigint));
+        this.#kind.read(row, this.#next * this.#kind.words, this.#bigint, this.#item);
+        items.push(convert(this.#item));
       }
     }
     return items;

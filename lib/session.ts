@@ -22,7 +22,7 @@ import type {
 } from './records.js';
 import { serviceOfRow } from './rows.js';
 import type { Records } from './rows.js';
-import { Turns } from './turns.js';
+import { Turns, serviceName } from './turns.js';
 import type { Ensured } from './types.js';
 import { onAbort, waitFor } from './waiting.js';
 import type { Limits } from './waiting.js';
@@ -57,7 +57,7 @@ export interface Call {
   readonly destination?: DestinationId | undefined;
   readonly signal?: AbortSignal | undefined;
   /** When it has to be over, as performance.now() counts: set when it starts. */
-  deadline?: number;
+  deadline?: number | undefined;
 }
 
 /** A call about a service. */
@@ -119,14 +119,14 @@ export class Session {
   /** A single request about a service, in its order among the others. */
   ordered<T>(call: ServiceCall, work: () => Promise<T>): Promise<T> {
     return this.#inOrder(call, work, (begin) =>
-      this.#turns.take(() => turnOf(call.service), false, begin),
+      this.#turns.take(() => serviceName(call.service), false, begin),
     );
   }
 
   /** Several requests that nothing asked later may slip into. */
   inTurn<T>(call: ServiceCall, work: () => Promise<T>): Promise<T> {
     return this.#inOrder(call, work, (begin) =>
-      this.#turns.take(() => turnOf(call.service), true, begin),
+      this.#turns.take(() => serviceName(call.service), true, begin),
     );
   }
 
@@ -138,6 +138,11 @@ export class Session {
   /** What changes all services. */
   whole<T>(call: Call, work: () => Promise<T>): Promise<T> {
     return this.#inOrder(call, work, (begin) => this.#turns.takeAll(begin));
+  }
+
+  /** Several requests about all services, which nothing asked later may slip into. */
+  alone<T>(call: Call, work: () => Promise<T>): Promise<T> {
+    return this.#inOrder(call, work, (begin) => this.#turns.takeAll(begin, true));
   }
 
   // Who waits for a turn may be aborted meanwhile: the turn is taken all the same, so that nobody
@@ -244,6 +249,13 @@ export class Session {
   daemons(call: Call): Promise<readonly DaemonRecord[]> {
     return this.#look(call, { command: Command.getDaemon }, (limits) =>
       this.channels.dumps.daemons(limits),
+    );
+  }
+
+  /** These services, in this order, with their destinations. */
+  servicesNamed(call: Call, services: readonly ServiceId[]): Promise<Table> {
+    return this.#look(call, { command: Command.getService }, (limits) =>
+      this.channels.dumps.servicesNamed(services, limits),
     );
   }
 
@@ -364,11 +376,11 @@ export class Session {
   }
 }
 
-function refusal(errno: number): NativeFailure {
+export function refusal(errno: number): NativeFailure {
   return new NativeFailure(Fault.refused, errno, '', '');
 }
 
-function subjectOf({ command, service, destination }: Call): Subject {
+export function subjectOf({ command, service, destination }: Call): Subject {
   return {
     command,
     service: service && toServiceKey({ ...service, address: service.address?.text ?? '' }),
@@ -390,12 +402,8 @@ export function throwIfAborted(call: Call): void {
   if (call.signal?.aborted) throw abortError(call, false);
 }
 
-function turnOf({ family, protocol, address, port, fwmark }: ServiceId): string {
-  return `${family} ${protocol} ${address?.bytes.join('.')} ${port} ${fwmark}`;
-}
-
 /** Whether somebody added or removed it between our look and our request. */
-function overtaken(failure: NativeFailure, { command }: Request): boolean {
+export function overtaken(failure: NativeFailure, { command }: Request): boolean {
   if (failure.fault !== Fault.refused) return false;
   switch (command) {
     case Command.newService:

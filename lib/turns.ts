@@ -1,6 +1,13 @@
 // Order for what takes several requests: an update reads before it writes, and nothing that is asked
 // of the same service later may slip in between.
 
+import type { ServiceId } from './records.js';
+
+/** One name for each service. */
+export function serviceName({ family, protocol, address, port, fwmark }: ServiceId): string {
+  return `${family} ${protocol} ${address?.bytes.join('.')} ${port} ${fwmark}`;
+}
+
 export class Turns {
   // Who holds the turn of a service, or comes last of those who wait for it.
   readonly #tails = new Map<string, Promise<unknown>>();
@@ -32,9 +39,12 @@ export class Turns {
     return before.length === 0 ? work() : Promise.all(before).then(work);
   }
 
-  /** The same for what changes all services: all later turns wait for it. */
-  takeAll<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#tails.size === 0 && this.#whole === undefined) return work();
+  /**
+   * The same for what changes all services: where it waits, all later turns wait for it, and with
+   * `hold` in any case.
+   */
+  takeAll<T>(work: () => Promise<T>, hold = false): Promise<T> {
+    if (!hold && this.#tails.size === 0 && this.#whole === undefined) return work();
     const mine = this.afterAll(work);
     const whole = mine.then(nothing, nothing);
     this.#whole = whole;

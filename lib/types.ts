@@ -1,5 +1,7 @@
 // The public vocabulary: what a virtual service and a real server are, in words.
 
+import type { IpvsError } from './errors.js';
+
 /** The transport protocols that IPVS balances. */
 export type Protocol = 'tcp' | 'udp' | 'sctp';
 
@@ -405,4 +407,49 @@ export interface Problem {
   readonly code: string;
   readonly message: string;
   readonly hint: string;
+}
+
+/** One change of a batch, with what the method of that name takes. */
+export type Operation =
+  | {
+      readonly op: 'addService' | 'replaceService' | 'ensureService';
+      readonly service: ServiceConfig;
+    }
+  | {
+      readonly op: 'updateService';
+      readonly service: ServiceKey;
+      readonly changes: ServiceChanges;
+    }
+  | { readonly op: 'removeService' | 'zero'; readonly service: ServiceKey }
+  | {
+      readonly op: 'addDestination' | 'replaceDestination' | 'ensureDestination';
+      readonly service: ServiceKey;
+      readonly destination: DestinationConfig;
+    }
+  | {
+      readonly op: 'updateDestination';
+      readonly service: ServiceKey;
+      readonly destination: DestinationKey;
+      readonly changes: DestinationChanges;
+    }
+  | {
+      readonly op: 'removeDestination';
+      readonly service: ServiceKey;
+      readonly destination: DestinationKey;
+    };
+
+/** What became of an operation: undefined where it was done, otherwise why it was not. */
+export type OperationOutcome = IpvsError | undefined;
+
+/** How far a batch is. */
+export interface BatchProgress {
+  /** Operations that have their outcome. */
+  readonly done: number;
+  readonly total: number;
+}
+
+/** What a batch may be given. */
+export interface BatchOptions extends CallOptions {
+  /** Called after each portion, of up to 4096 operations. */
+  readonly onProgress?: (progress: BatchProgress) => void;
 }

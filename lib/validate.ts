@@ -3,6 +3,7 @@
 
 import { isIPv4 } from 'node:net';
 import { IPV4, IPV6 } from './address.js';
+import type { Address } from './address.js';
 import {
   INT_MAX,
   address,
@@ -228,17 +229,60 @@ function parseNetmask(value: unknown, path: string, family: number): number {
   return value.split('.').reduce((mask, byte) => mask * 256 + Number(byte), 0);
 }
 
+/** How errors name the properties of a destination: made once, not for each of many. */
+class DestinationPaths {
+  static readonly #made = new Map<string, DestinationPaths>();
+
+  readonly address: string;
+  readonly port: string;
+  readonly forwarding: string;
+  readonly weight: string;
+  readonly upperThreshold: string;
+  readonly lowerThreshold: string;
+  readonly tunnel: string;
+
+  constructor(path: string) {
+    this.address = `${path}.address`;
+    this.port = `${path}.port`;
+    this.forwarding = `${path}.forwarding`;
+    this.weight = `${path}.weight`;
+    this.upperThreshold = `${path}.upperThreshold`;
+    this.lowerThreshold = `${path}.lowerThreshold`;
+    this.tunnel = `${path}.tunnel`;
+  }
+
+  static of(path: 'destination' | 'changes'): DestinationPaths {
+    let paths = this.#made.get(path);
+    if (paths === undefined) this.#made.set(path, (paths = new DestinationPaths(path)));
+    return paths;
+  }
+}
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+/** What a destination is read into; one may serve for many, one after the other. */
+export interface DestinationSlot {
+  readonly id: Mutable<DestinationId>;
+  readonly numbers: Mutable<DestinationNumbers>;
+}
+
+export function makeDestinationSlot(): DestinationSlot {
+  return { id: { address: NOWHERE, port: 0 }, numbers: { ...DEFAULT_DESTINATION } };
+}
+
+const NOWHERE: Address = { family: IPV4, bytes: [0, 0, 0, 0], text: '0.0.0.0' };
+
 /** The key of a destination; its port defaults to the service's. */
 export function parseDestinationId(
   value: unknown,
   service: ServiceId,
-  path = 'destination',
+  id: Mutable<DestinationId> = { address: NOWHERE, port: 0 },
 ): DestinationId {
-  const input = object(value, path, DESTINATION_PROPERTIES);
-  return {
-    address: address(input['address'], `${path}.address`),
-    port: input['port'] === undefined ? service.port : port(input['port'], `${path}.port`),
-  };
+  const input = object(value, 'destination', DESTINATION_PROPERTIES);
+  const paths = DestinationPaths.of('destination');
+  id.address = address(input['address'], paths.address);
+  id.port = input['port'] === undefined ? service.port : port(input['port'], paths.port);
+  return id;
 }
 
 const DEFAULT_DESTINATION: DestinationNumbers = {
@@ -255,11 +299,12 @@ const DEFAULT_DESTINATION: DestinationNumbers = {
 export function parseDestinationConfig(
   value: unknown,
   service: ServiceId,
-  path = 'destination',
-): { id: DestinationId; numbers: DestinationNumbers } {
-  const id = parseDestinationId(value, service, path);
-  const numbers = overlayDestination(value as Input, path, service, id, DEFAULT_DESTINATION);
-  return { id, numbers };
+  slot = makeDestinationSlot(),
+): DestinationSlot {
+  const { id, numbers } = slot;
+  parseDestinationId(value, service, id);
+  overlayDestination(value as Input, 'destination', service, id, DEFAULT_DESTINATION, numbers);
+  return slot;
 }
 
 /** Changes over what is there: what is left out stays as it is. */
@@ -297,44 +342,44 @@ export function checkDestinationChanges(
 
 function overlayDestination(
   input: Input,
-  path: string,
+  path: 'destination' | 'changes',
   service: ServiceId,
   id: DestinationId,
   base: DestinationNumbers,
+  numbers: Mutable<DestinationNumbers> = { ...base },
 ): DestinationNumbers {
+  const paths = DestinationPaths.of(path);
   let { forwarding, weight, upperThreshold, lowerThreshold } = base;
-  if (input['weight'] !== undefined)
-    weight = integer(input['weight'], `${path}.weight`, 0, INT_MAX);
+  if (input['weight'] !== undefined) weight = integer(input['weight'], paths.weight, 0, INT_MAX);
 
   const limits = input['upperThreshold'] !== undefined || input['lowerThreshold'] !== undefined;
   if (input['upperThreshold'] !== undefined) {
-    upperThreshold = integer(input['upperThreshold'], `${path}.upperThreshold`, 0, INT_MAX);
+    upperThreshold = integer(input['upperThreshold'], paths.upperThreshold, 0, INT_MAX);
   }
   if (input['lowerThreshold'] !== undefined) {
-    lowerThreshold = integer(input['lowerThreshold'], `${path}.lowerThreshold`, 0, INT_MAX);
+    lowerThreshold = integer(input['lowerThreshold'], paths.lowerThreshold, 0, INT_MAX);
   }
   if (limits && lowerThreshold > upperThreshold) {
-    const reason = `must not exceed ${path}.upperThreshold (${upperThreshold})`;
-    throw invalidValue(`${path}.lowerThreshold`, reason, lowerThreshold);
+    const reason = `must not exceed ${paths.upperThreshold} (${upperThreshold})`;
+    throw invalidValue(paths.lowerThreshold, reason, lowerThreshold);
   }
 
   if (input['forwarding'] !== undefined) {
-    forwarding = word(input['forwarding'], `${path}.forwarding`, FORWARDINGS);
+    forwarding = word(input['forwarding'], paths.forwarding, FORWARDINGS);
   }
   if (path !== 'changes' || input['forwarding'] !== undefined) {
     checkForwarding(forwarding, path, service, id);
   }
 
-  const { tunnelType, tunnelPort, tunnelFlags } = overlayTunnel(input, path, forwarding, base);
-  return {
-    forwarding,
-    weight,
-    upperThreshold,
-    lowerThreshold,
-    tunnelType,
-    tunnelPort,
-    tunnelFlags,
-  };
+  const { tunnelType, tunnelPort, tunnelFlags } = overlayTunnel(input, paths, forwarding, base);
+  numbers.forwarding = forwarding;
+  numbers.weight = weight;
+  numbers.upperThreshold = upperThreshold;
+  numbers.lowerThreshold = lowerThreshold;
+  numbers.tunnelType = tunnelType;
+  numbers.tunnelPort = tunnelPort;
+  numbers.tunnelFlags = tunnelFlags;
+  return numbers;
 }
 
 function checkForwarding(
@@ -343,9 +388,9 @@ function checkForwarding(
   service: ServiceId,
   id: DestinationId,
 ): void {
-  const method = FORWARDINGS.word(forwarding);
   // Only NAT rewrites a packet: by any other way it arrives with the port that the client chose.
   if (forwarding !== NAT && id.port !== service.port) {
+    const method = FORWARDINGS.word(forwarding);
     const own = path === 'changes' ? 'forwarding' : 'port';
     throw invalidValue(
       `${path}.${own}`,
@@ -359,7 +404,7 @@ function checkForwarding(
     throw invalidValue(
       `${path}.forwarding`,
       `must be 'tun' for a destination of another address family than its service`,
-      method,
+      FORWARDINGS.word(forwarding),
     );
   }
 }
@@ -370,7 +415,7 @@ const NO_TUNNEL: TunnelNumbers = { tunnelType: 0, tunnelPort: 0, tunnelFlags: 0 
 
 function overlayTunnel(
   input: Input,
-  path: string,
+  paths: DestinationPaths,
   forwarding: number,
   base: TunnelNumbers,
 ): TunnelNumbers {
@@ -379,7 +424,7 @@ function overlayTunnel(
     // A change of method takes the old method's tunnel along; other changes leave all alone.
     return input['forwarding'] !== undefined && forwarding !== TUN ? NO_TUNNEL : base;
   }
-  const at = `${path}.tunnel`;
+  const at = paths.tunnel;
   if (forwarding !== TUN) {
     throw invalidValue(at, `goes with forwarding 'tun' only`, value);
   }

@@ -1,6 +1,8 @@
 #include "channel.h"
 
 #include <algorithm>
+#include <functional>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <variant>
@@ -19,6 +21,46 @@ namespace ipvs::addon {
 namespace {
 
 using ConnectionWork = Work<Connection>;
+
+// What an exchange works with. A few are kept for the next ones, whoever's: to touch memory for the
+// first time costs more than what is done with it.
+struct Scratch {
+  CommandBatch batch;
+  std::vector<uint8_t> commands;  // of `batch`
+  std::vector<Answer> answers;
+};
+
+class Scratches {
+ public:
+  // Any thread.
+  static std::unique_ptr<Scratch> Take() {
+    Kept& kept = TheKept();
+    const std::lock_guard<std::mutex> lock(kept.mutex);
+    if (kept.scratches.empty()) return std::make_unique<Scratch>();
+    std::unique_ptr<Scratch> scratch = std::move(kept.scratches.back());
+    kept.scratches.pop_back();
+    return scratch;
+  }
+  static void Give(std::unique_ptr<Scratch> scratch) {
+    Kept& kept = TheKept();
+    const std::lock_guard<std::mutex> lock(kept.mutex);
+    if (kept.scratches.size() < kMost) kept.scratches.push_back(std::move(scratch));
+  }
+
+ private:
+  static constexpr size_t kMost = 2;
+
+  struct Kept {
+    std::mutex mutex;
+    std::vector<std::unique_ptr<Scratch>> scratches;
+  };
+
+  // Never destroyed: a thread of the pool may outlive the end of main.
+  static Kept& TheKept() {
+    static Kept* const kept = new Kept();
+    return *kept;
+  }
+};
 
 napi_value FailureOrUndefined(Napi::Env env, const Failure& failure) {
   return failure ? ToJs(env, failure) : env.Undefined();
@@ -60,31 +102,33 @@ struct Told {
 
 class ExchangeWork : public ConnectionWork {
  public:
-  ExchangeWork(Napi::Function done, std::shared_ptr<Shared<Connection>> shared, Bytes requests,
+  // The buffer is not copied: JavaScript leaves it alone until it hears of the end.
+  ExchangeWork(Napi::Function done, std::shared_ptr<Shared<Connection>> shared, Napi::Uint8Array requests,
                size_t count, int64_t milliseconds)
       : ConnectionWork(done, std::move(shared)),
-        requests_(std::move(requests)),
+        buffer_(Napi::Persistent(requests)),
+        requests_(requests.Data(), requests.ByteLength()),
         count_(count),
         deadline_(Deadline::After(milliseconds)) {}
 
   void Execute() override {
-    RequestReader reader{ByteView(requests_)};
+    std::unique_ptr<Scratch> scratch = Scratches::Take();
+    auto& [batch, commands, answers] = *scratch;
+    RequestReader reader(requests_);
     Request request;
-    CommandBatch batch;
-    std::vector<uint8_t> commands;
-    std::vector<Answer> answers;
     size_t begin = 0;
     for (bool more = true; more && begin < count_; begin += commands.size()) {
       batch.Clear();
       commands.clear();
-      while (commands.size() < std::min(kStride, count_ - begin) &&
-             (more = reader.Next(&request))) {
+      const size_t most = std::min(kStride, count_ - begin);
+      while (commands.size() < most && (more = reader.Next(&request))) {
         EncodeRequest(request, &batch);
         commands.push_back(request.command);
       }
       resource().Exchange(&batch, deadline_, &answers);
       for (size_t i = 0; i < commands.size(); i++) Keep(begin + i, commands[i], &answers[i]);
     }
+    Scratches::Give(std::move(scratch));
     // Never, unless the two sides of this file's neighbour disagree.
     for (; begin < count_; begin++) {
       told_.push_back({begin, Failure::Malformed("the request is not one"), {}});
@@ -105,8 +149,8 @@ class ExchangeWork : public ConnectionWork {
   }
 
  private:
-  // So many are encoded and sent before the next: what is in the cache stays there.
-  static constexpr size_t kStride = 2048;
+  // So many are encoded and sent before the next, in the same memory.
+  static constexpr size_t kStride = 1024;
 
   void Keep(size_t index, uint8_t command, Answer* answer) {
     Reply reply;
@@ -132,7 +176,8 @@ class ExchangeWork : public ConnectionWork {
     return Env().Undefined();
   }
 
-  Bytes requests_;
+  Napi::Reference<Napi::Uint8Array> buffer_;
+  ByteView requests_;
   size_t count_;
   std::vector<Told> told_;
   Deadline deadline_;
@@ -204,15 +249,18 @@ class DumpWork : public ConnectionWork {
   Dumped<Daemon> daemons_;
 };
 
+// The whole table, or a part of it.
 class TableWork : public ConnectionWork {
  public:
-  TableWork(Napi::Function done, std::shared_ptr<Shared<Connection>> shared, bool settle,
+  using Read = std::function<Failure(Connection*, const Deadline&, ipvs::Table*)>;
+
+  TableWork(Napi::Function done, std::shared_ptr<Shared<Connection>> shared, Read read,
             int64_t milliseconds)
       : ConnectionWork(done, std::move(shared)),
-        settle_(settle),
+        read_(std::move(read)),
         deadline_(Deadline::After(milliseconds)) {}
 
-  void Execute() override { failure_ = ReadTable(&resource(), settle_, deadline_, &table_); }
+  void Execute() override { failure_ = read_(&resource(), deadline_, &table_); }
 
   void OnOK() override {
     if (failure_) {
@@ -220,18 +268,17 @@ class TableWork : public ConnectionWork {
       return;
     }
     Napi::Uint32Array counts = Napi::Uint32Array::New(Env(), table_.counts.size());
-    for (size_t i = 0; i < table_.counts.size(); i++) counts[i] = table_.counts[i];
+    std::copy(table_.counts.begin(), table_.counts.end(), counts.Data());
     const Napi::Object result = Napi::Object::New(Env());
     result.Set("counts", counts);
     result.Set("settled", Napi::Boolean::New(Env(), table_.settled));
     result.Set("services", Records::Make(Env(), RecordSet{std::move(table_.services), 0}));
-    result.Set("destinations",
-               Records::Make(Env(), RecordSet{std::move(table_.destinations), 0}));
+    result.Set("destinations", Records::Make(Env(), RecordSet{std::move(table_.destinations), 0}));
     Done({Env().Undefined(), result});
   }
 
  private:
-  bool settle_;
+  Read read_;
   Deadline deadline_;
   Failure failure_;
   ipvs::Table table_;
@@ -279,9 +326,9 @@ class ListFolderWork : public Napi::AsyncWorker {
   Failure failure_;
 };
 
-Bytes ToBytes(Napi::Value value) {
+ByteView ToView(Napi::Value value) {
   const Napi::Uint8Array array = value.As<Napi::Uint8Array>();
-  return Bytes(array.Data(), array.Data() + array.ByteLength());
+  return ByteView(array.Data(), array.ByteLength());
 }
 
 Connection::Options OptionsFrom(const Napi::CallbackInfo& info) {
@@ -305,6 +352,7 @@ void Channel::Register(Napi::Env env, Napi::Object exports) {
                                       InstanceMethod<&Channel::Exchange>("exchange"),
                                       InstanceMethod<&Channel::Dump>("dump"),
                                       InstanceMethod<&Channel::Table>("table"),
+                                      InstanceMethod<&Channel::Services>("services"),
                                       InstanceMethod<&Channel::ReadFile>("readFile"),
                                       InstanceMethod<&Channel::ListFolder>("listFolder"),
                                       InstanceMethod<&Channel::Close>("close")}));
@@ -328,16 +376,15 @@ void Channel::Open(const Napi::CallbackInfo& info) {
 
 void Channel::Exchange(const Napi::CallbackInfo& info) {
   if (!shared_->MayStart(info.Env())) return;
-  (new ExchangeWork(info[3].As<Napi::Function>(), shared_, ToBytes(info[0]),
+  (new ExchangeWork(info[3].As<Napi::Function>(), shared_, info[0].As<Napi::Uint8Array>(),
                     info[1].As<Napi::Number>().Uint32Value(), Milliseconds(info[2])))
       ->Queue();
 }
 
 void Channel::Dump(const Napi::CallbackInfo& info) {
   if (!shared_->MayStart(info.Env())) return;
-  const Bytes bytes = ToBytes(info[0]);
   Request request;
-  if (!RequestReader(ByteView(bytes)).Next(&request)) {
+  if (!RequestReader(ToView(info[0])).Next(&request)) {
     Napi::TypeError::New(info.Env(), "the request is not one").ThrowAsJavaScriptException();
     return;
   }
@@ -346,9 +393,25 @@ void Channel::Dump(const Napi::CallbackInfo& info) {
 
 void Channel::Table(const Napi::CallbackInfo& info) {
   if (!shared_->MayStart(info.Env())) return;
-  (new TableWork(info[2].As<Napi::Function>(), shared_, info[0].ToBoolean(),
-                 Milliseconds(info[1])))
-      ->Queue();
+  const bool settle = info[0].ToBoolean();
+  const auto read = [settle](Connection* connection, const Deadline& deadline,
+                             ipvs::Table* table) {
+    return ReadTable(connection, settle, deadline, table);
+  };
+  (new TableWork(info[2].As<Napi::Function>(), shared_, read, Milliseconds(info[1])))->Queue();
+}
+
+void Channel::Services(const Napi::CallbackInfo& info) {
+  if (!shared_->MayStart(info.Env())) return;
+  RequestReader reader(ToView(info[0]));
+  Request request;
+  std::vector<ServiceKey> keys;
+  while (reader.Next(&request)) keys.push_back(request.service.key);
+  const auto read = [keys](Connection* connection, const Deadline& deadline,
+                           ipvs::Table* table) {
+    return ReadServices(connection, keys, deadline, table);
+  };
+  (new TableWork(info[2].As<Napi::Function>(), shared_, read, Milliseconds(info[1])))->Queue();
 }
 
 void Channel::ReadFile(const Napi::CallbackInfo& info) {

@@ -28,6 +28,9 @@ namespace ipvs::addon {
 //                        done(failure, records), or an array of daemons
 //   table(settle, milliseconds, done)
 //                        done(failure, { services, destinations, counts, settled })
+//   services(requests, milliseconds, done)
+//                        the same for just the services that the requests name; a count of
+//                        2^32 - 1 is for one that is not there
 //   readFile(path, done), listFolder(path, done)
 //                        done(failure, text) or done(failure, names): in the channel's namespace;
 //                        not queued, these do not use the socket
@@ -47,6 +50,7 @@ class Channel : public Napi::ObjectWrap<Channel> {
   void Exchange(const Napi::CallbackInfo& info);
   void Dump(const Napi::CallbackInfo& info);
   void Table(const Napi::CallbackInfo& info);
+  void Services(const Napi::CallbackInfo& info);
   void ReadFile(const Napi::CallbackInfo& info);
   void ListFolder(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);

@@ -30,6 +30,12 @@ void Records::SetRecords(Napi::Env env, RecordSet set) {
   Napi::MemoryManagement::AdjustExternalMemory(env, Bytes());
 }
 
+void Records::Release(Napi::Env env) {
+  Napi::MemoryManagement::AdjustExternalMemory(env, -Bytes());
+  set_ = RecordSet();
+  next_ = 0;
+}
+
 void Records::Finalize(Napi::Env env) {
   Napi::MemoryManagement::AdjustExternalMemory(env, -Bytes());
 }
@@ -38,12 +44,22 @@ size_t Records::Size() const {
   return std::visit([](const auto& records) { return records.size(); }, set_.records);
 }
 
+namespace {
+
+template <typename T>
+size_t BytesOf(const std::vector<T>& records) {
+  return records.capacity() * sizeof(T);
+}
+template <typename T>
+size_t BytesOf(const Blocks<T>& records) {
+  return records.bytes();
+}
+
+}  // namespace
+
 int64_t Records::Bytes() const {
   return std::visit(
-      [](const auto& records) {
-        return static_cast<int64_t>(records.capacity() * sizeof(records[0]));
-      },
-      set_.records);
+      [](const auto& records) { return static_cast<int64_t>(BytesOf(records)); }, set_.records);
 }
 
 Napi::Value Records::Length(const Napi::CallbackInfo& info) {
@@ -67,6 +83,8 @@ Napi::Value Records::Take(const Napi::CallbackInfo& info) {
       },
       set_.records);
   next_ += taken;
+  // Whoever has seen the last one needs the memory no more, and others do.
+  if (next_ == Size()) Release(info.Env());
   return Napi::Number::New(info.Env(), static_cast<double>(taken));
 }
 

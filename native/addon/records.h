@@ -7,12 +7,13 @@
 #include <variant>
 #include <vector>
 
+#include "../core/blocks.h"
 #include "../core/ipvs.h"
 
 namespace ipvs::addon {
 
 struct RecordSet {
-  std::variant<std::vector<Service>, std::vector<Destination>> records;
+  std::variant<std::vector<Service>, std::vector<Destination>, Blocks<Destination>> records;
   size_t chunks = 0;  // datagrams of the dump: only one is sure to be of one moment
 };
 
@@ -32,6 +33,7 @@ class Records : public Napi::ObjectWrap<Records> {
   Napi::Value Take(const Napi::CallbackInfo& info);
 
   void SetRecords(Napi::Env env, RecordSet set);
+  void Release(Napi::Env env);
   size_t Size() const;
   int64_t Bytes() const;
 

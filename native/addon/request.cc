@@ -18,7 +18,6 @@ void CopyText(char (&to)[N], const char (&from)[M]) {
 void Read(const ServiceKeyColumns& columns, ServiceKey* key) {
   key->family = static_cast<uint16_t>(columns.family);
   key->protocol = static_cast<uint16_t>(columns.protocol);
-  std::memcpy(key->address.bytes, columns.address, sizeof(columns.address));
   key->port = static_cast<uint16_t>(columns.port);
   key->fwmark = columns.fwmark;
 }
@@ -34,18 +33,23 @@ void Read(const ServiceColumns& columns, Service* service) {
 
 void Read(const DestinationKeyColumns& columns, DestinationKey* key) {
   key->family = static_cast<uint16_t>(columns.family);
-  std::memcpy(key->address.bytes, columns.address, sizeof(columns.address));
   key->port = static_cast<uint16_t>(columns.port);
 }
 
 void Read(const DestinationColumns& columns, Destination* destination) {
   destination->forwarding = columns.forwarding;
   destination->weight = columns.weight;
+}
+
+void Read(const LimitsColumns& columns, Destination* destination) {
   destination->upper_threshold = columns.upper_threshold;
   destination->lower_threshold = columns.lower_threshold;
-  destination->tunnel_type = static_cast<uint8_t>(columns.tunnel_type);
-  destination->tunnel_port = static_cast<uint16_t>(columns.tunnel_port);
-  destination->tunnel_flags = static_cast<uint16_t>(columns.tunnel_flags);
+}
+
+void Read(const TunnelColumns& columns, Destination* destination) {
+  destination->tunnel_type = static_cast<uint8_t>(columns.type);
+  destination->tunnel_port = static_cast<uint16_t>(columns.port);
+  destination->tunnel_flags = static_cast<uint16_t>(columns.flags);
 }
 
 void Read(const TimeoutsColumns& columns, Timeouts* timeouts) {
@@ -58,7 +62,6 @@ void Read(const DaemonColumns& columns, Daemon* daemon) {
   daemon->sync_id = columns.sync_id;
   daemon->max_length = static_cast<uint16_t>(columns.max_length);
   daemon->group_family = static_cast<uint16_t>(columns.group_family);
-  std::memcpy(daemon->group.bytes, columns.group, sizeof(columns.group));
   daemon->port = static_cast<uint16_t>(columns.port);
   daemon->ttl = static_cast<uint8_t>(columns.ttl);
 }
@@ -113,7 +116,6 @@ std::vector<uint32_t> RequestLayout() {
           COLUMN(ServiceKey, protocol),
           COLUMN(ServiceKey, port),
           COLUMN(ServiceKey, fwmark),
-          COLUMN(ServiceKey, address),
           SIZE(ServiceKey),
           COLUMN(Service, flags),
           COLUMN(Service, flags_mask),
@@ -124,16 +126,17 @@ std::vector<uint32_t> RequestLayout() {
           SIZE(Service),
           COLUMN(DestinationKey, family),
           COLUMN(DestinationKey, port),
-          COLUMN(DestinationKey, address),
           SIZE(DestinationKey),
           COLUMN(Destination, forwarding),
           COLUMN(Destination, weight),
-          COLUMN(Destination, upper_threshold),
-          COLUMN(Destination, lower_threshold),
-          COLUMN(Destination, tunnel_type),
-          COLUMN(Destination, tunnel_port),
-          COLUMN(Destination, tunnel_flags),
           SIZE(Destination),
+          COLUMN(Limits, upper_threshold),
+          COLUMN(Limits, lower_threshold),
+          SIZE(Limits),
+          COLUMN(Tunnel, type),
+          COLUMN(Tunnel, port),
+          COLUMN(Tunnel, flags),
+          SIZE(Tunnel),
           COLUMN(Timeouts, tcp),
           COLUMN(Timeouts, tcp_fin),
           COLUMN(Timeouts, udp),
@@ -142,10 +145,9 @@ std::vector<uint32_t> RequestLayout() {
           COLUMN(Daemon, interface),
           COLUMN(Daemon, sync_id),
           COLUMN(Daemon, max_length),
-          COLUMN(Daemon, group_family),
-          COLUMN(Daemon, group),
           COLUMN(Daemon, port),
           COLUMN(Daemon, ttl),
+          COLUMN(Daemon, group_family),
           SIZE(Daemon)};
 #undef COLUMN
 #undef SIZE
@@ -161,6 +163,18 @@ bool RequestReader::Take(uint32_t part, Columns* columns) {
   *columns = Load<Columns>(rest_.data);
   rest_ = rest_.From(sizeof(Columns));
   return true;
+}
+
+// What the family does not fill stays zero: two keys with one address are equal.
+void RequestReader::TakeAddress(uint16_t family, Address* address) {
+  *address = Address();
+  const size_t size = family == AF_INET6 ? 16 : (family == AF_INET ? 4 : 0);
+  if (rest_.size < size) {
+    ok_ = false;
+    return;
+  }
+  if (size != 0) std::memcpy(address->bytes, rest_.data, size);
+  rest_ = rest_.From(size);
 }
 
 bool RequestReader::Next(Request* request) {
@@ -183,16 +197,30 @@ bool RequestReader::Next(Request* request) {
   DestinationColumns destination;
   TimeoutsColumns timeouts;
   DaemonColumns daemon;
-  // Which destination of a dump is wanted has no default but "all".
-  if ((parts_ & kDestinationKeyPart) == 0) request->destination.key = DestinationKey();
-  if (Take(kServiceKeyPart, &service_key)) Read(service_key, &request->service.key);
+  if (Take(kServiceKeyPart, &service_key)) {
+    ServiceKey* key = &request->service.key;
+    Read(service_key, key);
+    TakeAddress(key->fwmark == 0 ? key->family : uint16_t{AF_UNSPEC}, &key->address);
+  }
   if (Take(kServicePart, &service)) Read(service, &request->service);
+  // Which destination of a dump is wanted has no default but "all".
+  request->destination.key = DestinationKey();
   if (Take(kDestinationKeyPart, &destination_key)) {
     Read(destination_key, &request->destination.key);
+    TakeAddress(request->destination.key.family, &request->destination.key.address);
   }
   if (Take(kDestinationPart, &destination)) Read(destination, &request->destination);
+  LimitsColumns limits{};
+  Take(kLimitsPart, &limits);
+  Read(limits, &request->destination);
+  TunnelColumns tunnel{};
+  Take(kTunnelPart, &tunnel);
+  Read(tunnel, &request->destination);
   if (Take(kTimeoutsPart, &timeouts)) Read(timeouts, &request->timeouts);
-  if (Take(kDaemonPart, &daemon)) Read(daemon, &request->daemon);
+  if (Take(kDaemonPart, &daemon)) {
+    Read(daemon, &request->daemon);
+    TakeAddress(request->daemon.group_family, &request->daemon.group);
+  }
   return ok_;
 }
 

@@ -15,15 +15,18 @@ namespace ipvs::addon {
 // A request is a word, with the command in its lowest byte and the parts that follow in the next
 // one, and then those parts in the order of their bits. A request without the service's key is for
 // the same service as the one before. Every column is 32 bits wide or a multiple of it, so that
-// JavaScript can write with two typed arrays. Integers are in native order; addresses are bytes in
-// network order.
+// JavaScript can write with two typed arrays. Integers are in native order. An address is four bytes
+// or sixteen in network order, as its family wants, and nothing where there is no family; a mark
+// has none either.
 enum RequestPart : uint32_t {
-  kServiceKeyPart = 0x01,
+  kServiceKeyPart = 0x01,  // and the address behind it
   kServicePart = 0x02,
-  kDestinationKeyPart = 0x04,
+  kDestinationKeyPart = 0x04,  // and the address behind it
   kDestinationPart = 0x08,
-  kTimeoutsPart = 0x10,
-  kDaemonPart = 0x20,
+  kLimitsPart = 0x10,  // otherwise a destination has none
+  kTunnelPart = 0x20,  // otherwise a destination's is a plain one
+  kTimeoutsPart = 0x40,
+  kDaemonPart = 0x80,  // and the group's address behind it
 };
 
 struct ServiceKeyColumns {
@@ -31,7 +34,6 @@ struct ServiceKeyColumns {
   uint32_t protocol;
   uint32_t port;
   uint32_t fwmark;
-  uint8_t address[16];
 };
 
 struct ServiceColumns {
@@ -46,17 +48,22 @@ struct ServiceColumns {
 struct DestinationKeyColumns {
   uint32_t family;
   uint32_t port;
-  uint8_t address[16];
 };
 
 struct DestinationColumns {
   uint32_t forwarding;
   uint32_t weight;
+};
+
+struct LimitsColumns {
   uint32_t upper_threshold;
   uint32_t lower_threshold;
-  uint32_t tunnel_type;
-  uint32_t tunnel_port;
-  uint32_t tunnel_flags;
+};
+
+struct TunnelColumns {
+  uint32_t type;
+  uint32_t port;
+  uint32_t flags;
 };
 
 struct TimeoutsColumns {
@@ -70,10 +77,9 @@ struct DaemonColumns {
   char interface[16];
   uint32_t sync_id;
   uint32_t max_length;
-  uint32_t group_family;
-  uint8_t group[16];
   uint32_t port;
   uint32_t ttl;
+  uint32_t group_family;
 };
 
 // The byte at which each column of each part starts, in order, and each part's size behind its last
@@ -102,6 +108,7 @@ class RequestReader {
  private:
   template <typename Columns>
   bool Take(uint32_t part, Columns* columns);
+  void TakeAddress(uint16_t family, Address* address);
 
   ByteView rest_;
   uint32_t parts_ = 0;

@@ -13,7 +13,7 @@ namespace {
 // that returns will not come: so it is with the end of a sync daemon, which the kernel may forget
 // to acknowledge (kthread_stop gives -EINTR, and netlink_rcv_skb answers everything but that). A
 // second is plenty to be sure.
-constexpr int64_t kKernelAnswers = 1000;
+constexpr int kKernelAnswers = 1000;
 
 bool IsRefusal(const Failure& failure, int error) {
   return failure.fault == Fault::kRefused && failure.error == error;
@@ -146,7 +146,7 @@ void Connection::Exchange(CommandBatch* batch, const Deadline& deadline,
 }
 
 Failure Connection::EnsureFamily(const Deadline& deadline) {
-  if (deadline.Passed()) return Failure::Of(Fault::kNotSent);
+  if (deadline.PassedSome()) return Failure::Of(Fault::kNotSent);
   if (Failure failure = EnsureOpen()) return failure;
   return family_ != 0 ? Failure() : ResolveFamily(deadline);
 }
@@ -173,7 +173,9 @@ void Connection::Transact(uint16_t type, CommandBatch* batch, const Deadline& de
                           Answer* answers) {
   size_t size = 0;
   for (size_t begin = 0; begin < batch->count(); begin += size) {
-    Failure failure = deadline.Passed() ? Failure::Of(Fault::kNotSent) : EnsureOpen();
+    // The first was looked at just before.
+    const bool late = begin > 0 && deadline.Passed();
+    Failure failure = late ? Failure::Of(Fault::kNotSent) : EnsureOpen();
     size = failure ? batch->count() - begin
                    : batch->Fit(begin, socket_.largest(), socket_.queue());
     if (!failure) {
@@ -190,12 +192,11 @@ void Connection::Transact(uint16_t type, CommandBatch* batch, const Deadline& de
 }
 
 void Connection::Collect(uint32_t first, const Deadline& deadline, Answers* answers) {
-  const Deadline until =
-      options_.peer == 0 ? Deadline::After(std::min<int64_t>(kKernelAnswers, deadline.Remaining()))
-                         : deadline;
+  const int longest = options_.peer == 0 ? kKernelAnswers : -1;
   Failure lost;  // set once some answers are known not to come: what is queued is still read
   while (!answers->complete()) {
-    const Socket::Received received = lost ? socket_.ReceiveQueued(until) : socket_.Receive(until);
+    const Socket::Received received =
+        lost ? socket_.ReceiveQueued(deadline) : socket_.Receive(deadline, longest);
     if (received.event == Socket::Event::kTimedOut) {
       if (!lost) {
         lost = Failure::Of(Fault::kNoAnswer);
@@ -277,7 +278,7 @@ Failure Connection::DumpOnce(CommandBatch* batch, const Deadline& deadline, cons
     }
     if (!reader.ok()) return Failure::Malformed("a message's length does not fit its datagram");
     // Also where there is always more to read: a table can grow as fast as it is dumped.
-    if (deadline.Passed()) return Failure::Of(Fault::kNoAnswer);
+    if (deadline.PassedSome()) return Failure::Of(Fault::kNoAnswer);
   }
 }
 

@@ -114,8 +114,7 @@ bool Socket::Take(Received* received) {
 
 Socket::Received Socket::ReceiveQueued(const Deadline& deadline) {
   Received received{Event::kTimedOut, {}, 0};
-  for (bool late = false;; late = deadline.Passed()) {
-    if (Take(&received) || late) return received;
+  while (!Take(&received)) {
     for (size_t i = 0; i < Inbox::kMost; i++) {
       msghdr message{};
       message.msg_name = &inbox_->senders[i];
@@ -128,24 +127,32 @@ Socket::Received Socket::ReceiveQueued(const Deadline& deadline) {
     // its end come together. What fails behind the first datagram is told by the next call.
     const int count =
         ::recvmmsg(fd_.get(), inbox_->messages, Inbox::kMost, MSG_DONTWAIT, nullptr);
+    const int error = count < 0 ? errno : 0;
     inbox_->next = 0;
     inbox_->count = count < 0 ? 0 : static_cast<size_t>(count);
-    if (count < 0 && errno == EAGAIN) return received;
-    if (count < 0 && errno != EINTR) {
-      return {errno == ENOBUFS ? Event::kOverrun : Event::kError, {}, errno};
+    if (error == EAGAIN) return received;
+    if (error != 0 && error != EINTR) {
+      return {error == ENOBUFS ? Event::kOverrun : Event::kError, {}, error};
     }
+    if (Take(&received)) return received;
+    if (deadline.Passed()) return received;  // strangers may send for ever
   }
+  return received;
 }
 
-Socket::Received Socket::Receive(const Deadline& deadline) {
+Socket::Received Socket::Receive(const Deadline& deadline, int longest) {
   for (;;) {
     // First without waiting: the kernel answers inside sendmsg, so it is nearly always there.
     const Received received = ReceiveQueued(deadline);
     if (received.event != Event::kTimedOut) return received;
-    const int remaining = deadline.Remaining();
+    int remaining = deadline.Remaining();
     if (remaining == 0) return received;
+    const bool shorter = longest >= 0 && longest < remaining;
+    if (shorter) remaining = longest;
     pollfd wait{fd_.get(), POLLIN, 0};
-    if (::poll(&wait, 1, remaining) < 0 && errno != EINTR) return {Event::kError, {}, errno};
+    const int ready = ::poll(&wait, 1, remaining);
+    if (ready < 0 && errno != EINTR) return {Event::kError, {}, errno};
+    if (ready == 0 && shorter) return received;
   }
 }
 

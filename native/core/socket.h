@@ -50,8 +50,9 @@ class Socket {
   // process answers, its queue may be full: then nothing is sent, and the deadline has passed.
   Failure Send(ByteView datagram, const Deadline& deadline);
 
-  // Waits for a datagram from the peer; those of strangers are dropped.
-  Received Receive(const Deadline& deadline);
+  // Waits for a datagram from the peer, `longest` milliseconds at most where that is given; those of
+  // strangers are dropped.
+  Received Receive(const Deadline& deadline, int longest = -1);
   // The same without waiting: kTimedOut where nothing is queued. The deadline bounds only how long
   // a stranger's flood is thrown away.
   Received ReceiveQueued(const Deadline& deadline);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <iterator>
+#include <utility>
 
 namespace ipvs {
 
@@ -60,24 +61,49 @@ Failure DumpInto(Connection* connection, CommandBatch* batch, const Deadline& de
 }
 
 // Runs `dump` until two results in a row agree; one is enough where it came in one chunk. Whatever
-// any of them had is added to `seen`, if that is given.
+// those before the last had is added to `seen`, if that is given and they differ.
 template <typename T, typename Dump>
 Failure Settle(const Dump& dump, Dumped<T>* result, bool* settled, std::vector<T>* seen) {
   *settled = true;
   if (Failure failure = dump(result)) return failure;
   for (int attempt = 1; result->chunks > 1; attempt++) {
-    if (seen != nullptr) {
-      seen->insert(seen->end(), result->records.begin(), result->records.end());
-    }
     Dumped<T> again;
     if (Failure failure = dump(&again)) return failure;
     const bool agree = Same(result->records, again.records);
+    if (!agree && seen != nullptr) {
+      seen->insert(seen->end(), result->records.begin(), result->records.end());
+    }
     *result = std::move(again);
     if (agree) return Failure();
     if (attempt == kAttempts) {
       *settled = false;
       return Failure();
     }
+  }
+  return Failure();
+}
+
+// Asks for each service by name. Those that are there, in order, each with its place in `keys`.
+Failure GetServices(Connection* connection, const std::vector<ServiceKey>& keys,
+                    const Deadline& deadline, std::vector<std::pair<size_t, Service>>* services) {
+  CommandBatch batch;
+  for (const ServiceKey& key : keys) {
+    AttributeWriter writer =
+        batch.Add(IPVS_CMD_GET_SERVICE, IPVS_GENL_VERSION, Confirmation::kOwn);
+    EncodeServiceKey(key, &writer);
+  }
+  std::vector<Answer> answers;
+  connection->Exchange(&batch, deadline, &answers);
+  for (size_t i = 0; i < answers.size(); i++) {
+    const Answer& answer = answers[i];
+    if (answer.failure.fault == Fault::kRefused && answer.failure.error == ESRCH) continue;
+    if (answer.failure) return answer.failure;
+    Service service;
+    DecodeError error;
+    if (!DecodeService(ByteView(answer.reply), &service, &error)) {
+      return Failure::Malformed(error.text());
+    }
+    services->emplace_back(i, service);
   }
   return Failure();
 }
@@ -90,27 +116,19 @@ Failure AddMissed(Connection* connection, const Deadline& deadline, std::vector<
   std::vector<Service> doubtful;
   std::set_difference(seen->begin(), seen->end(), services->begin(), services->end(),
                       std::back_inserter(doubtful), Before<Service>);
-  if (doubtful.empty()) return Failure();
-  CommandBatch batch;
-  for (const Service& service : doubtful) {
-    AttributeWriter writer =
-        batch.Add(IPVS_CMD_GET_SERVICE, IPVS_GENL_VERSION, Confirmation::kOwn);
-    EncodeServiceKey(service.key, &writer);
-  }
-  std::vector<Answer> answers;
-  connection->Exchange(&batch, deadline, &answers);
-  for (const Answer& answer : answers) {
-    if (answer.failure.fault == Fault::kRefused && answer.failure.error == ESRCH) continue;
-    if (answer.failure) return answer.failure;
-    Service service;
-    DecodeError error;
-    if (!DecodeService(ByteView(answer.reply), &service, &error)) {
-      return Failure::Malformed(error.text());
-    }
-    services->push_back(service);
-  }
+  std::vector<ServiceKey> keys;
+  keys.reserve(doubtful.size());
+  for (const Service& service : doubtful) keys.push_back(service.key);
+  std::vector<std::pair<size_t, Service>> found;
+  if (Failure failure = GetServices(connection, keys, deadline, &found)) return failure;
+  for (const auto& [index, service] : found) services->push_back(service);
   SortUnique(services);
   return Failure();
+}
+
+void Keep(const Dumped<Destination>& list, Table* table) {
+  for (const Destination& destination : list.records) table->destinations.push_back(destination);
+  table->counts.push_back(static_cast<uint32_t>(list.records.size()));
 }
 
 // One pass over the table, filled service by service.
@@ -167,28 +185,26 @@ class TableReader {
         start += before.counts[at++];
       }
       if (at < before.services.size() && Same(before.services[at], service)) {
-        const auto begin = before.destinations.begin() + static_cast<std::ptrdiff_t>(start);
-        table->destinations.insert(table->destinations.end(), begin,
-                                   begin + static_cast<std::ptrdiff_t>(before.counts[at]));
+        for (size_t i = 0; i < before.counts[at]; i++) {
+          table->destinations.push_back(before.destinations[start + i]);
+        }
         table->counts.push_back(before.counts[at]);
         continue;
       }
-      Dumped<Destination> destinations;
-      if (Failure failure = ReadDestinations(service.key, &destinations)) return failure;
-      table->destinations.insert(table->destinations.end(), destinations.records.begin(),
-                                 destinations.records.end());
-      table->counts.push_back(static_cast<uint32_t>(destinations.records.size()));
+      if (Failure failure = ReadDestinations(service.key)) return failure;
+      Keep(list_, table);
     }
     return Failure();
   }
 
-  Failure ReadDestinations(const ServiceKey& service, Dumped<Destination>* destinations) {
+  // Into list_.
+  Failure ReadDestinations(const ServiceKey& service) {
     const auto dump = [this, &service](Dumped<Destination>* dumped) {
       return DumpDestinations(connection_, service, deadline_, dumped);
     };
-    if (!settle_) return dump(destinations);
+    if (!settle_) return dump(&list_);
     bool settled = true;
-    Failure failure = Settle<Destination>(dump, destinations, &settled, nullptr);
+    Failure failure = Settle<Destination>(dump, &list_, &settled, nullptr);
     destinations_settled_ = destinations_settled_ && settled;
     return failure;
   }
@@ -197,6 +213,7 @@ class TableReader {
   bool settle_;
   const Deadline& deadline_;
   std::vector<Service> seen_;  // in any dump of the list
+  Dumped<Destination> list_;   // of one service; its memory serves them all
   bool destinations_settled_ = true;
 };
 
@@ -249,6 +266,25 @@ Failure DumpDaemons(Connection* connection, const Deadline& deadline, Dumped<Dae
   std::sort(dumped->records.begin(), dumped->records.end(),
             [](const Daemon& a, const Daemon& b) { return a.state < b.state; });
   return failure;
+}
+
+Failure ReadServices(Connection* connection, const std::vector<ServiceKey>& keys,
+                     const Deadline& deadline, Table* table) {
+  *table = Table();
+  table->services.resize(keys.size());
+  std::vector<std::pair<size_t, Service>> found;
+  if (Failure failure = GetServices(connection, keys, deadline, &found)) return failure;
+  Dumped<Destination> list;
+  for (const auto& [index, service] : found) {
+    if (Failure failure = ListDestinations(connection, service.key, deadline, &list)) {
+      return failure;
+    }
+    table->counts.resize(index, kAbsent);
+    table->services[index] = service;
+    Keep(list, table);
+  }
+  table->counts.resize(keys.size(), kAbsent);
+  return Failure();
 }
 
 Failure ReadTable(Connection* connection, bool settle, const Deadline& deadline, Table* table) {

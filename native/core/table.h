@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "blocks.h"
 #include "connection.h"
 #include "director.h"
 #include "ipvs.h"
@@ -34,9 +35,16 @@ Failure ListDestinations(Connection* connection, const ServiceKey& service,
 struct Table {
   std::vector<Service> services;
   std::vector<uint32_t> counts;
-  std::vector<Destination> destinations;
+  Blocks<Destination> destinations;
   bool settled = false;
 };
+
+// In `counts`: the service is not there.
+constexpr uint32_t kAbsent = UINT32_MAX;
+
+// Reads just these services, in this order, with their destinations.
+Failure ReadServices(Connection* connection, const std::vector<ServiceKey>& keys,
+                     const Deadline& deadline, Table* table);
 
 // Reads everything. With `settle` each dump that came in several chunks is repeated until two
 // agree, and the list of services is read once more at the end: where it has changed, what is new

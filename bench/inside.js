@@ -1,0 +1,163 @@
+// Measures on the kernel it runs on: to be run as root, in a lab. Prints each reading as a line of JSON
+// at once, so that nothing is lost if the kernel does not live to see the end.
+//
+//   node inside.js '{ "rounds": 5, "indexes": [0, 1], "peerRounds": 3 }'
+
+'use strict';
+
+const assert = require('node:assert');
+const { spawnSync } = require('node:child_process');
+const { readFileSync } = require('node:fs');
+const { release } = require('node:os');
+const { join } = require('node:path');
+const { setTimeout: sleep } = require('node:timers/promises');
+const { Ipvs } = require('ipvs');
+const { cases, floorOf } = require('./cases.js');
+const { tableOf } = require('./rules.js');
+
+const FLOOR = join(__dirname, 'build', 'floor');
+const PREPARATION = { services: 'add-services', table: 'add' };
+const PEER_BEFORE = { restore: 'nothing', process: 'services', save: 'table' };
+const LIMIT = 300_000;
+
+let made = 0;
+
+function execute(program, args) {
+  const { error, status, signal, stdout, stderr } = spawnSync(program, args, {
+    encoding: 'utf8',
+    timeout: LIMIT,
+    maxBuffer: 2 ** 28,
+  });
+  if (error === undefined && status === 0 && stderr === '') return stdout;
+  const reason = error?.message ?? (stderr.trim() || signal || `exit status ${status}`);
+  throw new Error(`${program} ${args.join(' ')}: ${reason}`);
+}
+
+function floor(netns, args) {
+  const stdout = execute(FLOOR, ['--netns', `/run/netns/${netns}`, ...args.map(String)]);
+  return stdout === '' ? undefined : JSON.parse(stdout);
+}
+
+/** Removing a namespace goes on in the background: the next reading must not pay for it. */
+async function whenQuiet() {
+  let before = ticks();
+  for (let attempt = 0; attempt < 50; attempt++) {
+    await sleep(100);
+    const after = ticks();
+    if (after.idle - before.idle >= 0.8 * (after.total - before.total)) return;
+    before = after;
+  }
+}
+
+function ticks() {
+  const numbers = /^cpu +(.*)$/m
+    .exec(readFileSync('/proc/stat', 'latin1'))[1]
+    .split(' ')
+    .map(Number);
+  return { idle: numbers[3], total: numbers.reduce((sum, each) => sum + each) };
+}
+
+/** Gives fresh namespaces that hold what a case starts from, and takes them away afterwards. */
+async function withNamespaces(count, before, shape, work) {
+  const names = [];
+  try {
+    while (names.length < count) {
+      const name = `bench-${++made}`;
+      execute('ip', ['netns', 'add', name]);
+      names.push(name);
+      floor(name, ['up']);
+      if (before !== 'nothing') floor(name, [PREPARATION[before], ...shape]);
+    }
+    await whenQuiet();
+    return work(names);
+  } finally {
+    for (const name of names) execute('ip', ['netns', 'delete', name]);
+    await whenQuiet();
+  }
+}
+
+function checkTable(netns, expected) {
+  const { services, destinations, weights } = floor(netns, ['dump', expected.services, 0]);
+  assert.deepStrictEqual({ services, destinations, weights }, expected, 'the table in the kernel');
+}
+
+/** Several runs of a case in one process. */
+function workIn(index, watches) {
+  const { before, shape, after, reuse } = cases[index];
+  return withNamespaces(reuse ? 1 : watches.length, before, shape, (names) => {
+    const runs = watches.map((watch, run) => ({ watch, netns: names[reuse ? 0 : run] }));
+    const job = JSON.stringify({ index, runs });
+    const readings = JSON.parse(
+      execute(process.execPath, ['--expose-gc', join(__dirname, 'worker.js'), job]),
+    );
+    for (const name of names) checkTable(name, after);
+    return readings;
+  });
+}
+
+async function measureCase(index) {
+  if (cases[index].first) {
+    const [{ nanoseconds, memory }] = await workIn(index, [false]);
+    const [{ longest, idle }] = await workIn(index, [true]);
+    return { nanoseconds, memory, longest, idle };
+  }
+  const [{ memory }, { nanoseconds }, { longest, idle }] = await workIn(index, [
+    false,
+    false,
+    true,
+  ]);
+  return { nanoseconds, memory, longest, idle };
+}
+
+function measureFloor({ arguments: args, before, shape }) {
+  return withNamespaces(1, before, shape, ([name]) => floor(name, args));
+}
+
+function measurePeer({ name: peer, shape }) {
+  return withNamespaces(1, PEER_BEFORE[peer], shape, ([name]) => {
+    const command = [process.execPath, join(__dirname, 'peers.js'), peer, ...shape.map(String)];
+    const reading = JSON.parse(execute('ip', ['netns', 'exec', name, ...command]));
+    if (peer !== 'process') checkTable(name, tableOf(shape));
+    return reading;
+  });
+}
+
+async function report(kind, name, measure) {
+  const started = Date.now();
+  let reading;
+  try {
+    reading = await measure();
+  } catch (error) {
+    reading = { error: error.message };
+  }
+  const seconds = ((Date.now() - started) / 1000).toFixed(1);
+  console.log(JSON.stringify({ kind, name, ...reading, took: seconds }));
+}
+
+async function main({ rounds, indexes, peerRounds }) {
+  console.log(JSON.stringify({ kind: 'kernel', name: release() }));
+  const missing = indexes.filter((index) => {
+    const { needs } = cases[index];
+    return needs !== undefined && Ipvs.prototype[needs] === undefined;
+  });
+  const floors = new Map(
+    indexes.map((index) => [floorOf(cases[index]).key, floorOf(cases[index])]),
+  );
+  const peers = indexes.map((index) => cases[index].peer).filter((peer) => peer !== undefined);
+
+  // Loads the modules: the first to want them would pay for that.
+  await withNamespaces(1, 'table', [1, 1], () => undefined);
+  for (let round = 0; round < rounds; round++) {
+    for (const [key, each] of floors) await report('floor', key, () => measureFloor(each));
+    for (const index of indexes) {
+      if (missing.includes(index)) continue;
+      await report('case', cases[index].title, () => measureCase(index));
+    }
+    if (round < peerRounds) {
+      for (const peer of peers) await report('peer', peer.name, () => measurePeer(peer));
+    }
+    console.log(JSON.stringify({ kind: 'round', name: 'done' }));
+  }
+}
+
+void main(JSON.parse(process.argv[2]));

@@ -1,0 +1,129 @@
+// The table that every case is about, as the library's operations and as ipvsadm's rules. floor.c makes
+// the very same one.
+
+'use strict';
+
+const NEW_WEIGHT = 50;
+
+function dotted(number) {
+  return `10.${(number >> 16) & 255}.${(number >> 8) & 255}.${number & 255}`;
+}
+
+/** A fresh object each time, as a program has it that takes its rules from somewhere else. */
+function serviceKey(service) {
+  return { protocol: 'tcp', address: dotted(service), port: 80 };
+}
+
+function serviceConfig(service) {
+  return { ...serviceKey(service), scheduler: 'wrr' };
+}
+
+/** Destinations are numbered throughout: the first of service 1 follows the last of service 0. */
+function destinationKey(number) {
+  return { address: dotted(0x800000 + number), port: 8080 };
+}
+
+function destinationConfig(number) {
+  return { ...destinationKey(number), forwarding: 'nat', weight: weightOf(number) };
+}
+
+function weightOf(number) {
+  return 1 + (number % 10);
+}
+
+/** What `make` gives for each destination's number, its service's key and the service's number. */
+function eachDestination([services, destinations], make, { sharedKeys = false } = {}) {
+  const items = [];
+  for (let service = 0; service < services; service++) {
+    const shared = serviceKey(service);
+    for (let index = 0; index < destinations; index++) {
+      items.push(make(service * destinations + index, sharedKeys ? shared : serviceKey(service)));
+    }
+  }
+  return items;
+}
+
+function eachService([services], make) {
+  return Array.from({ length: services }, (_, service) => make(service));
+}
+
+/** The operations of `batch` that make the whole table. */
+function additions(shape, options) {
+  return [
+    ...eachService(shape, (service) => ({ op: 'addService', service: serviceConfig(service) })),
+    ...eachDestination(
+      shape,
+      (number, service) => ({
+        op: 'addDestination',
+        service,
+        destination: destinationConfig(number),
+      }),
+      options,
+    ),
+  ];
+}
+
+/** Those that give every destination another weight. */
+function newWeights(shape) {
+  return eachDestination(shape, (number, service) => ({
+    op: 'updateDestination',
+    service,
+    destination: destinationKey(number),
+    changes: { weight: NEW_WEIGHT },
+  }));
+}
+
+/** Those that remove all destinations, then all services. */
+function removals(shape) {
+  return [
+    ...eachDestination(shape, (number, service) => ({
+      op: 'removeDestination',
+      service,
+      destination: destinationKey(number),
+    })),
+    ...eachService(shape, (service) => ({ op: 'removeService', service: serviceKey(service) })),
+  ];
+}
+
+function destinationRule(number, { address, port }) {
+  const { address: real, port: realPort } = destinationKey(number);
+  return ['-a', '-t', `${address}:${port}`, '-r', `${real}:${realPort}`, '-m', '-w'].concat(
+    String(weightOf(number)),
+  );
+}
+
+/** The whole table as ipvsadm's arguments, a rule each. */
+function ipvsadmRules(shape) {
+  const services = eachService(shape, (service) => {
+    const { address, port } = serviceKey(service);
+    return ['-A', '-t', `${address}:${port}`, '-s', 'wrr'];
+  });
+  return [...services, ...ipvsadmDestinations(shape)];
+}
+
+function ipvsadmDestinations(shape) {
+  return eachDestination(shape, destinationRule);
+}
+
+/** What is in the kernel when the whole table is: the numbers that `floor dump` prints. */
+function tableOf([services, destinations], weight = weightOf) {
+  let weights = 0;
+  for (let number = 0; number < services * destinations; number++) weights += weight(number);
+  return { services, destinations: services * destinations, weights };
+}
+
+module.exports = {
+  NEW_WEIGHT,
+  additions,
+  destinationConfig,
+  destinationKey,
+  eachDestination,
+  eachService,
+  ipvsadmDestinations,
+  ipvsadmRules,
+  newWeights,
+  removals,
+  serviceConfig,
+  serviceKey,
+  tableOf,
+};

@@ -1,0 +1,418 @@
+// Many changes with one call: all are checked before the first is sent, in portions.
+
+import { constants } from 'node:os';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { formatAddress } from './address.js';
+import { ABSENT } from './channel.js';
+import type { Outcomes, Table } from './channel.js';
+import { sameDestination, sameService } from './compare.js';
+import { AbortError, IpvsError } from './errors.js';
+import { Fault, NativeFailure } from './native.js';
+import { OperationReader, commandOf } from './operations.js';
+import type { Change, Merge, Present, Step } from './operations.js';
+import { Command } from './records.js';
+import type { DestinationId, DestinationRecord, ServiceId } from './records.js';
+import { Requests } from './requests.js';
+import { overtaken, refusal, subjectOf } from './session.js';
+import type { Call, Session } from './session.js';
+import { serviceName } from './turns.js';
+import type { BatchProgress, OperationOutcome } from './types.js';
+
+const { ENOBUFS, ENOENT, ESRCH } = constants.errno;
+
+/** So many operations go to native code at a time. */
+const PORTION = 4096;
+
+/** A stretch of work after which others get the thread, in milliseconds. */
+const STRETCH = 4;
+
+/** Operations in a row that are sent as they are, written already. */
+interface PlainPortion {
+  readonly first: number;
+  readonly requests: Requests;
+}
+
+/** Operations in a row that look at what is there first. */
+interface MergePortion {
+  readonly first: number;
+  readonly steps: Merge[];
+}
+
+type Portion = PlainPortion | MergePortion;
+
+/** One operation as it was sent, or was to be. */
+interface Sent {
+  readonly index: number;
+  readonly request: Change;
+}
+
+type Failed = Sent & { readonly failure: NativeFailure };
+
+/** Reads and checks all operations; others have the thread meanwhile. Throws where one is wrong. */
+export async function prepare(operations: readonly unknown[]): Promise<Portion[]> {
+  const portions: Portion[] = [];
+  const reader = new OperationReader();
+  let end = performance.now() + STRETCH;
+  for (let index = 0; index < operations.length; index++) {
+    // Looking at the clock each time would cost more than reading an operation.
+    if (index % 64 === 63 && performance.now() > end) {
+      await nextTurn();
+      end = performance.now() + STRETCH;
+    }
+    append(portions, reader.read(operations[index], index), index, operations.length);
+  }
+  return portions;
+}
+
+// Buffers that are used again, about a megabyte: to touch memory for the first time takes longer than
+// to write into it.
+const SPARE: Requests[] = [];
+const MOST_SPARE = 4;
+
+function recycle(requests: Requests): void {
+  requests.clear();
+  if (SPARE.length < MOST_SPARE) SPARE.push(requests);
+}
+
+function append(portions: Portion[], step: Step, first: number, total: number): void {
+  const last = portions.at(-1);
+  if (!('merge' in step)) {
+    const fits = last !== undefined && 'requests' in last && last.requests.count < PORTION;
+    const requests = fits
+      ? last.requests
+      : (SPARE.pop() ?? new Requests(Math.min(PORTION, total - first)));
+    requests.add(step);
+    if (!fits) portions.push({ first, requests });
+  } else if (last !== undefined && 'steps' in last && last.steps.length < PORTION) {
+    last.steps.push(step);
+  } else {
+    portions.push({ first, steps: [step] });
+  }
+}
+
+/** A batch on its way. */
+export class Batch {
+  readonly #session: Session;
+  readonly #call: Call;
+  readonly #operations: readonly unknown[];
+  readonly #onProgress: ((progress: BatchProgress) => void) | undefined;
+  readonly #outcomes: OperationOutcome[];
+  #done = 0;
+  // After this nothing more is sent: it would only meet the same.
+  #stopped: NativeFailure | undefined;
+
+  constructor(
+    session: Session,
+    call: Call,
+    operations: readonly unknown[],
+    onProgress: ((progress: BatchProgress) => void) | undefined,
+  ) {
+    this.#session = session;
+    this.#call = call;
+    this.#operations = operations;
+    this.#onProgress = onProgress;
+    this.#outcomes = new Array<OperationOutcome>(operations.length).fill(undefined);
+  }
+
+  async run(portions: readonly Portion[]): Promise<OperationOutcome[]> {
+    try {
+      for (const portion of portions) {
+        this.#endIfAborted();
+        // Each portion has the time of a call.
+        this.#call.deadline = performance.now() + this.#session.channels.timeout;
+        if ('requests' in portion) await this.#sendPlain(portion);
+        else await this.#sendMerged(portion);
+        this.#onProgress?.({ done: this.#done, total: this.#outcomes.length });
+      }
+    } catch (error) {
+      if (error instanceof AbortError) this.#endIfAborted();
+      throw error;
+    }
+    return this.#outcomes;
+  }
+
+  #endIfAborted(): void {
+    const { signal } = this.#call;
+    if (!signal?.aborted) return;
+    const done = this.#outcomes.slice(0, this.#done);
+    throw new AbortError(subjectOf(this.#call), done.length > 0, signal.reason, done);
+  }
+
+  async #sendPlain({ first, requests }: PlainPortion): Promise<void> {
+    const { count } = requests;
+    const outcomes = this.#stopped ?? (await this.#session.channels.commands.bulk(requests));
+    // What was written is not kept as objects: it is read once more where it failed.
+    const failed = failures(outcomes, count).flatMap(([at, failure]): Failed[] => {
+      const index = first + at;
+      const step = new OperationReader().read(this.#operations[index], index);
+      return 'merge' in step ? [] : [{ index, request: step, failure }];
+    });
+    await this.#explain(failed);
+    // After a failure of all it may still be on its way.
+    if (!(outcomes instanceof NativeFailure)) recycle(requests);
+    this.#done += count;
+  }
+
+  async #sendMerged({ first, steps }: MergePortion): Promise<void> {
+    for (let begin = 0; begin < steps.length;) {
+      const end = begin + independent(steps, begin);
+      const group = steps
+        .slice(begin, end)
+        .map((step, at) => ({ index: first + begin + at, step }));
+      await this.#mergeGroup(group);
+      this.#done += end - begin;
+      begin = end;
+    }
+  }
+
+  /** Operations none of which changes what another one looks at. */
+  async #mergeGroup(group: readonly { index: number; step: Merge }[]): Promise<void> {
+    let rest = group;
+    for (let attempt = 1; rest.length > 0; attempt++) {
+      const sent = await this.#decide(rest);
+      const requests = new Requests();
+      for (const { request } of sent) requests.add(request);
+      const outcomes =
+        requests.count === 0
+          ? undefined
+          : (this.#stopped ?? (await this.#session.channels.commands.bulk(requests)));
+      const failed = failures(outcomes, sent.length).flatMap(([at, failure]): Failed[] => {
+        const each = sent[at];
+        return each === undefined ? [] : [{ ...each, failure }];
+      });
+      // Somebody else added or removed what was to be ensured: it is looked at again.
+      const again = new Set(
+        failed
+          .filter(({ failure, request }) => attempt < ATTEMPTS && overtaken(failure, request))
+          .map(({ index }) => index),
+      );
+      rest = rest.filter(({ index, step }) => step.add !== undefined && again.has(index));
+      const over = failed.filter(({ index }) => !rest.some((each) => each.index === index));
+      await this.#explain(over);
+    }
+  }
+
+  /** What has to be sent, in view of what is there; other outcomes are settled at once. */
+  async #decide(group: readonly { index: number; step: Merge }[]): Promise<Sent[]> {
+    let look: Look;
+    try {
+      look = await Look.at(
+        this.#session,
+        this.#call,
+        group.map(({ step }) => step),
+      );
+    } catch (error) {
+      if (!(error instanceof IpvsError)) throw error;
+      for (const { index } of group) this.#outcomes[index] = error;
+      return [];
+    }
+    const sent: Sent[] = [];
+    const failed: Failed[] = [];
+    for (const { index, step } of group) {
+      const present = look.present(step);
+      const wanted = step.destination === undefined ? present : present?.destination;
+      const canAdd = step.add !== undefined && (present !== undefined || !step.destination);
+      if (wanted === undefined && !canAdd) {
+        const failure = refusal(present === undefined ? ESRCH : ENOENT);
+        failed.push({ index, request: lookFor(step), failure });
+        continue;
+      }
+      try {
+        const request =
+          present === undefined || wanted === undefined ? step.add : step.merge(present);
+        if (request !== undefined) sent.push({ index, request });
+      } catch (error) {
+        // It contradicts what is there.
+        this.#outcomes[index] = contradiction(this.#subject(index, step), error);
+      }
+    }
+    await this.#explain(failed);
+    return sent;
+  }
+
+  /** An operation as if it were a call of its own. */
+  #subject(index: number, { service, destination }: Change | Merge): Call {
+    const { deadline } = this.#call;
+    return { command: commandOf(this.#operations[index]), service, destination, deadline };
+  }
+
+  async #explain(failed: readonly Failed[]): Promise<void> {
+    const lost = failed.filter(({ failure }) => isLost(failure));
+    const done = lost.length === 0 ? undefined : await this.#readBack(lost);
+    for (let begin = 0; begin < failed.length; begin += TOGETHER) {
+      const group = failed.slice(begin, begin + TOGETHER);
+      await Promise.all(
+        group.map(async ({ index, request, failure }) => {
+          if (done?.has(index)) return;
+          const call = this.#subject(index, request);
+          this.#outcomes[index] = await this.#session.explain(call, request, failure);
+        }),
+      );
+      if (failed.length > TOGETHER) await nextTurn();
+    }
+    const stop = failed.find(({ failure }) => failure.fault !== Fault.refused && !isLost(failure));
+    this.#stopped ??= stop && afterwards(stop.failure);
+  }
+
+  /**
+   * The receive queue overran, so answers are lost, but not the way to the kernel: of what was meant
+   * to be last for its service or destination it can be seen whether it is as it was to be.
+   */
+  async #readBack(lost: readonly Sent[]): Promise<ReadonlySet<number>> {
+    const done = new Set<number>();
+    try {
+      const look = await Look.at(
+        this.#session,
+        this.#call,
+        lost.map(({ request }) => request),
+      );
+      const later = new Set<string>();
+      for (const { index, request } of [...lost].reverse()) {
+        const { destination } = request;
+        const service = serviceName(request.service);
+        const own = destination ? `${service} ${destinationName(destination)}` : service;
+        const last = !later.has(own) && !later.has(service);
+        if (last && look.isDone(request)) done.add(index);
+        later.add(own);
+      }
+    } catch (error) {
+      if (!(error instanceof IpvsError)) throw error; // it stays unknown
+    }
+    return done;
+  }
+}
+
+// An ensure method that is overtaken looks again so often.
+const ATTEMPTS = 5;
+
+// So many failures are explained at a time.
+const TOGETHER = 256;
+
+const isLost = ({ fault, errno }: NativeFailure): boolean =>
+  fault === Fault.noAnswer && errno === ENOBUFS;
+
+/** What the operations after this one meet. */
+function afterwards(failure: NativeFailure): NativeFailure {
+  return failure.fault === Fault.noAnswer || failure.fault === Fault.malformed
+    ? new NativeFailure(Fault.notSent, failure.errno || constants.errno.ECANCELED, '', '')
+    : failure;
+}
+
+function failures(outcomes: Outcomes, count: number): [at: number, failure: NativeFailure][] {
+  if (outcomes === undefined) return [];
+  if (outcomes instanceof NativeFailure) {
+    return Array.from({ length: count }, (_, at) => [at, outcomes]);
+  }
+  const failed: [number, NativeFailure][] = [];
+  outcomes.forEach((outcome, at) => {
+    if (outcome instanceof NativeFailure) failed.push([at, outcome]);
+  });
+  return failed;
+}
+
+/** The request that would look for what the operation is about. */
+function lookFor({ service, destination }: Merge): Change {
+  return destination === undefined
+    ? { command: Command.getService, service }
+    : { command: Command.getDestination, service, destination };
+}
+
+function contradiction(call: Call, error: unknown): IpvsError {
+  const { code, message } = error as Error & { code: string };
+  return new IpvsError(subjectOf(call), { code, sentence: message, cause: error });
+}
+
+/** How many steps from `begin` on have nothing to do with each other. */
+function independent(steps: readonly Merge[], begin: number): number {
+  const concerned = new Map<string, Set<string> | undefined>();
+  let end = begin;
+  for (; end < steps.length; end++) {
+    const step = steps[end];
+    if (step === undefined) break;
+    const service = serviceName(step.service);
+    if (step.destination === undefined) {
+      if (concerned.has(service)) break;
+      concerned.set(service, undefined);
+      continue;
+    }
+    const name = destinationName(step.destination);
+    const destinations = concerned.get(service);
+    if (destinations === undefined) {
+      if (concerned.has(service)) break;
+      concerned.set(service, new Set([name]));
+    } else {
+      if (destinations.has(name)) break;
+      destinations.add(name);
+    }
+  }
+  return end - begin;
+}
+
+// An address has many spellings.
+function destinationName({ address, port }: DestinationId): string {
+  return `${formatAddress(address.family, Uint8Array.from(address.bytes), 0)} ${port}`;
+}
+
+/** Services with their destinations, as they were at one time. */
+class Look {
+  readonly #services: ReadonlyMap<string, Present['service']>;
+  readonly #destinations: ReadonlyMap<string, ReadonlyMap<string, DestinationRecord>>;
+
+  private constructor(names: readonly string[], { services, destinations, counts }: Table) {
+    const records = services.take(names.length);
+    const present = new Map<string, Present['service']>();
+    const lists = new Map<string, ReadonlyMap<string, DestinationRecord>>();
+    names.forEach((name, at) => {
+      const record = records[at];
+      const count = counts[at] ?? ABSENT;
+      if (record === undefined || count === ABSENT) return;
+      present.set(name, record as Present['service']);
+      const list = destinations.take(count) as DestinationRecord[];
+      lists.set(name, new Map(list.map((each) => [`${each.address} ${each.port}`, each])));
+    });
+    this.#services = present;
+    this.#destinations = lists;
+  }
+
+  /** At all that these operations concern. */
+  static async at(session: Session, call: Call, steps: readonly Step[]): Promise<Look> {
+    const services = new Map<string, ServiceId>();
+    for (const { service } of steps) services.set(serviceName(service), service);
+    const table = await session.servicesNamed(call, [...services.values()]);
+    return new Look([...services.keys()], table);
+  }
+
+  present({ service, destination }: Step): Present | undefined {
+    const name = serviceName(service);
+    const record = this.#services.get(name);
+    if (record === undefined) return undefined;
+    return {
+      service: record,
+      destination: destination && this.#destinations.get(name)?.get(destinationName(destination)),
+    };
+  }
+
+  /** Whether all is as the request was to make it. */
+  isDone(request: Change): boolean {
+    const { serviceNumbers, destinationNumbers } = request;
+    const present = this.present(request);
+    switch (request.command) {
+      case Command.newService:
+      case Command.setService:
+        return !!present && !!serviceNumbers && sameService(present.service, serviceNumbers);
+      case Command.deleteService:
+        return present === undefined;
+      case Command.newDestination:
+      case Command.setDestination:
+        return (
+          !!present?.destination &&
+          !!destinationNumbers &&
+          sameDestination(present.destination, destinationNumbers)
+        );
+      case Command.deleteDestination:
+        return present?.destination === undefined;
+      default:
+        return false;
+    }
+  }
+}

@@ -1,0 +1,283 @@
+// The operations of a batch, from what a caller wrote to what is sent.
+
+import { object, quoted, string } from './check.js';
+import type { Input } from './check.js';
+import { sameDestination, sameService } from './compare.js';
+import { invalidType, invalidValue } from './errors.js';
+import { Command } from './records.js';
+import type {
+  DestinationId,
+  DestinationRecord,
+  Request,
+  ServiceId,
+  ServiceRecord,
+} from './records.js';
+import type { Operation } from './types.js';
+import {
+  checkDestinationChanges,
+  checkServiceChanges,
+  makeDestinationSlot,
+  parseDestinationChanges,
+  parseDestinationConfig,
+  parseDestinationId,
+  parseServiceChanges,
+  parseServiceConfig,
+  parseServiceId,
+} from './validate.js';
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+/** A request about a service. */
+export type Change = Request & { readonly service: ServiceId };
+
+/** An operation that looks at what is there before it sends anything. */
+export interface Merge {
+  readonly service: ServiceId;
+  readonly destination?: DestinationId;
+  /** Where the service, or the destination if it is about one, is not there. */
+  readonly add?: Change;
+  /** Where it is; undefined where nothing has to be sent. */
+  readonly merge: (present: Present) => Change | undefined;
+}
+
+/** An operation that has been checked; most are a request and nothing else. */
+export type Step = Change | Merge;
+
+export interface Present {
+  readonly service: ServiceRecord;
+  readonly destination: DestinationRecord | undefined;
+}
+
+type Name = Operation['op'];
+type Read = (input: Input, reader: OperationReader) => Step;
+
+const SERVICE = new Set(['op', 'service']);
+const SERVICE_CHANGES = new Set(['op', 'service', 'changes']);
+const DESTINATION = new Set(['op', 'service', 'destination']);
+const DESTINATION_CHANGES = new Set(['op', 'service', 'destination', 'changes']);
+
+const READERS: Readonly<Record<Name, Read>> = {
+  addService: (input) => plainService(input, Command.newService),
+  replaceService: (input) => plainService(input, Command.setService),
+  removeService: (input) => serviceKey(input, Command.deleteService),
+  zero: (input) => serviceKey(input, Command.zero),
+
+  ensureService: (input) => {
+    const { id: service, numbers: serviceNumbers } = serviceConfig(input);
+    const add = { command: Command.newService, service, serviceNumbers };
+    return {
+      service,
+      add,
+      merge: (present) =>
+        sameService(present.service, serviceNumbers)
+          ? undefined
+          : { ...add, command: Command.setService },
+    };
+  },
+
+  updateService: (input) => {
+    object(input, 'operation', SERVICE_CHANGES);
+    const service = parseServiceId(input['service']);
+    checkServiceChanges(input['changes'], service);
+    const changes: unknown = structuredClone(input['changes']);
+    return {
+      service,
+      merge: (present) => ({
+        command: Command.setService,
+        service,
+        serviceNumbers: parseServiceChanges(changes, service, present.service),
+      }),
+    };
+  },
+
+  addDestination: (input, reader) => plainDestination(input, reader, Command.newDestination),
+  replaceDestination: (input, reader) => plainDestination(input, reader, Command.setDestination),
+
+  ensureDestination: (input, reader) => {
+    const { service, destination, destinationNumbers } = destinationConfig(input, reader);
+    const add = { command: Command.newDestination, service, destination, destinationNumbers };
+    return {
+      service,
+      destination,
+      add,
+      merge: (present) =>
+        present.destination !== undefined &&
+        sameDestination(present.destination, destinationNumbers)
+          ? undefined
+          : { ...add, command: Command.setDestination },
+    };
+  },
+
+  updateDestination: (input, reader) => {
+    object(input, 'operation', DESTINATION_CHANGES);
+    const service = reader.owner(input['service']);
+    const destination = parseDestinationId(input['destination'], service);
+    checkDestinationChanges(input['changes'], service, destination);
+    const changes: unknown = structuredClone(input['changes']);
+    return {
+      service,
+      destination,
+      merge: (present) =>
+        present.destination && {
+          command: Command.setDestination,
+          service,
+          destination,
+          destinationNumbers: parseDestinationChanges(
+            changes,
+            service,
+            destination,
+            present.destination,
+          ),
+        },
+    };
+  },
+
+  removeDestination: (input, reader) => {
+    object(input, 'operation', DESTINATION);
+    const service = reader.owner(input['service']);
+    const destination = parseDestinationId(input['destination'], service);
+    return { command: Command.deleteDestination, service, destination };
+  },
+};
+
+const NAMES = Object.keys(READERS);
+
+/** As errors name them. */
+const COMMANDS: Readonly<Record<Name, string>> = {
+  addService: 'add service',
+  replaceService: 'replace service',
+  ensureService: 'ensure service',
+  updateService: 'update service',
+  removeService: 'remove service',
+  zero: 'zero counters',
+  addDestination: 'add destination',
+  replaceDestination: 'replace destination',
+  ensureDestination: 'ensure destination',
+  updateDestination: 'update destination',
+  removeDestination: 'remove destination',
+};
+
+export const commandOf = (operation: unknown): string => COMMANDS[(operation as Operation).op];
+
+/** Reads operations one after the other. */
+export class OperationReader {
+  // Those in a row are often for the same service: its key need not be read, or sent, again. By its
+  // properties: the caller may use one object for several services, or one for each operation.
+  #protocol: unknown;
+  #address: unknown;
+  #port: unknown;
+  #fwmark: unknown;
+  #family: unknown;
+  #properties = 0;
+  #service: ServiceId | undefined;
+
+  // A change of a destination is read into these: there may be a hundred thousand.
+  readonly slot = makeDestinationSlot();
+  readonly change: Mutable<Change> = {
+    command: Command.newDestination,
+    service: { family: 0, protocol: 0, address: undefined, port: 0, fwmark: 0 },
+    destination: this.slot.id,
+    destinationNumbers: this.slot.numbers,
+  };
+
+  /**
+   * Throws where it makes no sense; `index` is its place among all. What comes of it is valid until
+   * the next one is read.
+   */
+  read(value: unknown, index: number): Step {
+    try {
+      const input = operation(value);
+      const name = input['op'];
+      const read = Object.hasOwn(READERS, name as Name) ? READERS[name as Name] : unknown(name);
+      return read(input, this);
+    } catch (error) {
+      throw placed(error, index);
+    }
+  }
+
+  /** The service that a destination is of. */
+  owner(value: unknown): ServiceId {
+    if (this.#service !== undefined && this.#isSame(value)) return this.#service;
+    this.#service = parseServiceId(value);
+    const key = value as Input;
+    this.#protocol = key['protocol'];
+    this.#address = key['address'];
+    this.#port = key['port'];
+    this.#fwmark = key['fwmark'];
+    this.#family = key['family'];
+    this.#properties = countProperties(key);
+    return this.#service;
+  }
+
+  // With as many properties and these the same, it has no others.
+  #isSame(value: unknown): boolean {
+    if (typeof value !== 'object' || value === null) return false;
+    const key = value as Input;
+    return (
+      key['protocol'] === this.#protocol &&
+      key['address'] === this.#address &&
+      key['port'] === this.#port &&
+      key['fwmark'] === this.#fwmark &&
+      key['family'] === this.#family &&
+      countProperties(key) === this.#properties
+    );
+  }
+}
+
+function countProperties(input: Input): number {
+  let count = 0;
+  // eslint-disable-next-line @typescript-eslint/no-unused-vars -- without making a list of them
+  for (const _ in input) count++;
+  return count;
+}
+
+function operation(value: unknown): Input {
+  if (typeof value === 'object' && value !== null) return value as Input;
+  throw invalidType('operation', 'an object', value);
+}
+
+function unknown(name: unknown): never {
+  throw invalidValue('op', `must be one of ${quoted(NAMES)}`, string(name, 'op'));
+}
+
+// The checks name a property within its operation.
+function placed(error: unknown, index: number): unknown {
+  if (!(error instanceof Error)) return error;
+  error.message = error.message.replace(
+    /^(The property ')(operation(?=[.']))?/,
+    (_, start: string, whole?: string) =>
+      `${start}operations[${index}]${whole === undefined ? '.' : ''}`,
+  );
+  return error;
+}
+
+function serviceConfig(input: Input): ReturnType<typeof parseServiceConfig> {
+  object(input, 'operation', SERVICE);
+  return parseServiceConfig(input['service']);
+}
+
+function plainService(input: Input, command: Command): Change {
+  const { id: service, numbers: serviceNumbers } = serviceConfig(input);
+  return { command, service, serviceNumbers };
+}
+
+function serviceKey(input: Input, command: Command): Change {
+  object(input, 'operation', SERVICE);
+  return { command, service: parseServiceId(input['service']) };
+}
+
+function destinationConfig(input: Input, reader: OperationReader) {
+  object(input, 'operation', DESTINATION);
+  const service = reader.owner(input['service']);
+  const { id, numbers } = parseDestinationConfig(input['destination'], service);
+  return { service, destination: id, destinationNumbers: numbers };
+}
+
+function plainDestination(input: Input, reader: OperationReader, command: Command): Change {
+  object(input, 'operation', DESTINATION);
+  const service = reader.owner(input['service']);
+  parseDestinationConfig(input['destination'], service, reader.slot);
+  reader.change.command = command;
+  reader.change.service = service;
+  return reader.change;
+}
