@@ -6,7 +6,6 @@
         ["OS=='linux'", {
           "sources": [
             "native/core/attribute.cc",
-            "native/core/blocks.cc",
             "native/core/connection.cc",
             "native/core/connection_table.cc",
             "native/core/director.cc",

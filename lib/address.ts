@@ -100,8 +100,22 @@ export function formatAddress(family: number, bytes: Uint8Array, at: number): st
 }
 
 function formatIPv4(bytes: Uint8Array, at: number): string {
-  return `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`;
+  const a = bytes[at] ?? 0;
+  const b = bytes[at + 1] ?? 0;
+  const c = bytes[at + 2] ?? 0;
+  const d = bytes[at + 3] ?? 0;
+  const number = (a * 256 + b) * 65536 + c * 256 + d;
+  const place = ((b << 6) ^ (c << 4) ^ d) % WRITTEN_PLACES;
+  const known = WRITTEN[place];
+  if (known?.number === number) return known.text;
+  const text = `${a}.${b}.${c}.${d}`;
+  WRITTEN[place] = { number, text };
+  return text;
 }
+
+// One text serves all records of a real server that is used for many services.
+const WRITTEN_PLACES = 1024;
+const WRITTEN: ({ readonly number: number; readonly text: string } | undefined)[] = [];
 
 const group = (bytes: Uint8Array, at: number): number =>
   ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);

@@ -26,7 +26,7 @@ import { isLate, onAbort, waitFor, whenLate } from './waiting.js';
 import type { Limits } from './waiting.js';
 
 /** So many requests travel together at most. */
-const LARGEST_FLIGHT = 128;
+const LARGEST_FLIGHT = 1024;
 
 /** What came of many commands: one failure for all, an outcome each, or nothing but success. */
 export type Outcomes = NativeFailure | readonly Outcome[] | undefined;
@@ -55,6 +55,13 @@ export class CommandChannel {
   constructor(native: NativeChannel, timeout: number) {
     this.#native = native;
     this.#timeout = timeout;
+  }
+
+  /** One request that nothing but time can end. */
+  send(request: Request, deadline: number): Promise<Outcome> {
+    return new Promise((resolve) => {
+      this.#enqueue({ request, deadline, settle: resolve as Waiting['settle'], state: 'waiting' });
+    });
   }
 
   request(request: Request, { deadline, cancellation }: Limits = {}): Promise<Outcome> {

@@ -258,11 +258,12 @@ export class Ipvs {
   ): Promise<void> {
     const { call, request } = this.#destinationCall(
       'add destination',
+      Command.newDestination,
       service,
       destination,
       options,
     );
-    await this.#session.change(call, { ...request, command: Command.newDestination });
+    await this.#session.change(call, request);
   }
 
   /**
@@ -310,11 +311,12 @@ export class Ipvs {
   ): Promise<void> {
     const { call, request } = this.#destinationCall(
       'replace destination',
+      Command.setDestination,
       service,
       destination,
       options,
     );
-    await this.#session.change(call, { ...request, command: Command.setDestination });
+    await this.#session.change(call, request);
   }
 
   /**
@@ -328,6 +330,7 @@ export class Ipvs {
   ): Promise<Ensured> {
     const { call, request } = this.#destinationCall(
       'ensure destination',
+      Command.newDestination,
       service,
       destination,
       options,
@@ -336,7 +339,7 @@ export class Ipvs {
       this.#session.ensure<DestinationRecord>(call, {
         read: () => this.#session.readDestination(call, request.service, request.destination),
         same: (present) => sameDestination(present, request.destinationNumbers),
-        add: { ...request, command: Command.newDestination },
+        add: request,
         set: { ...request, command: Command.setDestination },
       }),
     );
@@ -613,16 +616,18 @@ export class Ipvs {
   // ---- what several of these are made of
 
   #destinationCall(
-    command: string,
+    name: string,
+    command: Command,
     service: ServiceKey,
     destination: DestinationConfig,
     options: CallOptions | undefined,
   ) {
     const owner = parseServiceId(service);
     const { id, numbers } = parseDestinationConfig(destination, owner);
+    const { signal } = parseCallOptions(options);
     return {
-      call: { command, service: owner, destination: id, ...parseCallOptions(options) },
-      request: { service: owner, destination: id, destinationNumbers: numbers },
+      call: { command: name, service: owner, destination: id, signal, deadline: 0 },
+      request: { command, service: owner, destination: id, destinationNumbers: numbers },
     };
   }
 

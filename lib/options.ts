@@ -20,8 +20,26 @@ export const DEFAULT_TIMEOUT = 10_000;
 // Seconds become jiffies in a signed 32-bit number, at up to 1000 a second (ip_vs_set_timeout).
 const LONGEST_TIMEOUT = 2147483;
 
-function optional(value: unknown, path: string, known: readonly string[]): Input {
-  return value === undefined ? {} : object(value, path, new Set(known));
+// What options may hold.
+const OPEN = new Set(['netns', 'timeout']);
+const CALL = new Set(['signal']);
+const READ = new Set(['bigint', 'signal']);
+const SNAPSHOT = new Set(['bigint', 'settle', 'signal']);
+const CONNECTIONS = new Set([
+  'protocol',
+  'client',
+  'virtual',
+  'destination',
+  'limit',
+  'origin',
+  'signal',
+]);
+const BATCH = new Set(['signal', 'onProgress']);
+
+const NONE: Input = {};
+
+function optional(value: unknown, path: string, known: ReadonlySet<string>): Input {
+  return value === undefined ? NONE : object(value, path, known);
 }
 
 function flag(input: Input, name: string, otherwise: boolean): boolean {
@@ -37,7 +55,7 @@ function signalOf(input: Input): AbortSignal | undefined {
 
 /** The namespace file to open (undefined: the process's own) and the deadline in milliseconds. */
 export function parseOpenOptions(value: unknown): { netns: string | undefined; timeout: number } {
-  const input = optional(value, 'options', ['netns', 'timeout']);
+  const input = optional(value, 'options', OPEN);
   const timeout =
     input['timeout'] === undefined
       ? DEFAULT_TIMEOUT
@@ -63,18 +81,18 @@ export interface Call {
 }
 
 export function parseCallOptions(value: unknown): Call {
-  return { signal: signalOf(optional(value, 'options', ['signal'])) };
+  return { signal: signalOf(optional(value, 'options', CALL)) };
 }
 
 export function parseReadOptions(value: unknown): Call & { readonly bigint: boolean } {
-  const input = optional(value, 'options', ['bigint', 'signal']);
+  const input = optional(value, 'options', READ);
   return { bigint: flag(input, 'bigint', false), signal: signalOf(input) };
 }
 
 export function parseSnapshotOptions(
   value: unknown,
 ): Call & { readonly bigint: boolean; readonly settle: boolean } {
-  const input = optional(value, 'options', ['bigint', 'settle', 'signal']);
+  const input = optional(value, 'options', SNAPSHOT);
   return {
     bigint: flag(input, 'bigint', false),
     settle: flag(input, 'settle', true),
@@ -136,15 +154,7 @@ export function parseConnectionsOptions(value: unknown): Call & {
   readonly limit: number;
   readonly origin: boolean;
 } {
-  const input = optional(value, 'options', [
-    'protocol',
-    'client',
-    'virtual',
-    'destination',
-    'limit',
-    'origin',
-    'signal',
-  ]);
+  const input = optional(value, 'options', CONNECTIONS);
   const { protocol, limit } = input as { protocol?: unknown; limit?: unknown };
   const { fwmark, endpoint: virtual } = virtualFilter(input['virtual']);
   return {
@@ -194,7 +204,7 @@ export function parseBatchOptions(value: unknown): {
   signal: AbortSignal | undefined;
   onProgress: ((progress: BatchProgress) => void) | undefined;
 } {
-  const input = optional(value, 'options', ['signal', 'onProgress']);
+  const input = optional(value, 'options', BATCH);
   const { onProgress } = input as { onProgress?: unknown };
   if (onProgress !== undefined && typeof onProgress !== 'function') {
     throw invalidType('options.onProgress', 'a function', onProgress);

@@ -110,7 +110,16 @@ class Row {
     return more === 0 ? rest : more * 2 ** 32 + rest;
   }
 
+  /** Whether nothing was counted. */
+  #isZero(at: number): boolean {
+    for (let word = at; word < at + STATS_WORDS; word++) {
+      if (this.words[word] !== 0) return false;
+    }
+    return true;
+  }
+
   numbers(at: number): Stats {
+    if (this.#isZero(at)) return NO_STATS;
     return {
       connections: this.#number(at),
       incomingPackets: this.#number(at + 2),
@@ -126,6 +135,7 @@ class Row {
   }
 
   bigints(at: number): Stats<bigint> {
+    if (this.#isZero(at)) return NO_BIGINT_STATS;
     const counter = (index: number) => this.#counters[at / 2 + index] ?? 0n;
     return {
       connections: counter(0),
@@ -142,6 +152,35 @@ class Row {
   }
 }
 
+const STATS_WORDS = 20;
+
+// Most of a large table is idle: all that is shares these.
+const NO_STATS: Stats = Object.freeze({
+  connections: 0,
+  incomingPackets: 0,
+  outgoingPackets: 0,
+  incomingBytes: 0,
+  outgoingBytes: 0,
+  connectionRate: 0,
+  incomingPacketRate: 0,
+  outgoingPacketRate: 0,
+  incomingByteRate: 0,
+  outgoingByteRate: 0,
+});
+
+const NO_BIGINT_STATS: Stats<bigint> = Object.freeze({
+  connections: 0n,
+  incomingPackets: 0n,
+  outgoingPackets: 0n,
+  incomingBytes: 0n,
+  outgoingBytes: 0n,
+  connectionRate: 0n,
+  incomingPacketRate: 0n,
+  outgoingPacketRate: 0n,
+  incomingByteRate: 0n,
+  outgoingByteRate: 0n,
+});
+
 const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
 type Counter = number | bigint;
@@ -154,19 +193,6 @@ interface Kind<Item> {
 }
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
-
-const NO_STATS: Stats = {
-  connections: 0,
-  incomingPackets: 0,
-  outgoingPackets: 0,
-  incomingBytes: 0,
-  outgoingBytes: 0,
-  connectionRate: 0,
-  incomingPacketRate: 0,
-  outgoingPacketRate: 0,
-  incomingByteRate: 0,
-  outgoingByteRate: 0,
-};
 
 const SERVICE: Kind<ServiceRecord<Counter>> = {
   words: ServiceColumn.end,

@@ -176,8 +176,21 @@ export class Session {
     await waitFor(this.channels.commands.settled(), limits, undefined);
   }
 
+  /** A single change of a service, in its order among the others. */
   async change(call: ServiceCall, request: Request): Promise<void> {
-    await this.ordered(call, () => this.send(call, request));
+    if (this.#closed !== undefined || call.signal !== undefined || !this.#turns.free) {
+      await this.ordered(call, () => this.send(call, request));
+      return;
+    }
+    // The usual case, for many at once: nobody to wait for, and nothing but time that could end it.
+    call.deadline = performance.now() + this.channels.timeout;
+    this.#running++;
+    try {
+      const outcome = await this.channels.commands.send(request, call.deadline);
+      if (outcome instanceof NativeFailure) throw await this.explain(call, request, outcome);
+    } finally {
+      if (--this.#running === 0) this.#lastIsDone?.();
+    }
   }
 
   #request(call: Call, request: Request): Promise<Outcome> {

@@ -14,13 +14,18 @@ export class Turns {
   // The same for what concerns all services at once.
   #whole: Promise<unknown> | undefined;
 
+  /** Whether nobody has a turn, or waits for one. */
+  get free(): boolean {
+    return this.#tails.size === 0 && this.#whole === undefined;
+  }
+
   /**
    * Runs `work` when everything that was asked of `key` before and holds its turn is done; at once
    * where there is nothing. `hold`: what comes later waits for this too.
    */
   take<T>(key: () => string, hold: boolean, work: () => Promise<T>): Promise<T> {
     // The usual case: a single request, which the channel keeps in order by itself.
-    if (!hold && this.#tails.size === 0 && this.#whole === undefined) return work();
+    if (!hold && this.free) return work();
     const name = key();
     const before = this.#tails.get(name) ?? this.#whole;
     if (before === undefined && !hold) return work();
@@ -44,7 +49,7 @@ export class Turns {
    * `hold` in any case.
    */
   takeAll<T>(work: () => Promise<T>, hold = false): Promise<T> {
-    if (!hold && this.#tails.size === 0 && this.#whole === undefined) return work();
+    if (!hold && this.free) return work();
     const mine = this.afterAll(work);
     const whole = mine.then(nothing, nothing);
     this.#whole = whole;

@@ -159,18 +159,36 @@ function toTunnel(record: DestinationRecord<number | bigint>): Tunnel {
   }
 }
 
+// Without spreading anything: this is done for each of a hundred thousand real servers.
 export function toDestination<Counter extends number | bigint>(
   record: DestinationRecord<Counter>,
 ): Destination<Counter> {
+  const family = FAMILIES.word(record.family);
+  const forwarding = FORWARDINGS.word(record.forwarding);
+  if (record.forwarding === TUN) {
+    return {
+      address: record.address,
+      port: record.port,
+      family,
+      forwarding,
+      weight: record.weight,
+      upperThreshold: record.upperThreshold,
+      lowerThreshold: record.lowerThreshold,
+      tunnel: toTunnel(record),
+      activeConnections: record.activeConnections,
+      inactiveConnections: record.inactiveConnections,
+      persistentConnections: record.persistentConnections,
+      stats: record.stats,
+    };
+  }
   return {
     address: record.address,
     port: record.port,
-    family: FAMILIES.word(record.family),
-    forwarding: FORWARDINGS.word(record.forwarding),
+    family,
+    forwarding,
     weight: record.weight,
     upperThreshold: record.upperThreshold,
     lowerThreshold: record.lowerThreshold,
-    ...(record.forwarding === TUN && { tunnel: toTunnel(record) }),
     activeConnections: record.activeConnections,
     inactiveConnections: record.inactiveConnections,
     persistentConnections: record.persistentConnections,

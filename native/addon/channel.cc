@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <functional>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "../core/netns_file.h"
+#include "../core/pool.h"
 #include "../core/table.h"
 #include "convert.h"
 #include "environment.h"
@@ -22,45 +22,13 @@ namespace {
 
 using ConnectionWork = Work<Connection>;
 
-// What an exchange works with. A few are kept for the next ones, whoever's: to touch memory for the
-// first time costs more than what is done with it.
+// What an exchange works with.
 struct Scratch {
   CommandBatch batch;
   std::vector<uint8_t> commands;  // of `batch`
   std::vector<Answer> answers;
 };
-
-class Scratches {
- public:
-  // Any thread.
-  static std::unique_ptr<Scratch> Take() {
-    Kept& kept = TheKept();
-    const std::lock_guard<std::mutex> lock(kept.mutex);
-    if (kept.scratches.empty()) return std::make_unique<Scratch>();
-    std::unique_ptr<Scratch> scratch = std::move(kept.scratches.back());
-    kept.scratches.pop_back();
-    return scratch;
-  }
-  static void Give(std::unique_ptr<Scratch> scratch) {
-    Kept& kept = TheKept();
-    const std::lock_guard<std::mutex> lock(kept.mutex);
-    if (kept.scratches.size() < kMost) kept.scratches.push_back(std::move(scratch));
-  }
-
- private:
-  static constexpr size_t kMost = 2;
-
-  struct Kept {
-    std::mutex mutex;
-    std::vector<std::unique_ptr<Scratch>> scratches;
-  };
-
-  // Never destroyed: a thread of the pool may outlive the end of main.
-  static Kept& TheKept() {
-    static Kept* const kept = new Kept();
-    return *kept;
-  }
-};
+using Scratches = Pool<Scratch, 2>;
 
 napi_value FailureOrUndefined(Napi::Env env, const Failure& failure) {
   return failure ? ToJs(env, failure) : env.Undefined();
@@ -103,8 +71,8 @@ struct Told {
 class ExchangeWork : public ConnectionWork {
  public:
   // The buffer is not copied: JavaScript leaves it alone until it hears of the end.
-  ExchangeWork(Napi::Function done, std::shared_ptr<Shared<Connection>> shared, Napi::Uint8Array requests,
-               size_t count, int64_t milliseconds)
+  ExchangeWork(Napi::Function done, std::shared_ptr<Shared<Connection>> shared,
+               Napi::Uint8Array requests, size_t count, int64_t milliseconds)
       : ConnectionWork(done, std::move(shared)),
         buffer_(Napi::Persistent(requests)),
         requests_(requests.Data(), requests.ByteLength()),
@@ -394,8 +362,7 @@ void Channel::Dump(const Napi::CallbackInfo& info) {
 void Channel::Table(const Napi::CallbackInfo& info) {
   if (!shared_->MayStart(info.Env())) return;
   const bool settle = info[0].ToBoolean();
-  const auto read = [settle](Connection* connection, const Deadline& deadline,
-                             ipvs::Table* table) {
+  const auto read = [settle](Connection* connection, const Deadline& deadline, ipvs::Table* table) {
     return ReadTable(connection, settle, deadline, table);
   };
   (new TableWork(info[2].As<Napi::Function>(), shared_, read, Milliseconds(info[1])))->Queue();
@@ -407,8 +374,7 @@ void Channel::Services(const Napi::CallbackInfo& info) {
   Request request;
   std::vector<ServiceKey> keys;
   while (reader.Next(&request)) keys.push_back(request.service.key);
-  const auto read = [keys](Connection* connection, const Deadline& deadline,
-                           ipvs::Table* table) {
+  const auto read = [keys](Connection* connection, const Deadline& deadline, ipvs::Table* table) {
     return ReadServices(connection, keys, deadline, table);
   };
   (new TableWork(info[2].As<Napi::Function>(), shared_, read, Milliseconds(info[1])))->Queue();

@@ -10,8 +10,8 @@
 
 namespace ipvs::addon {
 
-// The argument lists are those of lib/native.ts, in order. Services and destinations, of which there
-// may be many, are rows: rows.h.
+// The argument lists are those of lib/native.ts, in order. Services and destinations, of which
+// there may be many, are rows: rows.h.
 Napi::Value ToJs(Napi::Env env, const Daemon& daemon);
 Napi::Value ToJs(Napi::Env env, const Timeouts& timeouts);
 Napi::Value ToJs(Napi::Env env, const Info& info);

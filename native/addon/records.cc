@@ -58,8 +58,8 @@ size_t BytesOf(const Blocks<T>& records) {
 }  // namespace
 
 int64_t Records::Bytes() const {
-  return std::visit(
-      [](const auto& records) { return static_cast<int64_t>(BytesOf(records)); }, set_.records);
+  return std::visit([](const auto& records) { return static_cast<int64_t>(BytesOf(records)); },
+                    set_.records);
 }
 
 Napi::Value Records::Length(const Napi::CallbackInfo& info) {

@@ -15,9 +15,9 @@ namespace ipvs::addon {
 // A request is a word, with the command in its lowest byte and the parts that follow in the next
 // one, and then those parts in the order of their bits. A request without the service's key is for
 // the same service as the one before. Every column is 32 bits wide or a multiple of it, so that
-// JavaScript can write with two typed arrays. Integers are in native order. An address is four bytes
-// or sixteen in network order, as its family wants, and nothing where there is no family; a mark
-// has none either.
+// JavaScript can write with two typed arrays. Integers are in native order. An address is four
+// bytes or sixteen in network order, as its family wants, and nothing where there is no family; a
+// mark has none either.
 enum RequestPart : uint32_t {
   kServiceKeyPart = 0x01,  // and the address behind it
   kServicePart = 0x02,
@@ -99,8 +99,8 @@ class RequestReader {
  public:
   explicit RequestReader(ByteView buffer) : rest_(buffer) {}
 
-  // Reads the next one over the last one: what a request does not bring stays as it was. False at the
-  // end, and where the buffer holds something else than requests.
+  // Reads the next one over the last one: what a request does not bring stays as it was. False at
+  // the end, and where the buffer holds something else than requests.
   bool Next(Request* request);
   // False once something did not fit, or lacked a part that its command needs.
   bool ok() const { return ok_; }

@@ -2,39 +2,40 @@
 #ifndef IPVS_CORE_BLOCKS_H_
 #define IPVS_CORE_BLOCKS_H_
 
-#include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <memory>
 #include <type_traits>
-#include <vector>
+
+#include "pool.h"
 
 namespace ipvs {
 
-// Pieces of memory of one size, some of which are kept for the next who needs one: to touch memory
-// for the first time costs more than what is done with it here. Any thread.
-class BlockPool {
- public:
+struct Block {
   static constexpr size_t kBytes = size_t{64} * 1024;
-
-  struct Return {
-    void operator()(uint8_t* block) const { Give(block); }
-  };
-  using Block = std::unique_ptr<uint8_t[], Return>;
-
-  static Block Take();
-
- private:
-  static void Give(uint8_t* block);
+  uint8_t bytes[kBytes];
 };
+
+// 16 MiB of blocks are kept at most: the records of 100,000 destinations.
+using BlockPool = Pool<Block, 256>;
 
 template <typename T>
 class Blocks {
   static_assert(std::is_trivially_copyable<T>::value, "only plain values lie in a block");
 
  public:
+  Blocks() = default;
+  Blocks(Blocks&& other) noexcept { *this = std::move(other); }
+  Blocks& operator=(Blocks&& other) noexcept {
+    std::swap(blocks_, other.blocks_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~Blocks() {
+    for (std::unique_ptr<Block>& block : blocks_) BlockPool::Give(std::move(block));
+  }
+
   size_t size() const { return size_; }
-  size_t bytes() const { return blocks_.size() * BlockPool::kBytes; }
+  size_t bytes() const { return blocks_.size() * Block::kBytes; }
 
   void push_back(const T& value) {
     if (size_ == blocks_.size() * kPerBlock) blocks_.push_back(BlockPool::Take());
@@ -48,13 +49,13 @@ class Blocks {
   }
 
  private:
-  static constexpr size_t kPerBlock = BlockPool::kBytes / sizeof(T);
+  static constexpr size_t kPerBlock = Block::kBytes / sizeof(T);
 
   uint8_t* At(size_t index) const {
-    return blocks_[index / kPerBlock].get() + index % kPerBlock * sizeof(T);
+    return blocks_[index / kPerBlock]->bytes + index % kPerBlock * sizeof(T);
   }
 
-  std::vector<BlockPool::Block> blocks_;
+  std::vector<std::unique_ptr<Block>> blocks_;
   size_t size_ = 0;
 };
 

@@ -176,8 +176,7 @@ void Connection::Transact(uint16_t type, CommandBatch* batch, const Deadline& de
     // The first was looked at just before.
     const bool late = begin > 0 && deadline.Passed();
     Failure failure = late ? Failure::Of(Fault::kNotSent) : EnsureOpen();
-    size = failure ? batch->count() - begin
-                   : batch->Fit(begin, socket_.largest(), socket_.queue());
+    size = failure ? batch->count() - begin : batch->Fit(begin, socket_.largest(), socket_.queue());
     if (!failure) {
       const uint32_t first = TakeSequence(size);
       failure = socket_.Send(batch->Seal(type, first, begin, size), deadline);
@@ -243,7 +242,8 @@ Failure Connection::DumpOnce(CommandBatch* batch, const Deadline& deadline, cons
                              size_t* chunks) {
   *chunks = 0;
   const uint32_t sequence = TakeSequence(1);
-  if (Failure failure = socket_.Send(batch->Seal(family_, sequence, 0, 1), deadline)) return failure;
+  if (Failure failure = socket_.Send(batch->Seal(family_, sequence, 0, 1), deadline))
+    return failure;
   for (;;) {
     const Socket::Received received = socket_.Receive(deadline);
     if (received.event != Socket::Event::kDatagram) {

@@ -18,8 +18,8 @@ class Deadline {
     return rest > kLongest ? kLongest : static_cast<int>(rest);
   }
   bool Passed() const { return Remaining() == 0; }
-  // The same for short steps in great number: looks at the clock the first time and every 16th, which
-  // is a system call on some machines.
+  // The same for short steps in great number: looks at the clock the first time and every 16th,
+  // which is a system call on some machines.
   bool PassedSome() const { return steps_++ % kSteps == 0 && Passed(); }
 
  private:

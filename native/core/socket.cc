@@ -123,10 +123,9 @@ Socket::Received Socket::ReceiveQueued(const Deadline& deadline) {
       message.msg_iovlen = 1;
       inbox_->messages[i] = {message, 0};
     }
-    // Several at once: reading a chunk makes the kernel queue the next one, so that a short dump and
-    // its end come together. What fails behind the first datagram is told by the next call.
-    const int count =
-        ::recvmmsg(fd_.get(), inbox_->messages, Inbox::kMost, MSG_DONTWAIT, nullptr);
+    // Several at once: reading a chunk makes the kernel queue the next one, so that a short dump
+    // and its end come together. What fails behind the first datagram is told by the next call.
+    const int count = ::recvmmsg(fd_.get(), inbox_->messages, Inbox::kMost, MSG_DONTWAIT, nullptr);
     const int error = count < 0 ? errno : 0;
     inbox_->next = 0;
     inbox_->count = count < 0 ? 0 : static_cast<size_t>(count);

@@ -50,8 +50,8 @@ class Socket {
   // process answers, its queue may be full: then nothing is sent, and the deadline has passed.
   Failure Send(ByteView datagram, const Deadline& deadline);
 
-  // Waits for a datagram from the peer, `longest` milliseconds at most where that is given; those of
-  // strangers are dropped.
+  // Waits for a datagram from the peer, `longest` milliseconds at most where that is given; those
+  // of strangers are dropped.
   Received Receive(const Deadline& deadline, int longest = -1);
   // The same without waiting: kTimedOut where nothing is queued. The deadline bounds only how long
   // a stranger's flood is thrown away.
@@ -61,8 +61,8 @@ class Socket {
   // Datagrams that one system call brought and nobody has taken yet.
   struct Inbox {
     static constexpr size_t kMost = 4;
-    // One size for every receive: a dump's chunks grow with the largest buffer that was ever offered
-    // on the socket, up to 32 KiB, and a smaller one would lose the rest (netlink_dump).
+    // One size for every receive: a dump's chunks grow with the largest buffer that was ever
+    // offered on the socket, up to 32 KiB, and a smaller one would lose the rest (netlink_dump).
     static constexpr size_t kBuffer = size_t{64} * 1024;
 
     mmsghdr messages[kMost];

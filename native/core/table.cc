@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <iterator>
+#include <memory>
 #include <utility>
 
 namespace ipvs {
@@ -61,20 +62,20 @@ Failure DumpInto(Connection* connection, CommandBatch* batch, const Deadline& de
 }
 
 // Runs `dump` until two results in a row agree; one is enough where it came in one chunk. Whatever
-// those before the last had is added to `seen`, if that is given and they differ.
+// those before the last had is added to `seen`, if that is given and they differ. `spare` is
+// memory.
 template <typename T, typename Dump>
-Failure Settle(const Dump& dump, Dumped<T>* result, bool* settled, std::vector<T>* seen) {
+Failure Settle(const Dump& dump, Dumped<T>* result, Dumped<T>* spare, bool* settled,
+               std::vector<T>* seen) {
   *settled = true;
   if (Failure failure = dump(result)) return failure;
   for (int attempt = 1; result->chunks > 1; attempt++) {
-    Dumped<T> again;
-    if (Failure failure = dump(&again)) return failure;
-    const bool agree = Same(result->records, again.records);
-    if (!agree && seen != nullptr) {
-      seen->insert(seen->end(), result->records.begin(), result->records.end());
+    if (Failure failure = dump(spare)) return failure;
+    std::swap(*result, *spare);
+    if (Same(result->records, spare->records)) return Failure();
+    if (seen != nullptr) {
+      seen->insert(seen->end(), spare->records.begin(), spare->records.end());
     }
-    *result = std::move(again);
-    if (agree) return Failure();
     if (attempt == kAttempts) {
       *settled = false;
       return Failure();
@@ -83,13 +84,47 @@ Failure Settle(const Dump& dump, Dumped<T>* result, bool* settled, std::vector<T
   return Failure();
 }
 
+// What a table is read with.
+struct Lists {
+  // More than this is not kept for the next time.
+  static constexpr size_t kMostRecords = 10000;
+
+  Dumped<Service> services;
+  Dumped<Service> spare_services;
+  Dumped<Destination> destinations;
+  Dumped<Destination> spare_destinations;
+
+  bool small() const {
+    return services.records.capacity() <= kMostRecords &&
+           spare_services.records.capacity() <= kMostRecords &&
+           destinations.records.capacity() <= kMostRecords &&
+           spare_destinations.records.capacity() <= kMostRecords;
+  }
+};
+
+class BorrowedLists {
+ public:
+  BorrowedLists() : lists_(ListPool::Take()) {}
+  ~BorrowedLists() {
+    if (lists_->small()) ListPool::Give(std::move(lists_));
+  }
+  BorrowedLists(const BorrowedLists&) = delete;
+  BorrowedLists& operator=(const BorrowedLists&) = delete;
+
+  Lists* operator->() const { return lists_.get(); }
+
+ private:
+  using ListPool = Pool<Lists, 2>;
+
+  std::unique_ptr<Lists> lists_;
+};
+
 // Asks for each service by name. Those that are there, in order, each with its place in `keys`.
 Failure GetServices(Connection* connection, const std::vector<ServiceKey>& keys,
                     const Deadline& deadline, std::vector<std::pair<size_t, Service>>* services) {
   CommandBatch batch;
   for (const ServiceKey& key : keys) {
-    AttributeWriter writer =
-        batch.Add(IPVS_CMD_GET_SERVICE, IPVS_GENL_VERSION, Confirmation::kOwn);
+    AttributeWriter writer = batch.Add(IPVS_CMD_GET_SERVICE, IPVS_GENL_VERSION, Confirmation::kOwn);
     EncodeServiceKey(key, &writer);
   }
   std::vector<Answer> answers;
@@ -138,38 +173,36 @@ class TableReader {
       : connection_(connection), settle_(settle), deadline_(deadline) {}
 
   Failure Read(Table* table) {
-    Dumped<Service> services;
     bool stable = false;
-    if (Failure failure = ReadServices(&services, &stable)) return failure;
-    if (Failure failure = Renew(services.records, table)) return failure;
+    std::vector<Service>* services = &lists_->services.records;
+    if (Failure failure = ReadServices(&stable)) return failure;
+    if (Failure failure = Renew(*services, table)) return failure;
     if (!settle_) return Failure();
 
     stable = false;
     for (int attempt = 1; !stable && attempt <= kAttempts; attempt++) {
-      if (Failure failure = ReadServices(&services, &stable)) return failure;
-      if (Same(services.records, table->services)) continue;
+      if (Failure failure = ReadServices(&stable)) return failure;
+      if (Same(*services, table->services)) continue;
       stable = false;
-      if (Failure failure = Renew(services.records, table)) return failure;
+      seen_.insert(seen_.end(), table->services.begin(), table->services.end());
+      if (Failure failure = Renew(*services, table)) return failure;
     }
     if (!stable) {
-      if (Failure failure = AddMissed(connection_, deadline_, &seen_, &services.records)) {
-        return failure;
-      }
-      if (Failure failure = Renew(services.records, table)) return failure;
+      if (Failure failure = AddMissed(connection_, deadline_, &seen_, services)) return failure;
+      if (Failure failure = Renew(*services, table)) return failure;
     }
     table->settled = stable && destinations_settled_;
     return Failure();
   }
 
  private:
-  Failure ReadServices(Dumped<Service>* services, bool* settled) {
+  // Into lists_->services.
+  Failure ReadServices(bool* settled) {
     const auto dump = [this](Dumped<Service>* dumped) {
       return DumpServices(connection_, deadline_, dumped);
     };
-    if (!settle_) return dump(services);
-    Failure failure = Settle(dump, services, settled, &seen_);
-    seen_.insert(seen_.end(), services->records.begin(), services->records.end());
-    return failure;
+    if (!settle_) return dump(&lists_->services);
+    return Settle(dump, &lists_->services, &lists_->spare_services, settled, &seen_);
   }
 
   // Makes the table one of these services. Destinations of those that were in it before are kept.
@@ -192,19 +225,20 @@ class TableReader {
         continue;
       }
       if (Failure failure = ReadDestinations(service.key)) return failure;
-      Keep(list_, table);
+      Keep(lists_->destinations, table);
     }
     return Failure();
   }
 
-  // Into list_.
+  // Into lists_->destinations.
   Failure ReadDestinations(const ServiceKey& service) {
     const auto dump = [this, &service](Dumped<Destination>* dumped) {
       return DumpDestinations(connection_, service, deadline_, dumped);
     };
-    if (!settle_) return dump(&list_);
+    if (!settle_) return dump(&lists_->destinations);
     bool settled = true;
-    Failure failure = Settle<Destination>(dump, &list_, &settled, nullptr);
+    Failure failure = Settle<Destination>(dump, &lists_->destinations, &lists_->spare_destinations,
+                                          &settled, nullptr);
     destinations_settled_ = destinations_settled_ && settled;
     return failure;
   }
@@ -212,8 +246,8 @@ class TableReader {
   Connection* connection_;
   bool settle_;
   const Deadline& deadline_;
-  std::vector<Service> seen_;  // in any dump of the list
-  Dumped<Destination> list_;   // of one service; its memory serves them all
+  std::vector<Service> seen_;  // in any dump of the list but the last
+  BorrowedLists lists_;
   bool destinations_settled_ = true;
 };
 
@@ -245,8 +279,9 @@ Failure ListServices(Connection* connection, const Deadline& deadline, Dumped<Se
     return DumpServices(connection, deadline, dumped);
   };
   std::vector<Service> seen;
+  Dumped<Service> spare;
   bool settled = true;
-  if (Failure failure = Settle(dump, list, &settled, &seen)) return failure;
+  if (Failure failure = Settle(dump, list, &spare, &settled, &seen)) return failure;
   return settled ? Failure() : AddMissed(connection, deadline, &seen, &list->records);
 }
 
@@ -255,8 +290,9 @@ Failure ListDestinations(Connection* connection, const ServiceKey& service,
   const auto dump = [connection, &service, &deadline](Dumped<Destination>* dumped) {
     return DumpDestinations(connection, service, deadline, dumped);
   };
+  Dumped<Destination> spare;
   bool settled = true;
-  return Settle<Destination>(dump, list, &settled, nullptr);
+  return Settle<Destination>(dump, list, &spare, &settled, nullptr);
 }
 
 Failure DumpDaemons(Connection* connection, const Deadline& deadline, Dumped<Daemon>* dumped) {
