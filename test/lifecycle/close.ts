@@ -30,6 +30,7 @@ const calls: Record<Exclude<keyof Ipvs, 'close' | typeof Symbol.asyncDispose>, C
   listDestinations: (ipvs) => ipvs.listDestinations(service),
   destinations: (ipvs) => first(ipvs.destinations(service)),
   snapshot: (ipvs) => ipvs.snapshot(),
+  batch: (ipvs) => ipvs.batch([{ op: 'removeService', service }]),
   flush: (ipvs) => ipvs.flush(),
   zero: (ipvs) => ipvs.zero(service),
   getInfo: (ipvs) => ipvs.getInfo(),

@@ -267,8 +267,8 @@ t.test('each kind of dump asks for its records, and makes them of what comes', a
   t.strictSame(await taken(channel.destinations(id, undefined, false)), [destination(2)]);
   await channel.destinations(id, id6, false);
   t.strictSame(await channel.daemons(), [daemon]);
-  const key = { protocol: 6, port: 80, fwmark: 0, address: `0a000001${'0'.repeat(24)}` };
-  const nobody = { family: 0, protocol: 0, port: 0, fwmark: 0, address: '0'.repeat(32) };
+  const key = { protocol: 6, port: 80, fwmark: 0, address: '0a000001' };
+  const nobody = { family: 0, protocol: 0, port: 0, fwmark: 0, address: '' };
   t.strictSame(
     fake.dumps.map(({ row }) => row),
     [

@@ -290,6 +290,7 @@ t.test('a mistake in an argument is a rejection, never an exception', async (t) 
     'setTimeouts',
     'startSyncDaemon',
     'stopSyncDaemon',
+    'batch',
   ]) {
     let promise: Promise<unknown> | undefined;
     t.doesNotThrow(() => (promise = calls[name]?.call(ipvs)), name);
@@ -312,6 +313,7 @@ t.test('a mistake in an argument is a rejection, never an exception', async (t) 
     getDestination: [service, real],
     listDestinations: [service],
     snapshot: [],
+    batch: [[]],
     flush: [],
     zero: [service],
     getInfo: [],
@@ -375,6 +377,7 @@ t.test('a call whose signal is aborted already sends nothing', async (t) => {
     ipvs.listServices(options),
     ipvs.listDestinations(service, options),
     ipvs.snapshot(options),
+    ipvs.batch([{ op: 'removeService', service }], options),
     ipvs.flush(options),
     ipvs.getInfo(options),
     ipvs.getStats(options),

@@ -36,7 +36,7 @@ function read(request: Request): Row {
   return row;
 }
 
-const nobody = { family: 0, protocol: 0, port: 0, fwmark: 0, address: '0'.repeat(32) };
+const nobody = { family: 0, protocol: 0, port: 0, fwmark: 0, address: '' };
 
 t.test('both sides agree on the columns', (t) => {
   const { requestLayout, rowLayout } = loadAddon();
@@ -142,7 +142,7 @@ t.test('a request brings all of a destination and the key of its service', (t) =
   const key = {
     family: 2,
     protocol: 132,
-    address: `0a000001${'0'.repeat(24)}`,
+    address: '0a000001',
     port: 80,
     fwmark: 0,
     destinationFamily: 10,
@@ -172,6 +172,34 @@ t.test('a request brings all of a destination and the key of its service', (t) =
     ...key,
     command: 7,
   });
+  // Native code takes what is not brought for none.
+  const plain = {
+    forwarding: 2,
+    weight: 3,
+    upperThreshold: 0,
+    lowerThreshold: 0,
+    tunnelType: 0,
+    tunnelPort: 0,
+    tunnelFlags: 0,
+  };
+  for (const [name, brought] of [
+    ['weight', {}],
+    ['upperThreshold', { upperThreshold: 9, lowerThreshold: 0 }],
+    ['lowerThreshold', { upperThreshold: 0, lowerThreshold: 9 }],
+    ['tunnelType', { tunnelType: 9, tunnelPort: 0, tunnelFlags: 0 }],
+    ['tunnelPort', { tunnelType: 0, tunnelPort: 9, tunnelFlags: 0 }],
+    ['tunnelFlags', { tunnelType: 0, tunnelPort: 0, tunnelFlags: 9 }],
+  ] as const) {
+    t.strictSame(
+      read({
+        command: Command.setDestination,
+        service,
+        destination: id,
+        destinationNumbers: { ...plain, [name]: 9 },
+      }),
+      { ...key, command: 6, forwarding: 2, weight: name === 'weight' ? 9 : 3, ...brought },
+    );
+  }
   t.end();
 });
 
@@ -233,7 +261,7 @@ t.test('a request brings all of a sync daemon', (t) => {
     daemonRole: 2,
     daemonInterface: 'lo',
     daemonGroupFamily: 2,
-    daemonGroup: `ef010203${'0'.repeat(24)}`,
+    daemonGroup: 'ef010203',
   });
   const plain = parseDaemon({ role: 'backup', interface: 'lo' });
   t.strictSame(
@@ -244,7 +272,7 @@ t.test('a request brings all of a sync daemon', (t) => {
       daemonRole: 2,
       daemonInterface: 'lo',
       daemonGroupFamily: 0,
-      daemonGroup: '0'.repeat(32),
+      daemonGroup: '',
     },
     'no group where the kernel is to choose',
   );
@@ -262,7 +290,7 @@ t.test('the key of a service stands once for the requests that follow it', (t) =
     ...[ask(service), ask(service), ask(other), ask(service), ask(equal)],
     ...[flush, flush, ask(equal), flush, ask(service)],
   );
-  const [first, second] = [`0a000001${'0'.repeat(24)}`, `0a000002${'0'.repeat(24)}`];
+  const [first, second] = ['0a000001', '0a000002'];
   t.strictSame(
     readRequests(packed).map(({ address }) => address),
     [first, first, second, first, first, nobody.address, nobody.address, first].concat([
