@@ -19,9 +19,11 @@ namespace {
 
 bool IsKnown(uint32_t family) { return family == AF_INET || family == AF_INET6; }
 
-// Only what the family has; the rest of the column is not the address's.
-bool SameAddress(uint32_t family, const Address& address, const uint8_t (&column)[16]) {
-  return std::memcmp(address.bytes, column, family == AF_INET ? 4 : 16) == 0;
+// What the family does not fill is zero.
+bool SameAddress(uint32_t family, const Address& address, const uint8_t* bytes) {
+  uint8_t whole[16] = {};
+  std::memcpy(whole, bytes, family == AF_INET ? 4 : 16);
+  return std::memcmp(address.bytes, whole, sizeof(whole)) == 0;
 }
 
 // What fits the place, cut where it is longer.
@@ -32,31 +34,53 @@ bool SameText(const char (&text)[N], const char (&column)[M]) {
          std::memcmp(text, column, length) == 0;
 }
 
-// One request, read a second time: where its parts stand. Null where it has none.
+// One request, read a second time: where its parts stand, and the addresses behind some of them.
+// Null where it has none.
 struct Parts {
   uint8_t command = 0;
-  const uint8_t* at[6] = {};
+  const uint8_t* at[8] = {};
+  const uint8_t* address[8] = {};
 
   template <typename Columns>
   Columns Get(size_t part) const {
     HOLDS(at[part] != nullptr);
     return Load<Columns>(at[part]);
   }
+  template <typename Columns>
+  Columns GetOr(size_t part) const {
+    return at[part] == nullptr ? Columns{} : Load<Columns>(at[part]);
+  }
 };
 
-enum { kKey, kService, kDestinationKey, kDestination, kTimeouts, kDaemon };
+enum { kKey, kService, kDestinationKey, kDestination, kLimits, kTunnel, kTimeouts, kDaemon };
 
-constexpr size_t kSizes[] = {32, 52, 24, 28, 12, 56};
+constexpr size_t kSizes[] = {16, 52, 8, 8, 8, 12, 12, 40};
+
+// How many bytes of an address stand behind a part.
+size_t AddressSize(size_t part, const uint8_t* at) {
+  uint32_t family = 0;
+  if (part == kKey) {
+    const auto fwmark = Load<uint32_t>(at + 12);
+    family = fwmark == 0 ? Load<uint32_t>(at) : 0;
+  } else if (part == kDestinationKey) {
+    family = Load<uint32_t>(at);
+  } else if (part == kDaemon) {
+    family = Load<uint32_t>(at + 36);
+  }
+  family &= 0xffff;
+  return family == AF_INET ? 4 : family == AF_INET6 ? 16 : 0;
+}
 
 // The parts that a command can't do without, bit by bit.
 uint32_t Needed(uint8_t command) {
-  static constexpr uint8_t kNeeded[] = {0, 3, 3, 1, 1, 13, 13, 5, 1, 32, 32, 0, 16, 0, 0, 0, 1};
+  static constexpr uint8_t kNeeded[] = {0, 3, 3, 1, 1, 13, 13, 5, 1, 128, 128, 0, 64, 0, 0, 0, 1};
   return command < sizeof(kNeeded) ? kNeeded[command] : 0;
 }
 
 // All requests up to the first that is none; false where there is such.
 bool Walk(const uint8_t* data, size_t size, std::vector<Parts>* requests) {
   const uint8_t* key = nullptr;
+  const uint8_t* key_address = nullptr;
   for (size_t at = 0; at < size;) {
     if (size - at < 4) return false;
     const auto word = Load<uint32_t>(data + at);
@@ -64,15 +88,23 @@ bool Walk(const uint8_t* data, size_t size, std::vector<Parts>* requests) {
     Parts parts;
     parts.command = static_cast<uint8_t>(word & 255);
     uint32_t given = 0;
-    for (size_t part = 0; part < 6; part++) {
+    for (size_t part = 0; part < 8; part++) {
       if ((word >> 8 & 1u << part) == 0) continue;
       if (size - at < kSizes[part]) return false;
       parts.at[part] = data + at;
       at += kSizes[part];
+      const size_t address = AddressSize(part, parts.at[part]);
+      if (size - at < address) return false;
+      parts.address[part] = data + at;
+      at += address;
       given |= 1u << part;
     }
-    if (parts.at[kKey] != nullptr) key = parts.at[kKey];
+    if (parts.at[kKey] != nullptr) {
+      key = parts.at[kKey];
+      key_address = parts.address[kKey];
+    }
     parts.at[kKey] = key;
+    parts.address[kKey] = key_address;
     if (key != nullptr) given |= 1;
     if ((Needed(parts.command) & ~given) != 0) return false;
     requests->push_back(parts);
@@ -80,17 +112,19 @@ bool Walk(const uint8_t* data, size_t size, std::vector<Parts>* requests) {
   return true;
 }
 
-void CheckKey(const ServiceKey& key, const ServiceKeyColumns& columns) {
+void CheckKey(const ServiceKey& key, const Parts& parts) {
+  const auto columns = parts.Get<ServiceKeyColumns>(kKey);
   HOLDS(key.family == static_cast<uint16_t>(columns.family));
   HOLDS(key.fwmark == columns.fwmark);
   if (columns.fwmark != 0) return;
   HOLDS(key.protocol == static_cast<uint16_t>(columns.protocol));
   HOLDS(key.port == static_cast<uint16_t>(columns.port));
-  HOLDS(SameAddress(key.family, key.address, columns.address));
+  HOLDS(SameAddress(key.family, key.address, parts.address[kKey]));
 }
 
 // The key of a message that has nothing else of its service.
-void CheckKey(ByteView attributes, const ServiceKeyColumns& columns) {
+void CheckKey(ByteView attributes, const Parts& parts) {
+  const auto columns = parts.Get<ServiceKeyColumns>(kKey);
   if (!IsKnown(static_cast<uint16_t>(columns.family))) return;
   const std::vector<Attribute> nest = SplitNest(attributes, IPVS_CMD_ATTR_SERVICE);
   ServiceKey key;
@@ -102,7 +136,7 @@ void CheckKey(ByteView attributes, const ServiceKeyColumns& columns) {
     HOLDS(address->value.size == sizeof(key.address.bytes));
     std::memcpy(key.address.bytes, address->value.data, address->value.size);
   }
-  CheckKey(key, columns);
+  CheckKey(key, parts);
 }
 
 void CheckService(ByteView attributes, const Parts& parts) {
@@ -113,7 +147,7 @@ void CheckService(ByteView attributes, const Parts& parts) {
   Service service;
   DecodeError error;
   HOLDS(DecodeService(attributes, &service, &error));
-  CheckKey(service.key, key);
+  CheckKey(service.key, parts);
   HOLDS(SameText(service.scheduler, columns.scheduler));
   HOLDS(SameText(service.engine, columns.engine));
   HOLDS(service.flags == (columns.flags & ~IP_VS_SVC_F_HASHED));
@@ -129,8 +163,10 @@ void CheckDestinationKey(ByteView attributes, const Parts& parts) {
   HOLDS(LastAs<uint16_t>(nest, IPVS_DEST_ATTR_ADDR_FAMILY) == family);
   HOLDS(LastAsBe16(nest, IPVS_DEST_ATTR_PORT) == static_cast<uint16_t>(columns.port));
   const Attribute* address = Last(nest, IPVS_DEST_ATTR_ADDR);
-  HOLDS(address != nullptr && address->value.size == sizeof(columns.address));
-  HOLDS(std::memcmp(address->value.data, columns.address, family == AF_INET ? 4 : 16) == 0);
+  Address read;
+  HOLDS(address != nullptr && address->value.size == sizeof(read.bytes));
+  std::memcpy(read.bytes, address->value.data, sizeof(read.bytes));
+  HOLDS(SameAddress(family, read, parts.address[kDestinationKey]));
 }
 
 void CheckDestination(ByteView attributes, const Parts& parts) {
@@ -142,15 +178,17 @@ void CheckDestination(ByteView attributes, const Parts& parts) {
   DecodeError error;
   HOLDS(DecodeDestination(attributes, AF_UNSPEC, &destination, &error));
   HOLDS(destination.key.family == family);
-  HOLDS(SameAddress(family, destination.key.address, key.address));
+  HOLDS(SameAddress(family, destination.key.address, parts.address[kDestinationKey]));
   HOLDS(destination.key.port == static_cast<uint16_t>(key.port));
   HOLDS(destination.forwarding == (columns.forwarding & IP_VS_CONN_F_FWD_MASK));
   HOLDS(destination.weight == columns.weight);
-  HOLDS(destination.upper_threshold == columns.upper_threshold);
-  HOLDS(destination.lower_threshold == columns.lower_threshold);
-  HOLDS(destination.tunnel_type == static_cast<uint8_t>(columns.tunnel_type));
-  HOLDS(destination.tunnel_port == static_cast<uint16_t>(columns.tunnel_port));
-  HOLDS(destination.tunnel_flags == static_cast<uint16_t>(columns.tunnel_flags));
+  const auto limits = parts.GetOr<LimitsColumns>(kLimits);
+  HOLDS(destination.upper_threshold == limits.upper_threshold);
+  HOLDS(destination.lower_threshold == limits.lower_threshold);
+  const auto tunnel = parts.GetOr<TunnelColumns>(kTunnel);
+  HOLDS(destination.tunnel_type == static_cast<uint8_t>(tunnel.type));
+  HOLDS(destination.tunnel_port == static_cast<uint16_t>(tunnel.port));
+  HOLDS(destination.tunnel_flags == static_cast<uint16_t>(tunnel.flags));
 }
 
 void CheckDaemon(ByteView attributes, const Parts& parts) {
@@ -164,7 +202,7 @@ void CheckDaemon(ByteView attributes, const Parts& parts) {
   HOLDS(daemon.max_length == static_cast<uint16_t>(columns.max_length));
   const auto family = static_cast<uint16_t>(columns.group_family);
   HOLDS(daemon.group_family == (IsKnown(family) ? family : 0));
-  HOLDS(!IsKnown(family) || SameAddress(family, daemon.group, columns.group));
+  HOLDS(!IsKnown(family) || SameAddress(family, daemon.group, parts.address[kDaemon]));
   HOLDS(daemon.port == static_cast<uint16_t>(columns.port));
   HOLDS(daemon.ttl == static_cast<uint8_t>(columns.ttl));
 }
@@ -191,13 +229,13 @@ void CheckRequest(ByteView attributes, const Parts& parts) {
       return CheckService(attributes, parts);
     case IPVS_CMD_DEL_SERVICE:
     case IPVS_CMD_GET_SERVICE:
-      return CheckKey(attributes, parts.Get<ServiceKeyColumns>(kKey));
+      return CheckKey(attributes, parts);
     case IPVS_CMD_NEW_DEST:
     case IPVS_CMD_SET_DEST:
-      CheckKey(attributes, parts.Get<ServiceKeyColumns>(kKey));
+      CheckKey(attributes, parts);
       return CheckDestination(attributes, parts);
     case IPVS_CMD_DEL_DEST:
-      CheckKey(attributes, parts.Get<ServiceKeyColumns>(kKey));
+      CheckKey(attributes, parts);
       return CheckDestinationKey(attributes, parts);
     case IPVS_CMD_NEW_DAEMON:
       return CheckDaemon(attributes, parts);
@@ -210,7 +248,7 @@ void CheckRequest(ByteView attributes, const Parts& parts) {
     case IPVS_CMD_ZERO: {
       const auto key = parts.Get<ServiceKeyColumns>(kKey);
       HOLDS(attributes.empty() == (static_cast<uint16_t>(key.family) == AF_UNSPEC));
-      return attributes.empty() ? void() : CheckKey(attributes, key);
+      return attributes.empty() ? void() : CheckKey(attributes, parts);
     }
     default:
       HOLDS(attributes.empty());

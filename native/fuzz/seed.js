@@ -194,14 +194,16 @@ function seedMade() {
 function parts(family) {
   const words = (...values) => Buffer.concat(values.map(u32));
   const name = (value, size) => Buffer.concat([Buffer.from(value, 'latin1')], size);
-  const address = Buffer.alloc(16, family === 2 ? '\x0a\0\0\x01' : '\x20\x01\x0d\xb8');
+  const address = family === 2 ? [10, 0, 0, 1] : [0x20, 1, 0x0d, 0xb8, ...Buffer.alloc(11), 1];
   return [
-    [words(family, 6, 80, 0), address],
+    [words(family, 6, 80, 0), Buffer.from(address)],
     [words(0x3d, 0x3f, 300, family === 2 ? 0xffffff00 : 64), name('wrr', 16), name('sip', 20)],
-    [words(family, 8080), address],
-    [words(2, 7, 90, 30, 1, 6080, 2)],
+    [words(family, 8080), Buffer.from(address)],
+    [words(2, 7)],
+    [words(90, 30)],
+    [words(1, 6080, 2)],
     [words(900, 120, 30)],
-    [words(1), name('eth0', 16), words(7, 1400, family), address, words(8848, 3)],
+    [words(1), name('eth0', 16), words(7, 1400, 8848, 3, family), Buffer.from(address)],
   ].map((each) => Buffer.concat(each));
 }
 
@@ -211,8 +213,8 @@ function request(command, bits, family = 2) {
 }
 
 // What each command can't do without.
-const NEEDED = [0, 3, 3, 1, 1, 13, 13, 5, 1, 32, 32, 0, 16, 0, 0, 0, 1, 0];
-const ALL = 63;
+const NEEDED = [0, 3, 3, 1, 1, 13, 13, 5, 1, 128, 128, 0, 64, 0, 0, 0, 1, 0];
+const ALL = 255;
 
 // One for each command, of either family: alone, with all that there is, and without what it needs.
 function seedRequests() {
@@ -227,10 +229,10 @@ function seedRequests() {
     seed('request', `command-${command}-lacking`, request(17, ALL), request(command, 0), last);
     seed('request', `command-${command}-cut`, last, behind.subarray(0, -1));
   }
-  seed('request', 'mark', u32(3 | 0x100), u32(2), Buffer.alloc(8), u32(7), Buffer.alloc(16));
-  seed('request', 'nobody', request(16, 1), u32(16 | 0x100), Buffer.alloc(32), request(16, 0));
+  seed('request', 'mark', u32(3 | 0x100), u32(2), Buffer.alloc(8), u32(7));
+  seed('request', 'nobody', request(16, 1), u32(16 | 0x100), Buffer.alloc(16), request(16, 0));
   seed('request', 'same-service', request(5, 13), request(5, 12), request(7, 4), request(8, 0));
-  seed('request', 'unknown-part', u32(17 | 0x4000), request(17, 0));
+  seed('request', 'unknown-part', u32(17 | 0x10000), request(17, 0));
 }
 
 rmSync(corpus, { recursive: true, force: true });

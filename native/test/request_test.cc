@@ -27,25 +27,26 @@ Bytes Words(const std::vector<uint32_t>& words) {
 
 Bytes Start(uint8_t command, uint32_t parts) { return Native(command | parts << 8); }
 
-Bytes KeyOf(uint8_t last) {
-  return Words({AF_INET, 6, 80, 0}) + Hex("0a00 00") + Bytes{last} + Bytes(12);
-}
+Bytes KeyOf(uint8_t last) { return Words({AF_INET, 6, 80, 0}) + Hex("0a00 00") + Bytes{last}; }
 
 const Bytes kKey = KeyOf(1);
 const Bytes kService = Words({0x3d, 0x3f, 300, 0xffffff00}) + Texts("wrr", 16) + Texts("sip", 20);
 const Bytes kDestinationKey =
     Words({AF_INET6, 8080}) + Hex("2001 0db8 0000 0000 0000 0000 0000 0005");
-const Bytes kDestination = Words({2, 7, 90, 30, 1, 6080, 2});
+const Bytes kDestination = Words({2, 7});
+const Bytes kLimits = Words({90, 30});
+const Bytes kTunnel = Words({1, 6080, 2});
 const Bytes kTimeouts = Words({900, 120, 30});
-const Bytes kDaemon = Words({1}) + Texts("eth0", 16) + Words({7, 1400, AF_INET}) +
-                      Hex("e000 0051") + Bytes(12) + Words({8848, 3});
+const Bytes kDaemon =
+    Words({1}) + Texts("eth0", 16) + Words({7, 1400, 8848, 3, AF_INET}) + Hex("e000 0051");
 
 struct Part {
   uint32_t bit;
   const Bytes* bytes;
 };
-const Part kParts[] = {{0x01, &kKey},         {0x02, &kService},  {0x04, &kDestinationKey},
-                       {0x08, &kDestination}, {0x10, &kTimeouts}, {0x20, &kDaemon}};
+const Part kParts[] = {{0x01, &kKey},         {0x02, &kService}, {0x04, &kDestinationKey},
+                       {0x08, &kDestination}, {0x10, &kLimits},  {0x20, &kTunnel},
+                       {0x40, &kTimeouts},    {0x80, &kDaemon}};
 
 // A request with those of the parts that are wanted.
 Bytes With(uint8_t command, uint32_t parts) {
@@ -64,8 +65,8 @@ struct Need {
 const Need kNeeds[] = {
     {IPVS_CMD_NEW_SERVICE, 0x03}, {IPVS_CMD_SET_SERVICE, 0x03}, {IPVS_CMD_DEL_SERVICE, 0x01},
     {IPVS_CMD_GET_SERVICE, 0x01}, {IPVS_CMD_NEW_DEST, 0x0d},    {IPVS_CMD_SET_DEST, 0x0d},
-    {IPVS_CMD_DEL_DEST, 0x05},    {IPVS_CMD_GET_DEST, 0x01},    {IPVS_CMD_NEW_DAEMON, 0x20},
-    {IPVS_CMD_DEL_DAEMON, 0x20},  {IPVS_CMD_GET_DAEMON, 0},     {IPVS_CMD_SET_CONFIG, 0x10},
+    {IPVS_CMD_DEL_DEST, 0x05},    {IPVS_CMD_GET_DEST, 0x01},    {IPVS_CMD_NEW_DAEMON, 0x80},
+    {IPVS_CMD_DEL_DAEMON, 0x80},  {IPVS_CMD_GET_DAEMON, 0},     {IPVS_CMD_SET_CONFIG, 0x40},
     {IPVS_CMD_GET_CONFIG, 0},     {IPVS_CMD_GET_INFO, 0},       {IPVS_CMD_ZERO, 0x01},
     {IPVS_CMD_FLUSH, 0},
 };
@@ -122,7 +123,8 @@ TEST("A request becomes its command's message, each column where it belongs") {
 TEST("Every command brings what it has, and a daemon's and the timeouts' no service") {
   for (const Need& need : kNeeds) {
     row = std::to_string(need.command);
-    const Sent sent = Read(With(need.command, need.parts));
+    const bool set = need.command == IPVS_CMD_NEW_DEST || need.command == IPVS_CMD_SET_DEST;
+    const Sent sent = Read(With(need.command, need.parts | (set ? 0x30 : 0)));
     CHECK(sent.ok);
     if (!CHECK_EQ(sent.messages.size(), 1u)) continue;
     const ByteView attributes = ByteView(sent.messages[0]).From(20);
@@ -202,6 +204,61 @@ TEST("A request without a key is for the service of the one before, and only the
   CHECK_EQ(sent.messages[6], first);
 }
 
+TEST(
+    "A destination that brings neither limits nor a tunnel has none, whatever the one before had") {
+  const Bytes stream = With(IPVS_CMD_NEW_DEST, 0x3d) + With(IPVS_CMD_NEW_DEST, 0x0c) +
+                       With(IPVS_CMD_NEW_DEST, 0x1c) + With(IPVS_CMD_NEW_DEST, 0x2c);
+  const Exact exact{ByteView(stream)};
+  RequestReader reader(exact.view());
+  Request request;
+  const Destination& destination = request.destination;
+  for (const uint32_t parts : {0x30, 0, 0x10, 0x20}) {
+    row = std::to_string(parts);
+    if (!CHECK(reader.Next(&request))) return;
+    CHECK_EQ(destination.weight, 7u);
+    CHECK_EQ(destination.upper_threshold, (parts & 0x10) != 0 ? 90u : 0u);
+    CHECK_EQ(destination.lower_threshold, (parts & 0x10) != 0 ? 30u : 0u);
+    CHECK_EQ(destination.tunnel_type, (parts & 0x20) != 0 ? 1 : 0);
+    CHECK_EQ(destination.tunnel_port, (parts & 0x20) != 0 ? 6080 : 0);
+    CHECK_EQ(destination.tunnel_flags, (parts & 0x20) != 0 ? 2 : 0);
+  }
+}
+
+// Where one reads more than the other wrote, all that follows is another request.
+TEST("An address is as long as its family's, and there is none without a family or with a mark") {
+  const Bytes six = Hex("2001 0db8 0000 0000 0000 0000 0000 0005");
+  const Bytes flush = Start(IPVS_CMD_FLUSH, 0);
+  struct {
+    const char* what;
+    Bytes request;
+    Bytes address;
+  } const rows[] = {
+      {"IPv4", Words({AF_INET, 6, 80, 0}) + Hex("0a00 0001"), Hex("0a00 0001") + Bytes(12)},
+      {"IPv6", Words({AF_INET6, 6, 80, 0}) + six, six},
+      {"a mark", Words({AF_INET, 0, 0, 7}), Bytes(16)},
+      {"a mark of IPv6", Words({AF_INET6, 0, 0, 7}), Bytes(16)},
+      {"nobody", Words({0, 0, 0, 0}), Bytes(16)},
+      {"a strange family", Words({7, 6, 80, 0}), Bytes(16)},
+  };
+  // A long one before it must not shine through.
+  const Bytes before = Start(IPVS_CMD_DEL_SERVICE, 0x01) + Words({AF_INET6, 6, 80, 0}) + six;
+  for (const auto& r : rows) {
+    row = r.what;
+    const Bytes stream = before + Start(IPVS_CMD_DEL_SERVICE, 0x01) + r.request + flush;
+    const Exact exact{ByteView(stream)};
+    RequestReader reader(exact.view());
+    Request request;
+    CHECK(reader.Next(&request));
+    if (!CHECK(reader.Next(&request))) continue;
+    const uint8_t* address = request.service.key.address.bytes;
+    CHECK_EQ(Bytes(address, address + 16), r.address);
+    CHECK(reader.Next(&request));
+    CHECK_EQ(request.command, IPVS_CMD_FLUSH);
+    CHECK(!reader.Next(&request));
+    CHECK(reader.ok());
+  }
+}
+
 TEST("A request that names no destination does not name the one before's") {
   const Bytes stream = With(IPVS_CMD_DEL_DEST, 0x05) + Start(IPVS_CMD_GET_DEST, 0);
   const Exact exact{ByteView(stream)};
@@ -217,10 +274,10 @@ TEST("A request that names no destination does not name the one before's") {
 
 // It would be sent with what an earlier request left behind: a weight of another destination.
 TEST("A request that lacks a part that its command needs is not sent, nor what follows it") {
-  const Bytes all = With(IPVS_CMD_FLUSH, 0x3f);
+  const Bytes all = With(IPVS_CMD_FLUSH, 0xff);
   const Bytes flush = Start(IPVS_CMD_FLUSH, 0);
   for (const Need& need : kNeeds) {
-    for (uint32_t parts = 0; parts < 0x40; parts++) {
+    for (uint32_t parts = 0; parts < 0x100; parts++) {
       row = "command " + std::to_string(need.command) + " with parts " + std::to_string(parts);
       const bool whole = (need.parts & ~parts) == 0;
       const Sent alone = Read(With(need.command, parts) + flush);
@@ -238,7 +295,7 @@ TEST("A request that lacks a part that its command needs is not sent, nor what f
 TEST("A stream that ends inside a request is refused, and what stands before that is not") {
   const Bytes flush = Start(IPVS_CMD_FLUSH, 0);
   for (const Need& need : kNeeds) {
-    for (const uint32_t parts : {need.parts, uint32_t{0x3f}}) {
+    for (const uint32_t parts : {need.parts, uint32_t{0xff}}) {
       const Bytes whole = With(need.command, parts);
       for (size_t size = 1; size < whole.size(); size++) {
         row = "command " + std::to_string(need.command) + ", " + std::to_string(size) + " of " +
@@ -257,9 +314,9 @@ TEST("A stream that ends inside a request is refused, and what stands before tha
 TEST("Whatever JavaScript wrote, a text ends inside its column") {
   const Bytes full(16, 'x');
   const Bytes service = Words({0, 0, 0, 0}) + full + Bytes(20, 'y');
-  const Bytes daemon = Words({1}) + full + Bytes(kDaemon.size() - 20);
+  const Bytes daemon = Words({1}) + full + Words({0, 0, 0, 0, 0});
   for (const bool is_daemon : {false, true}) {
-    const Bytes stream = is_daemon ? Start(IPVS_CMD_NEW_DAEMON, 0x20) + daemon
+    const Bytes stream = is_daemon ? Start(IPVS_CMD_NEW_DAEMON, 0x80) + daemon
                                    : Start(IPVS_CMD_NEW_SERVICE, 0x03) + kKey + service;
     const Exact exact{ByteView(stream)};
     RequestReader reader(exact.view());
@@ -300,7 +357,7 @@ TEST("Only what changes something and is always answered shares an acknowledgeme
 }
 
 TEST("Everything is set to zero where no service is named, and one where one is") {
-  const Bytes nobody = Start(IPVS_CMD_ZERO, 0x01) + Bytes(32);
+  const Bytes nobody = Start(IPVS_CMD_ZERO, 0x01) + Bytes(16);
   CHECK_EQ(Only(nobody), Message(16, {}));
   CHECK_EQ(Only(With(IPVS_CMD_ZERO, 0x01)), Message(16, Nest(1, kWireKey)));
   // Also behind one that named a service.
@@ -312,12 +369,14 @@ TEST("Everything is set to zero where no service is named, and one where one is"
 TEST("The layout tells where each column starts, and how large each part is") {
   const std::vector<uint32_t> layout = RequestLayout();
   const std::vector<uint32_t> want = {
-      0, 4, 8,  12, 16, 32,              // the service's key
-      0, 4, 8,  12, 16, 32, 52,          // the service
-      0, 4, 8,  24,                      // the destination's key
-      0, 4, 8,  12, 16, 20, 24, 28,      // the destination
-      0, 4, 8,  12,                      // timeouts
-      0, 4, 20, 24, 28, 32, 48, 52, 56,  // the daemon
+      0, 4, 8,  12, 16,              // the service's key
+      0, 4, 8,  12, 16, 32, 52,      // the service
+      0, 4, 8,                       // the destination's key
+      0, 4, 8,                       // the destination
+      0, 4, 8,                       // its limits
+      0, 4, 8,  12,                  // its tunnel
+      0, 4, 8,  12,                  // timeouts
+      0, 4, 20, 24, 28, 32, 36, 40,  // the daemon
   };
   CHECK(layout == want);
 }
