@@ -58,9 +58,11 @@ export class CommandChannel {
   }
 
   /** One request that nothing but time can end. */
-  send(request: Request, deadline: number): Promise<Outcome> {
+  send(request: Request, now: number): Promise<Outcome> {
     return new Promise((resolve) => {
-      this.#enqueue({ request, deadline, settle: resolve as Waiting['settle'], state: 'waiting' });
+      const deadline = now + this.#timeout;
+      const settle = resolve as Waiting['settle'];
+      this.#enqueue({ request, deadline, settle, state: 'waiting' }, now);
     });
   }
 
@@ -82,32 +84,34 @@ export class CommandChannel {
           resolve(outcome as Outcome);
         };
       }
+      const now = performance.now();
       const waiting: Waiting = {
         request,
-        deadline: deadline ?? performance.now() + this.#timeout,
+        deadline: deadline ?? now + this.#timeout,
         settle,
         state: 'waiting',
       };
-      this.#enqueue(waiting);
+      this.#enqueue(waiting, now);
     });
   }
 
   /** Many requests at once, which must not be touched before the answer. */
   bulk(requests: Requests): Promise<Outcomes> {
     return new Promise((resolve) => {
-      const deadline = performance.now() + this.#timeout;
+      const now = performance.now();
+      const deadline = now + this.#timeout;
       const settle = resolve as Waiting['settle'];
-      this.#enqueue({ request: requests, deadline, settle, state: 'waiting' });
+      this.#enqueue({ request: requests, deadline, settle, state: 'waiting' }, now);
     });
   }
 
-  #enqueue(waiting: Waiting): void {
+  #enqueue(waiting: Waiting, now: number): void {
     this.#asked++;
     this.#waiting.push(waiting);
     if (this.#alarm === undefined || waiting.deadline < this.#alarm.deadline) {
       this.#setAlarm(waiting.deadline);
     }
-    if (this.#flight.length === 0) this.#landed(this.#fly());
+    if (this.#flight.length === 0) this.#landed(this.#fly(now));
   }
 
   /** Resolves when everything asked so far has its answer. */
@@ -119,12 +123,12 @@ export class CommandChannel {
   }
 
   close(): void {
+    this.#stopAlarm();
     this.#native.close();
   }
 
   /** Sends what waits; returns how many in front of that ended without being sent. */
-  #fly(): number {
-    const now = performance.now();
+  #fly(now: number): number {
     const flight: Waiting[] = [];
     let taken = 0;
     let ended = 0;
@@ -150,8 +154,8 @@ export class CommandChannel {
     const rest = Math.ceil(deadline - now);
     this.#native.exchange(requests.bytes, requests.count, rest, (outcomes) => {
       this.#flight = [];
-      const late = this.#waiting.length > 0 ? this.#fly() : 0; // the kernel works while these settle
-      if (this.#flight.length === 0) this.#stopAlarm(); // it would keep a forgotten handle
+      // The kernel works while these settle.
+      const late = this.#waiting.length > 0 ? this.#fly(performance.now()) : 0;
       flight.forEach(({ request, settle, state }, index) => {
         if (state !== 'late') settle(request instanceof Requests ? outcomes : outcomes?.[index]);
       });
@@ -169,12 +173,14 @@ export class CommandChannel {
     return this.#requests;
   }
 
-  // One timer for all that is open.
+  // One timer for all that is open. It is left to run when nothing is, because most requests are
+  // answered at once, and does not keep a handle that is forgotten.
   #setAlarm(deadline: number): void {
     this.#stopAlarm();
+    const self = new WeakRef(this);
     const stop = whenLate(deadline, () => {
-      this.#alarm = undefined;
-      this.#endLate();
+      const channel = self.deref();
+      if (channel !== undefined) channel.#endLate();
     });
     this.#alarm = { deadline, stop };
   }
@@ -185,6 +191,7 @@ export class CommandChannel {
   }
 
   #endLate(): void {
+    this.#alarm = undefined;
     let next = Infinity;
     for (const waiting of [...this.#flight, ...this.#waiting]) {
       const { state, deadline } = waiting;

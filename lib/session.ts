@@ -183,10 +183,11 @@ export class Session {
       return;
     }
     // The usual case, for many at once: nobody to wait for, and nothing but time that could end it.
-    call.deadline = performance.now() + this.channels.timeout;
+    const now = performance.now();
+    call.deadline = now + this.channels.timeout;
     this.#running++;
     try {
-      const outcome = await this.channels.commands.send(request, call.deadline);
+      const outcome = await this.channels.commands.send(request, now);
       if (outcome instanceof NativeFailure) throw await this.explain(call, request, outcome);
     } finally {
       if (--this.#running === 0) this.#lastIsDone?.();

@@ -19,11 +19,16 @@ namespace {
 
 bool IsKnown(uint32_t family) { return family == AF_INET || family == AF_INET6; }
 
-// What the family does not fill is zero.
-bool SameAddress(uint32_t family, const Address& address, const uint8_t* bytes) {
-  uint8_t whole[16] = {};
-  std::memcpy(whole, bytes, family == AF_INET ? 4 : 16);
-  return std::memcmp(address.bytes, whole, sizeof(whole)) == 0;
+size_t AddressSize(uint16_t family) {
+  return family == AF_INET ? 4 : (family == AF_INET6 ? 16 : 0);
+}
+
+// And nothing behind what the family has.
+bool SameAddress(uint16_t family, const Address& address, const uint8_t* stream) {
+  const size_t size = AddressSize(family);
+  const auto* end = address.bytes + sizeof(address.bytes);
+  return std::equal(stream, stream + size, address.bytes) &&
+         std::all_of(address.bytes + size, end, [](uint8_t byte) { return byte == 0; });
 }
 
 // What fits the place, cut where it is longer.
@@ -34,41 +39,46 @@ bool SameText(const char (&text)[N], const char (&column)[M]) {
          std::memcmp(text, column, length) == 0;
 }
 
-// One request, read a second time: where its parts stand, and the addresses behind some of them.
-// Null where it has none.
+// One request, read a second time: where its parts stand. Null where it has none.
 struct Parts {
   uint8_t command = 0;
   const uint8_t* at[8] = {};
-  const uint8_t* address[8] = {};
 
   template <typename Columns>
   Columns Get(size_t part) const {
     HOLDS(at[part] != nullptr);
     return Load<Columns>(at[part]);
   }
+
+  // Where it need not stand there: all zero.
   template <typename Columns>
-  Columns GetOr(size_t part) const {
-    return at[part] == nullptr ? Columns{} : Load<Columns>(at[part]);
+  Columns GetOrNone(size_t part) const {
+    return at[part] == nullptr ? Columns() : Load<Columns>(at[part]);
   }
+
+  // What stands behind the columns.
+  const uint8_t* Address(size_t part) const;
 };
 
 enum { kKey, kService, kDestinationKey, kDestination, kLimits, kTunnel, kTimeouts, kDaemon };
 
 constexpr size_t kSizes[] = {16, 52, 8, 8, 8, 12, 12, 40};
 
-// How many bytes of an address stand behind a part.
-size_t AddressSize(size_t part, const uint8_t* at) {
-  uint32_t family = 0;
-  if (part == kKey) {
-    const auto fwmark = Load<uint32_t>(at + 12);
-    family = fwmark == 0 ? Load<uint32_t>(at) : 0;
-  } else if (part == kDestinationKey) {
-    family = Load<uint32_t>(at);
-  } else if (part == kDaemon) {
-    family = Load<uint32_t>(at + 36);
+const uint8_t* Parts::Address(size_t part) const { return at[part] + kSizes[part]; }
+
+// How long the address behind a part is.
+size_t AddressBehind(size_t part, const uint8_t* columns) {
+  const auto word = [columns](size_t at) { return Load<uint32_t>(columns + at); };
+  switch (part) {
+    case kKey:
+      return word(12) != 0 ? 0 : AddressSize(static_cast<uint16_t>(word(0)));
+    case kDestinationKey:
+      return AddressSize(static_cast<uint16_t>(word(0)));
+    case kDaemon:
+      return AddressSize(static_cast<uint16_t>(word(36)));
+    default:
+      return 0;
   }
-  family &= 0xffff;
-  return family == AF_INET ? 4 : family == AF_INET6 ? 16 : 0;
 }
 
 // The parts that a command can't do without, bit by bit.
@@ -80,7 +90,6 @@ uint32_t Needed(uint8_t command) {
 // All requests up to the first that is none; false where there is such.
 bool Walk(const uint8_t* data, size_t size, std::vector<Parts>* requests) {
   const uint8_t* key = nullptr;
-  const uint8_t* key_address = nullptr;
   for (size_t at = 0; at < size;) {
     if (size - at < 4) return false;
     const auto word = Load<uint32_t>(data + at);
@@ -93,18 +102,13 @@ bool Walk(const uint8_t* data, size_t size, std::vector<Parts>* requests) {
       if (size - at < kSizes[part]) return false;
       parts.at[part] = data + at;
       at += kSizes[part];
-      const size_t address = AddressSize(part, parts.at[part]);
+      const size_t address = AddressBehind(part, parts.at[part]);
       if (size - at < address) return false;
-      parts.address[part] = data + at;
       at += address;
       given |= 1u << part;
     }
-    if (parts.at[kKey] != nullptr) {
-      key = parts.at[kKey];
-      key_address = parts.address[kKey];
-    }
+    if (parts.at[kKey] != nullptr) key = parts.at[kKey];
     parts.at[kKey] = key;
-    parts.address[kKey] = key_address;
     if (key != nullptr) given |= 1;
     if ((Needed(parts.command) & ~given) != 0) return false;
     requests->push_back(parts);
@@ -119,7 +123,7 @@ void CheckKey(const ServiceKey& key, const Parts& parts) {
   if (columns.fwmark != 0) return;
   HOLDS(key.protocol == static_cast<uint16_t>(columns.protocol));
   HOLDS(key.port == static_cast<uint16_t>(columns.port));
-  HOLDS(SameAddress(key.family, key.address, parts.address[kKey]));
+  HOLDS(SameAddress(key.family, key.address, parts.Address(kKey)));
 }
 
 // The key of a message that has nothing else of its service.
@@ -162,30 +166,30 @@ void CheckDestinationKey(ByteView attributes, const Parts& parts) {
   const std::vector<Attribute> nest = SplitNest(attributes, IPVS_CMD_ATTR_DEST);
   HOLDS(LastAs<uint16_t>(nest, IPVS_DEST_ATTR_ADDR_FAMILY) == family);
   HOLDS(LastAsBe16(nest, IPVS_DEST_ATTR_PORT) == static_cast<uint16_t>(columns.port));
-  const Attribute* address = Last(nest, IPVS_DEST_ATTR_ADDR);
-  Address read;
-  HOLDS(address != nullptr && address->value.size == sizeof(read.bytes));
-  std::memcpy(read.bytes, address->value.data, sizeof(read.bytes));
-  HOLDS(SameAddress(family, read, parts.address[kDestinationKey]));
+  const Attribute* attribute = Last(nest, IPVS_DEST_ATTR_ADDR);
+  Address address;
+  HOLDS(attribute != nullptr && attribute->value.size == sizeof(address.bytes));
+  std::memcpy(address.bytes, attribute->value.data, sizeof(address.bytes));
+  HOLDS(SameAddress(family, address, parts.Address(kDestinationKey)));
 }
 
 void CheckDestination(ByteView attributes, const Parts& parts) {
   const auto columns = parts.Get<DestinationColumns>(kDestination);
   const auto key = parts.Get<DestinationKeyColumns>(kDestinationKey);
+  const auto limits = parts.GetOrNone<LimitsColumns>(kLimits);
+  const auto tunnel = parts.GetOrNone<TunnelColumns>(kTunnel);
   const auto family = static_cast<uint16_t>(key.family);
   if (!IsKnown(family)) return;
   Destination destination;
   DecodeError error;
   HOLDS(DecodeDestination(attributes, AF_UNSPEC, &destination, &error));
   HOLDS(destination.key.family == family);
-  HOLDS(SameAddress(family, destination.key.address, parts.address[kDestinationKey]));
+  HOLDS(SameAddress(family, destination.key.address, parts.Address(kDestinationKey)));
   HOLDS(destination.key.port == static_cast<uint16_t>(key.port));
   HOLDS(destination.forwarding == (columns.forwarding & IP_VS_CONN_F_FWD_MASK));
   HOLDS(destination.weight == columns.weight);
-  const auto limits = parts.GetOr<LimitsColumns>(kLimits);
   HOLDS(destination.upper_threshold == limits.upper_threshold);
   HOLDS(destination.lower_threshold == limits.lower_threshold);
-  const auto tunnel = parts.GetOr<TunnelColumns>(kTunnel);
   HOLDS(destination.tunnel_type == static_cast<uint8_t>(tunnel.type));
   HOLDS(destination.tunnel_port == static_cast<uint16_t>(tunnel.port));
   HOLDS(destination.tunnel_flags == static_cast<uint16_t>(tunnel.flags));
@@ -202,7 +206,7 @@ void CheckDaemon(ByteView attributes, const Parts& parts) {
   HOLDS(daemon.max_length == static_cast<uint16_t>(columns.max_length));
   const auto family = static_cast<uint16_t>(columns.group_family);
   HOLDS(daemon.group_family == (IsKnown(family) ? family : 0));
-  HOLDS(!IsKnown(family) || SameAddress(family, daemon.group, parts.address[kDaemon]));
+  HOLDS(!IsKnown(family) || SameAddress(family, daemon.group, parts.Address(kDaemon)));
   HOLDS(daemon.port == static_cast<uint16_t>(columns.port));
   HOLDS(daemon.ttl == static_cast<uint8_t>(columns.ttl));
 }

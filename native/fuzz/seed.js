@@ -194,16 +194,17 @@ function seedMade() {
 function parts(family) {
   const words = (...values) => Buffer.concat(values.map(u32));
   const name = (value, size) => Buffer.concat([Buffer.from(value, 'latin1')], size);
-  const address = family === 2 ? [10, 0, 0, 1] : [0x20, 1, 0x0d, 0xb8, ...Buffer.alloc(11), 1];
+  const text = family === 2 ? '\x0a\0\0\x01' : '\x20\x01\x0d\xb8';
+  const address = Buffer.alloc(family === 2 ? 4 : 16, text, 'latin1');
   return [
-    [words(family, 6, 80, 0), Buffer.from(address)],
+    [words(family, 6, 80, 0), address],
     [words(0x3d, 0x3f, 300, family === 2 ? 0xffffff00 : 64), name('wrr', 16), name('sip', 20)],
-    [words(family, 8080), Buffer.from(address)],
+    [words(family, 8080), address],
     [words(2, 7)],
     [words(90, 30)],
     [words(1, 6080, 2)],
     [words(900, 120, 30)],
-    [words(1), name('eth0', 16), words(7, 1400, 8848, 3, family), Buffer.from(address)],
+    [words(1), name('eth0', 16), words(7, 1400, 8848, 3, family), address],
   ].map((each) => Buffer.concat(each));
 }
 
@@ -229,9 +230,10 @@ function seedRequests() {
     seed('request', `command-${command}-lacking`, request(17, ALL), request(command, 0), last);
     seed('request', `command-${command}-cut`, last, behind.subarray(0, -1));
   }
-  seed('request', 'mark', u32(3 | 0x100), u32(2), Buffer.alloc(8), u32(7));
+  seed('request', 'mark', u32(3 | 0x100), u32(2), Buffer.alloc(8), u32(7), request(17, 0));
   seed('request', 'nobody', request(16, 1), u32(16 | 0x100), Buffer.alloc(16), request(16, 0));
   seed('request', 'same-service', request(5, 13), request(5, 12), request(7, 4), request(8, 0));
+  seed('request', 'limits-and-tunnel', request(5, 61), request(6, 12), request(6, 28), request(6, 44));
   seed('request', 'unknown-part', u32(17 | 0x10000), request(17, 0));
 }
 

@@ -172,33 +172,70 @@ t.test('a request brings all of a destination and the key of its service', (t) =
     ...key,
     command: 7,
   });
-  // Native code takes what is not brought for none.
-  const plain = {
-    forwarding: 2,
-    weight: 3,
+  t.end();
+});
+
+// Most destinations have neither limits nor a tunnel: what is zero does not cross.
+t.test('limits and a tunnel cross only where there are some', (t) => {
+  const service = parseServiceId({ fwmark: 7 });
+  const plain = parseDestinationConfig({ address: '10.0.0.5', weight: 3 }, service).numbers;
+  const none = {
     upperThreshold: 0,
     lowerThreshold: 0,
     tunnelType: 0,
     tunnelPort: 0,
     tunnelFlags: 0,
   };
-  for (const [name, brought] of [
-    ['weight', {}],
-    ['upperThreshold', { upperThreshold: 9, lowerThreshold: 0 }],
-    ['lowerThreshold', { upperThreshold: 0, lowerThreshold: 9 }],
-    ['tunnelType', { tunnelType: 9, tunnelPort: 0, tunnelFlags: 0 }],
-    ['tunnelPort', { tunnelType: 0, tunnelPort: 9, tunnelFlags: 0 }],
-    ['tunnelFlags', { tunnelType: 0, tunnelPort: 0, tunnelFlags: 9 }],
+  const key = {
+    command: 5,
+    family: 2,
+    protocol: 0,
+    port: 0,
+    fwmark: 7,
+    address: '',
+    destinationFamily: 2,
+    destinationPort: 0,
+    destinationAddress: '0a000005',
+    forwarding: 3,
+    weight: 3,
+  };
+  const limits = { upperThreshold: 0, lowerThreshold: 0 };
+  const tunnel = { tunnelType: 0, tunnelPort: 0, tunnelFlags: 0 };
+  for (const [numbers, parts] of [
+    [none, {}],
+    [
+      { ...none, upperThreshold: 1 },
+      { ...limits, upperThreshold: 1 },
+    ],
+    [
+      { ...none, lowerThreshold: 1 },
+      { ...limits, lowerThreshold: 1 },
+    ],
+    [
+      { ...none, tunnelType: 1 },
+      { ...tunnel, tunnelType: 1 },
+    ],
+    [
+      { ...none, tunnelPort: 1 },
+      { ...tunnel, tunnelPort: 1 },
+    ],
+    [
+      { ...none, tunnelFlags: 1 },
+      { ...tunnel, tunnelFlags: 1 },
+    ],
+    [
+      { ...none, upperThreshold: 4294967295, tunnelType: 255 },
+      { ...limits, ...tunnel, upperThreshold: 4294967295, tunnelType: 255 },
+    ],
   ] as const) {
-    t.strictSame(
-      read({
-        command: Command.setDestination,
-        service,
-        destination: id,
-        destinationNumbers: { ...plain, [name]: 9 },
-      }),
-      { ...key, command: 6, forwarding: 2, weight: name === 'weight' ? 9 : 3, ...brought },
-    );
+    const request: Request = {
+      command: Command.newDestination,
+      service,
+      destination: parseDestinationConfig({ address: '10.0.0.5' }, service).id,
+      destinationNumbers: { ...plain, ...numbers },
+    };
+    t.strictSame(readRequests(pack(request), true), [{ ...key, ...parts }]);
+    t.strictSame(read(request), { ...key, ...numbers }, 'for native code they are zero');
   }
   t.end();
 });
@@ -496,6 +533,31 @@ t.test('records are taken in any portions, each once and in order', (t) => {
       t.strictSame(records.take(1), [], 'the end stays the end');
     }
   }
+  t.end();
+});
+
+// One object serves for all: what is kept of it must be a copy.
+t.test('records are converted one by one, and taken ones are not each other', (t) => {
+  const ports = [1, 2, 3];
+  const records = () =>
+    Records.services(
+      recordsOf(
+        ports.map((port) => serviceRow({ ...serviceRecord, port })),
+        1,
+      ),
+      false,
+    );
+  const seen = new Set<ServiceRecord<number | bigint>>();
+  const converted = records().map(2, (record) => {
+    seen.add(record);
+    return record.port;
+  });
+  t.strictSame(converted, [1, 2]);
+  t.equal(seen.size, 1, 'no object for each');
+  t.strictSame(
+    records().take(3),
+    ports.map((port) => ({ ...serviceRecord, port })),
+  );
   t.end();
 });
 

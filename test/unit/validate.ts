@@ -16,6 +16,7 @@ import {
 import {
   checkDestinationChanges,
   checkServiceChanges,
+  makeDestinationSlot,
   parseDestinationChanges,
   parseDestinationConfig,
   parseDestinationId,
@@ -471,6 +472,32 @@ t.test('every setting of a destination has its number, or its default', (t) => {
   }
   t.strictSame(numbers({ address: '2001:db8::5', forwarding: 'tun' }), tun, 'mixed families');
   t.strictSame(numbers({ forwarding: 'tun' }, tcp6Id), tun);
+  t.end();
+});
+
+// A batch reads a hundred thousand into one: a limit of the one before must not stay.
+t.test('what a destination is read into holds nothing of the one before', (t) => {
+  const slot = makeDestinationSlot();
+  const full = {
+    address: '2001:db8::5',
+    forwarding: 'tun',
+    weight: 7,
+    upperThreshold: 9,
+    lowerThreshold: 3,
+    tunnel: { type: 'gue', port: 6080, checksum: 'csum' },
+  };
+  for (const [input, service] of [
+    [full, tcp6Id],
+    [real, tcpId],
+    [{ ...real, port: 8080, forwarding: 'nat' }, tcpId],
+    [full, markId],
+    [real, markId],
+  ] as const) {
+    t.equal(parseDestinationConfig(input, service, slot), slot);
+    t.strictSame(slot, parseDestinationConfig(input, service));
+  }
+  t.equal(parseDestinationId({ address: '10.0.0.9', port: 1 }, tcpId, slot.id), slot.id);
+  t.strictSame(parseDestinationId(real, tcpId, slot.id), parseDestinationId(real, tcpId));
   t.end();
 });
 
