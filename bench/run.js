@@ -199,6 +199,7 @@ async function main() {
       `${machine.loadAfter.toFixed(1)} after, on ${machine.processors} processors\n`,
   );
   console.log(format(results));
+  if (lane === 'emulated') console.log('\nWhat is asked for is asked for in the lab, not here.');
   if (roundsDone < rounds)
     console.log(`\nThe lab ended early: of ${rounds} rounds, some are missing.`);
 }
