@@ -11,7 +11,6 @@ import { Command } from '#lib/records';
 import type { DestinationId, DestinationRecord, Request, ServiceRecord } from '#lib/records';
 import { Requests } from '#lib/requests';
 import type { Records } from '#lib/rows';
-import { Requests } from '#lib/requests';
 import { serviceOfRow } from '#lib/rows';
 import { parseServiceId } from '#lib/validate';
 import { FakeChannel, refused, restOfAddon } from '../fixtures/fake-addon.js';
@@ -73,36 +72,6 @@ t.test('the first leaves at once, and what is asked meanwhile travels together',
   void channel.request(request(2501));
   t.strictSame(portsOf(fake).at(-1), [2501]);
   fake.exchanges.at(-1)?.finish();
-});
-
-t.test('many that were written together travel by themselves, in their turn', async (t) => {
-  const { fake, channel } = makeCommands();
-  const packed = (...ports: number[]) => {
-    const requests = new Requests();
-    for (const port of ports) requests.add(request(port));
-    return requests;
-  };
-  const outcomes = [undefined, refused(3)];
-  const all = [
-    channel.request(request(1)),
-    channel.request(request(2)),
-    channel.bulk(packed(3, 4)),
-    channel.bulk(packed(5)),
-    channel.request(request(6)),
-    channel.request(request(7)),
-  ];
-  const settled = watch([channel.settled()]);
-  for (const answers of [undefined, undefined, outcomes, undefined, undefined]) {
-    await turn();
-    t.strictSame(settled, ['waiting']);
-    fake.exchanges.at(-1)?.finish(answers);
-  }
-  const [, , many, ...others] = await Promise.all(all);
-  t.strictSame(many, outcomes);
-  t.strictSame(others, [undefined, undefined, undefined]);
-  t.strictSame(portsOf(fake), [[1], [2], [3, 4], [5], [6, 7]]);
-  await turn();
-  t.strictSame(settled, [undefined]);
 });
 
 t.test('every request gets its own answer', async (t) => {
