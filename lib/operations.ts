@@ -24,6 +24,7 @@ import {
   parseServiceConfig,
   parseServiceId,
 } from './validate.js';
+import type { DestinationSlot } from './validate.js';
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
@@ -175,7 +176,10 @@ export class OperationReader {
   #service: ServiceId | undefined;
 
   // A change of a destination is read into these: there may be a hundred thousand.
-  readonly slot = makeDestinationSlot();
+  readonly slot: DestinationSlot = {
+    ...makeDestinationSlot(),
+    address: { family: 0, bytes: [], text: '' },
+  };
   readonly change: Mutable<Change> = {
     command: Command.newDestination,
     service: { family: 0, protocol: 0, address: undefined, port: 0, fwmark: 0 },
