@@ -118,7 +118,9 @@ void Connection::Exchange(CommandBatch* batch, const Deadline& deadline,
                           std::vector<Answer>* answers) {
   answers->clear();
   answers->resize(batch->count());
-  if (const Failure failure = EnsureFamily(deadline)) {
+  // Each time: the time of several portions may have passed with the one before.
+  const bool late = deadline.Passed();
+  if (const Failure failure = late ? Failure::Of(Fault::kNotSent) : EnsureFamily(deadline)) {
     for (Answer& answer : *answers) answer.failure = failure;
     return;
   }
@@ -147,7 +149,6 @@ void Connection::Exchange(CommandBatch* batch, const Deadline& deadline,
 }
 
 Failure Connection::EnsureFamily(const Deadline& deadline) {
-  if (deadline.PassedSome()) return Failure::Of(Fault::kNotSent);
   if (Failure failure = EnsureOpen()) return failure;
   return family_ != 0 ? Failure() : ResolveFamily(deadline);
 }
@@ -226,6 +227,7 @@ void Connection::Collect(uint32_t first, const Deadline& deadline, Answers* answ
 
 Failure Connection::Dump(CommandBatch* batch, const Deadline& deadline, const DumpSink& sink,
                          size_t* chunks) {
+  if (deadline.PassedSome()) return Failure::Of(Fault::kNotSent);
   Failure failure = EnsureFamily(deadline);
   if (failure) return failure;
   failure = DumpOnce(batch, deadline, sink, chunks);

@@ -40,6 +40,14 @@ t.test('every verb about services and destinations works as a function', async (
   await ipvs.replaceService({ ...service, scheduler: 'lc' });
   await ipvs.replaceDestination(service, { ...real, forwarding: 'nat' });
   t.equal(saved(), '-A -t 10.255.0.1:80 -s lc\n-a -t 10.255.0.1:80 -r 10.255.0.5:80 -m -w 1\n');
+  t.strictSame(
+    await ipvs.batch([
+      { op: 'updateDestination', service, destination: real, changes: { weight: 0 } },
+      { op: 'replaceService', service: { ...service, scheduler: 'nq' } },
+    ]),
+    [undefined, undefined],
+  );
+  t.equal(saved(), '-A -t 10.255.0.1:80 -s nq\n-a -t 10.255.0.1:80 -r 10.255.0.5:80 -m -w 0\n');
   await ipvs.removeDestination(service, real);
   t.strictSame(await ipvs.listDestinations(service), []);
   await ipvs.removeService(service);

@@ -16,3 +16,15 @@ t.test('what was asked is done before a process ends by itself', async (t) => {
   t.strictSame(runIn(netns, 'exit in flight'), ended('', 7), 'and process.exit() does not wait');
   await t.resolves(ipvs.listDestinations(service));
 });
+
+// Catches a batch that ends with its first portion.
+t.test('a batch is carried out before a process ends by itself', async (t) => {
+  const { ipvs, netns } = await freshIpvs(t);
+  t.strictSame(runIn(netns, 'batch and end'), ended(''));
+  t.equal((await ipvs.listDestinations(service)).length, 9000);
+
+  // Catches a portion that finds its environment gone: the first was carried out, and heard of.
+  t.strictSame(runIn(netns, 'exit in a batch'), ended('', 7), 'and process.exit() does not wait');
+  const { length } = await ipvs.listDestinations(service);
+  t.ok(length < 9000 - 4000, `${length} are left`);
+});

@@ -12,7 +12,7 @@ type Outcomes = Record<string, Record<string, unknown>>;
 t.test('an ordinary user is told EPERM by every operation, reads included', (t) => {
   const netns = freshNamespace(t);
   const output = execFileSync(process.execPath, [program, netns], { encoding: 'utf8' });
-  const { openNamespace, ...outcomes } = JSON.parse(output) as Outcomes;
+  const { openNamespace, batch, ...outcomes } = JSON.parse(output) as Outcomes;
   const service = 'tcp 10.0.0.1:80';
   const destination = '10.0.0.5:80';
   const commands: Record<string, string> = {
@@ -55,6 +55,17 @@ t.test('an ordinary user is told EPERM by every operation, reads included', (t) 
     );
     t.equal(outcome.syscall, undefined, 'the kernel answered');
   }
+  const [add, update, removeDestination, ensureDestination] = [
+    outcomes.add,
+    outcomes.update,
+    outcomes.removeDestination,
+    {
+      ...outcomes.updateDestination,
+      command: 'ensure destination',
+      message: /^ensure dest.*CAP_NET_ADMIN/,
+    },
+  ];
+  t.match(batch?.value, [add, update, removeDestination, ensureDestination], 'each of a batch');
   t.strictSame(openNamespace, {
     name: 'IpvsError',
     command: 'open',

@@ -743,6 +743,22 @@ t.test('one list serves for several batches, and one object for several operatio
   );
 });
 
+// It is looked at long after it was checked.
+t.test('changes that are changed meanwhile are those that were checked', async (t) => {
+  const { ipvs, commands } = onTable();
+  await ipvs.batch(destinationThere);
+  const changes = { weight: 3 };
+  const sticky = { persistence: { timeout: 60 } };
+  const outcomes = ipvs.batch([
+    { op: 'updateDestination', service: web, destination: real, changes },
+    { op: 'updateService', service: web, changes: sticky },
+  ]);
+  changes.weight = -1;
+  sticky.persistence.timeout = 0;
+  t.strictSame(await outcomes, [undefined, undefined]);
+  t.match(rowsOf(commands).slice(-2), [{ weight: 3 }, { timeout: 60 }]);
+});
+
 // ---- what ends a batch before its end
 
 t.test('a batch that is aborted before its turn sends nothing', async (t) => {

@@ -3,9 +3,23 @@
 
 import { constants } from 'node:os';
 import t from 'tap';
+import type { Operation } from 'ipvs';
 import { LONG, SHORT, facing, healthy } from '../peer/peer.js';
+import type { Script } from '../peer/peer.js';
 import { SLACK, WEB, outcomeOf, web } from '../peer/outcome.js';
-import { EEXIST, NEW_SERVICE, verdict } from '../peer/wire.js';
+import {
+  DEL_SERVICE,
+  EEXIST,
+  ESRCH,
+  GET_DEST,
+  NEW_SERVICE,
+  ack,
+  destination,
+  done,
+  service,
+  verdict,
+} from '../peer/wire.js';
+import type { Request } from '../peer/wire.js';
 import { ownSockets, reopened } from '../peer/sockets.js';
 
 const { EINTR, ENOBUFS, EIO, ENOMEM } = constants.errno;
@@ -116,6 +130,95 @@ t.test('in a batch an overrun takes answers, and what others would have stood fo
   peer.script = healthy;
   await ipvs.addService({ ...WEB, scheduler: 'rr' });
 });
+
+/** Which of those that web() makes a request is about. */
+const numberOf = (request: Request) => request.attributes.readUInt16BE(4 + 8 + 8 + 20 + 4) - 1000;
+
+// The kernel has carried out all that it was sent, and its table tells of it.
+t.test('of a list of changes an overrun hides nothing that can be read back', async (t) => {
+  const { ipvs, peer } = await facing(t, { timeout: LONG });
+  const schedulers = new Map<number, string>();
+  const weights = new Map<number, number>([[7, 5]]);
+  const tableOf: Script = (requests) =>
+    requests.flatMap((request) => {
+      const number = numberOf(request);
+      const scheduler = schedulers.get(number);
+      if (request.command === GET_DEST) {
+        const weight = weights.get(number);
+        if (weight === undefined) return [done(request)];
+        return [destination(request, { port: 1000 + number, weight }), done(request)];
+      }
+      if (scheduler === undefined) return [ack(request, ESRCH)];
+      return [service(request, { port: 1000 + number, scheduler }), ack(request)];
+    });
+  await ipvs.getInfo();
+  const addRr = (number: number): Operation => ({
+    op: 'addService',
+    service: { ...web(number), scheduler: 'rr' },
+  });
+  const weigh = (weight: number): Operation => ({
+    op: 'replaceDestination',
+    service: web(7),
+    destination: { address: '10.0.1.1', weight },
+  });
+  const list = Array.from({ length: 60 }, (_, number) => addRr(number));
+  list[50] = { op: 'removeService', service: web(99) };
+  list[51] = { op: 'replaceService', service: { ...web(3), scheduler: 'lc' } };
+  list[52] = weigh(6);
+  list[53] = weigh(9);
+  list[54] = { op: 'removeService', service: web(4) };
+  list[55] = addRr(4);
+  list[56] = { op: 'zero', service: web(98) };
+  peer.script = (requests) => {
+    if (requests[0]?.command !== NEW_SERVICE) return tableOf(requests);
+    lose(ENOBUFS);
+    for (const number of Array.from({ length: 60 }, (_, each) => each))
+      schedulers.set(number, 'rr');
+    schedulers.set(3, 'lc'); // by 51
+    schedulers.set(10, 'wrr'); // somebody else's: that is why it was refused
+    schedulers.delete(30); // and this somebody else has removed since
+    weights.set(7, 9);
+    return requests.flatMap((each, i) => verdict(each, [10, 20, 40].includes(i) ? EEXIST : 0));
+  };
+  const { value, milliseconds } = await outcomeOf(ipvs.batch(list));
+  t.ok(milliseconds < LONG / 2, 'it is known at once');
+  // Later ones concern what 3, 4, 52 and 54 do; nobody can see what 56 did. 20 and 40 were told.
+  const unknown = new Set([3, 4, 10, 30, 52, 54, 56]);
+  t.strictSame(
+    value?.map((outcome, number) => [number, outcome?.code]),
+    list.map((_, number) => {
+      if (number === 20 || number === 40) return [number, 'EEXIST'];
+      return [number, unknown.has(number) ? 'ERR_IPVS_UNKNOWN_OUTCOME' : undefined];
+    }),
+  );
+  t.match(value?.[10], { errno: -ENOBUFS, command: 'add service', service: web(10) });
+  t.equal(peer.asked(NEW_SERVICE).length, 54, 'nothing is sent twice');
+  peer.script = healthy;
+  t.strictSame(await ipvs.batch([addRr(1)]), [undefined], 'the handle goes on');
+});
+
+t.test(
+  'where an overrun hides it a second time, it stays unknown, and the rest is sent',
+  async (t) => {
+    const { ipvs, peer } = await facing(t, { timeout: LONG });
+    await ipvs.getInfo();
+    await ipvs.listServices();
+    lose(ENOBUFS, 2);
+    const list = Array.from({ length: 4097 }, (_, number): Operation => ({
+      op: 'removeService',
+      service: web(number),
+    }));
+    const { value } = await outcomeOf(ipvs.batch(list));
+    const unknown = value?.filter((outcome) => outcome?.code === 'ERR_IPVS_UNKNOWN_OUTCOME');
+    t.ok((unknown?.length ?? 0) > 0);
+    t.strictSame(
+      value?.filter((outcome) => outcome !== undefined),
+      unknown,
+    );
+    t.equal(value?.at(-1), undefined);
+    t.equal(peer.asked(DEL_SERVICE).length, 4097);
+  },
+);
 
 t.test('a receive that fails otherwise loses the answer and the socket', async (t) => {
   const { ipvs, peer } = await facing(t, { timeout: LONG });

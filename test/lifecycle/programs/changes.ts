@@ -7,6 +7,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { Ipvs } from 'ipvs';
+import type { Operation } from 'ipvs';
 import { collect, descriptors, measure, times } from './process.js';
 
 interface Task {
@@ -17,6 +18,13 @@ interface Task {
 const service = (port: number) => ({ protocol: 'tcp', address: '192.0.2.1', port }) as const;
 const destination = (n: number) =>
   ({ address: `127.1.${n >> 8}.${n & 255}`, forwarding: 'nat' }) as const;
+
+const add = (n: number): Operation => ({
+  op: 'addDestination',
+  service: service(80),
+  destination: destination(n),
+});
+const remove = (n: number): Operation => ({ ...add(n), op: 'removeDestination' }) as Operation;
 
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => index);
 
@@ -47,6 +55,32 @@ const inMain: Record<string, (netns: string) => Promise<void>> = {
     setImmediate(() => process.exit(7));
   },
 
+  // In three portions, and nobody waits for any of them.
+  async 'batch and end'(netns) {
+    const ipvs = await Ipvs.open({ netns });
+    void ipvs.addService(service(80));
+    void ipvs.batch(numbers(9000).map(add));
+  },
+
+  async 'exit in a batch'(netns) {
+    const ipvs = await Ipvs.open({ netns });
+    void ipvs.batch(numbers(9000).map(remove), { onProgress: () => process.exit(7) });
+  },
+
+  async batches(netns) {
+    const ipvs = await Ipvs.open({ netns });
+    await ipvs.addService(service(80));
+    const ensure = { ...add(1), op: 'ensureDestination' } as Operation;
+    const list = [...numbers(500).map(add), ensure, ...numbers(500).map(remove), remove(1), ensure];
+    const both = async () => {
+      const outcomes = await ipvs.batch(list);
+      const failed = outcomes.filter((outcome) => outcome !== undefined);
+      if (failed.length !== 1) throw failed[0] ?? new Error('one was to fail');
+      await ipvs.batch([remove(1)]);
+    };
+    console.log(JSON.stringify(await measure(200, both)));
+  },
+
   async 'open and close'(netns) {
     console.log(JSON.stringify(await measure(200, () => openAskAndClose(netns))));
   },
@@ -66,10 +100,11 @@ const inMain: Record<string, (netns: string) => Promise<void>> = {
   },
 
   async 'workers are terminated'(netns) {
-    for (const n of numbers(12)) {
-      const { worker, ended } = work({ state: 'never stops', netns });
+    for (const n of numbers(24)) {
+      const state = n % 2 === 0 ? 'never stops' : 'batches without end';
+      const { worker, ended } = work({ state, netns });
       await once(worker, 'message');
-      await times(n, nextTurn); // at another moment each time
+      await times(n >> 1, nextTurn); // at another moment each time
       await worker.terminate();
       await ended;
     }
@@ -113,6 +148,17 @@ const inWorker: Record<string, (netns: string) => Promise<void>> = {
         ipvs.listServices(),
       ]);
     }
+  },
+
+  async 'batches without end'(netns) {
+    const ipvs = await Ipvs.open({ netns });
+    parentPort?.postMessage('busy');
+    const list = numbers(200).flatMap((n): Operation[] => [
+      { op: 'replaceDestination', service: service(80), destination: destination(n) },
+      { op: 'ensureDestination', service: service(80), destination: destination(n) },
+      { op: 'addService', service: service(80) }, // it is there already
+    ]);
+    for (;;) await ipvs.batch(list);
   },
 };
 
