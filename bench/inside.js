@@ -22,7 +22,7 @@ const LIMIT = 300_000;
 
 // What a process does before the run that counts, each in a fresh namespace: so long V8 compiles, and
 // memory is touched for the first time.
-const WARM_UP = 4;
+const WARM_UP = 8;
 
 let made = 0;
 
