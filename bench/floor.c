@@ -1,6 +1,6 @@
-// The floor of the benchmark: a table of IPVS written or read by plain C over raw generic netlink, with
-// as few system calls as the kernel allows. What is left is the kernel's own cost, by which the library
-// is measured.
+// The floor of the benchmark: a table of IPVS written or read by plain C over raw generic netlink,
+// with as few system calls as the kernel allows. What is left is the kernel's own cost, by which
+// the library is measured.
 //
 //   floor [--netns FILE] [--one] [--repeat N] MODE SERVICES DESTINATIONS
 //
@@ -10,12 +10,13 @@
 //   set                other weights           dump-destination   the first service's, N times
 //   up                 bring the loopback up; nothing is measured
 //
-// Batched: requests share a datagram, only its last one asks to be acknowledged (the kernel reports a
-// failure in any case), so that a datagram costs two system calls. --one: a datagram for each request.
+// Batched: requests share a datagram, only its last one asks to be acknowledged (the kernel reports
+// a failure in any case), so that a datagram costs two system calls. --one: a datagram for each
+// request.
 //
-// Prints one line of JSON. "nanoseconds" is the time for encoding, the system calls and looking at the
-// answers; not in it are the start of the program, the socket, the lookup of the family, and the first
-// touch of the buffers. The rules are those of table.js.
+// Prints one line of JSON. "nanoseconds" is the time for encoding, the system calls and looking at
+// the answers; not in it are the start of the program, the socket, the lookup of the family, and
+// the first touch of the buffers. The rules are those of rules.js.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -78,15 +79,15 @@ static uint32_t sequence;
 static uint64_t system_calls;
 static bool one_by_one;
 
-static uint8_t *datagram;
+static uint8_t* datagram;
 static size_t used;
-static struct nlmsghdr *last;
+static struct nlmsghdr* last;
 
-static uint8_t *pieces[PIECES];
+static uint8_t* pieces[PIECES];
 static struct iovec piece_parts[PIECES];
 static struct mmsghdr piece_headers[PIECES];
 
-static void fail(const char *what, int error) {
+static void fail(const char* what, int error) {
   fprintf(stderr, "floor: %s: %s\n", what, strerror(error));
   exit(1);
 }
@@ -101,9 +102,9 @@ static uint32_t weight_of(uint32_t number) { return 1 + number % 10; }
 
 // ---- encoding
 
-static struct nlmsghdr *begin(uint16_t type, uint16_t flags, uint8_t command) {
-  struct nlmsghdr *message = (struct nlmsghdr *)(datagram + used);
-  struct genlmsghdr *generic = NLMSG_DATA(message);
+static struct nlmsghdr* begin(uint16_t type, uint16_t flags, uint8_t command) {
+  struct nlmsghdr* message = (struct nlmsghdr*)(datagram + used);
+  struct genlmsghdr* generic = NLMSG_DATA(message);
   *message = (struct nlmsghdr){
       .nlmsg_len = NLMSG_LENGTH(GENL_HDRLEN),
       .nlmsg_type = type,
@@ -114,36 +115,36 @@ static struct nlmsghdr *begin(uint16_t type, uint16_t flags, uint8_t command) {
   return message;
 }
 
-static void put(struct nlmsghdr *message, uint16_t type, const void *value, uint16_t size) {
-  struct nlattr *attribute = (struct nlattr *)((uint8_t *)message + message->nlmsg_len);
+static void put(struct nlmsghdr* message, uint16_t type, const void* value, uint16_t size) {
+  struct nlattr* attribute = (struct nlattr*)((uint8_t*)message + message->nlmsg_len);
   const uint32_t room = NLA_ALIGN(NLA_HDRLEN + size);
-  memset((uint8_t *)attribute + room - 4, 0, 4);
+  memset((uint8_t*)attribute + room - 4, 0, 4);
   *attribute = (struct nlattr){.nla_len = NLA_HDRLEN + size, .nla_type = type};
-  memcpy((uint8_t *)attribute + NLA_HDRLEN, value, size);
+  memcpy((uint8_t*)attribute + NLA_HDRLEN, value, size);
   message->nlmsg_len += room;
 }
 
-static void put16(struct nlmsghdr *message, uint16_t type, uint16_t value) {
+static void put16(struct nlmsghdr* message, uint16_t type, uint16_t value) {
   put(message, type, &value, sizeof(value));
 }
 
-static void put32(struct nlmsghdr *message, uint16_t type, uint32_t value) {
+static void put32(struct nlmsghdr* message, uint16_t type, uint32_t value) {
   put(message, type, &value, sizeof(value));
 }
 
-static struct nlattr *open_nest(struct nlmsghdr *message, uint16_t type) {
-  struct nlattr *nest = (struct nlattr *)((uint8_t *)message + message->nlmsg_len);
+static struct nlattr* open_nest(struct nlmsghdr* message, uint16_t type) {
+  struct nlattr* nest = (struct nlattr*)((uint8_t*)message + message->nlmsg_len);
   *nest = (struct nlattr){.nla_len = NLA_HDRLEN, .nla_type = NLA_F_NESTED | type};
   message->nlmsg_len += NLA_HDRLEN;
   return nest;
 }
 
-static void close_nest(struct nlmsghdr *message, struct nlattr *nest) {
-  nest->nla_len = (uint16_t)((uint8_t *)message + message->nlmsg_len - (uint8_t *)nest);
+static void close_nest(struct nlmsghdr* message, struct nlattr* nest) {
+  nest->nla_len = (uint16_t)((uint8_t*)message + message->nlmsg_len - (uint8_t*)nest);
 }
 
-static void put_service(struct nlmsghdr *message, uint32_t address, bool whole) {
-  struct nlattr *nest = open_nest(message, ATTR_SERVICE);
+static void put_service(struct nlmsghdr* message, uint32_t address, bool whole) {
+  struct nlattr* nest = open_nest(message, ATTR_SERVICE);
   put16(message, SVC_AF, AF_INET);
   put16(message, SVC_PROTOCOL, IPPROTO_TCP);
   put32(message, SVC_ADDR, address);
@@ -158,9 +159,9 @@ static void put_service(struct nlmsghdr *message, uint32_t address, bool whole) 
   close_nest(message, nest);
 }
 
-static void put_destination(struct nlmsghdr *message, uint32_t number, bool whole,
+static void put_destination(struct nlmsghdr* message, uint32_t number, bool whole,
                             uint32_t weight) {
-  struct nlattr *nest = open_nest(message, ATTR_DEST);
+  struct nlattr* nest = open_nest(message, ATTR_DEST);
   put32(message, DEST_ADDR, destination_address(number));
   put16(message, DEST_PORT, htons(8080));
   if (whole) {
@@ -193,8 +194,8 @@ static size_t receive(void) {
   return (size_t)size;
 }
 
-static void check(const struct nlmsghdr *message) {
-  const struct nlmsgerr *answer = NLMSG_DATA(message);
+static void check(const struct nlmsghdr* message) {
+  const struct nlmsgerr* answer = NLMSG_DATA(message);
   if (answer->error != 0) fail("the kernel's answer", -answer->error);
 }
 
@@ -206,7 +207,7 @@ static void flush(void) {
   send_datagram();
   for (;;) {
     size_t rest = receive();
-    struct nlmsghdr *message = (struct nlmsghdr *)pieces[0];
+    struct nlmsghdr* message = (struct nlmsghdr*)pieces[0];
     for (; NLMSG_OK(message, rest); message = NLMSG_NEXT(message, rest)) {
       if (message->nlmsg_type == NLMSG_ERROR) check(message);
       if (message->nlmsg_seq == final) return;
@@ -214,43 +215,43 @@ static void flush(void) {
   }
 }
 
-static void end(struct nlmsghdr *message) {
+static void end(struct nlmsghdr* message) {
   last = message;
   used += NLMSG_ALIGN(message->nlmsg_len);
   if (one_by_one || used + MESSAGE_MAX > DATAGRAM) flush();
 }
 
 static void change_service(uint8_t command, uint32_t service) {
-  struct nlmsghdr *message = begin(family, 0, command);
+  struct nlmsghdr* message = begin(family, 0, command);
   put_service(message, service_address(service), command == NEW_SERVICE);
   end(message);
 }
 
 static void change_destination(uint8_t command, uint32_t service, uint32_t number,
                                uint32_t weight) {
-  struct nlmsghdr *message = begin(family, 0, command);
+  struct nlmsghdr* message = begin(family, 0, command);
   put_service(message, service_address(service), false);
   put_destination(message, number, command != DEL_DEST, weight);
   end(message);
 }
 
 static void get_service(uint32_t service) {
-  struct nlmsghdr *message = begin(family, 0, GET_SERVICE);
+  struct nlmsghdr* message = begin(family, 0, GET_SERVICE);
   put_service(message, service_address(service), false);
   used = message->nlmsg_len;
   send_datagram();
   receive();
-  message = (struct nlmsghdr *)pieces[0];
+  message = (struct nlmsghdr*)pieces[0];
   if (message->nlmsg_type == NLMSG_ERROR) check(message);
 }
 
 // ---- reading
 
-static const void *find(const void *from, size_t size, uint16_t type) {
-  const uint8_t *at = from;
-  const uint8_t *stop = at + size;
+static const void* find(const void* from, size_t size, uint16_t type) {
+  const uint8_t* at = from;
+  const uint8_t* stop = at + size;
   while (stop - at >= NLA_HDRLEN) {
-    const struct nlattr *attribute = (const struct nlattr *)at;
+    const struct nlattr* attribute = (const struct nlattr*)at;
     if ((attribute->nla_type & NLA_TYPE_MASK) == type) return attribute;
     at += NLA_ALIGN(attribute->nla_len);
   }
@@ -259,21 +260,21 @@ static const void *find(const void *from, size_t size, uint16_t type) {
 }
 
 // A 32-bit value in the nest of a record.
-static uint32_t value_in(const struct nlmsghdr *message, uint16_t nest_type, uint16_t type) {
-  const uint8_t *body = (const uint8_t *)NLMSG_DATA(message) + GENL_HDRLEN;
-  const struct nlattr *nest = find(body, message->nlmsg_len - NLMSG_LENGTH(GENL_HDRLEN), nest_type);
-  const struct nlattr *attribute =
-      find((const uint8_t *)nest + NLA_HDRLEN, nest->nla_len - NLA_HDRLEN, type);
+static uint32_t value_in(const struct nlmsghdr* message, uint16_t nest_type, uint16_t type) {
+  const uint8_t* body = (const uint8_t*)NLMSG_DATA(message) + GENL_HDRLEN;
+  const struct nlattr* nest = find(body, message->nlmsg_len - NLMSG_LENGTH(GENL_HDRLEN), nest_type);
+  const struct nlattr* attribute =
+      find((const uint8_t*)nest + NLA_HDRLEN, nest->nla_len - NLA_HDRLEN, type);
   uint32_t value;
-  memcpy(&value, (const uint8_t *)attribute + NLA_HDRLEN, sizeof(value));
+  memcpy(&value, (const uint8_t*)attribute + NLA_HDRLEN, sizeof(value));
   return value;
 }
 
-typedef void Record(const struct nlmsghdr *message);
+typedef void Record(const struct nlmsghdr* message);
 
 // False once the dump is done.
-static bool look_at(const uint8_t *piece, size_t rest, Record *record) {
-  const struct nlmsghdr *message = (const struct nlmsghdr *)piece;
+static bool look_at(const uint8_t* piece, size_t rest, Record* record) {
+  const struct nlmsghdr* message = (const struct nlmsghdr*)piece;
   for (; NLMSG_OK(message, rest); message = NLMSG_NEXT(message, rest)) {
     if (message->nlmsg_flags & NLM_F_DUMP_INTR) fail("the dump", EINTR);
     if (message->nlmsg_type == NLMSG_ERROR) check(message);
@@ -284,7 +285,7 @@ static bool look_at(const uint8_t *piece, size_t rest, Record *record) {
 }
 
 // The end of a dump always comes in a piece of its own; recvmmsg takes it with the one before.
-static void dump(struct nlmsghdr *request, Record *record) {
+static void dump(struct nlmsghdr* request, Record* record) {
   used = request->nlmsg_len;
   send_datagram();
   for (bool more = true; more;) {
@@ -297,20 +298,20 @@ static void dump(struct nlmsghdr *request, Record *record) {
   }
 }
 
-static uint32_t *found;  // addresses of services
+static uint32_t* found;  // addresses of services
 static uint64_t services_found, destinations_found, weights_found;
 
-static void found_service(const struct nlmsghdr *message) {
+static void found_service(const struct nlmsghdr* message) {
   found[services_found++] = value_in(message, ATTR_SERVICE, SVC_ADDR);
 }
 
-static void found_destination(const struct nlmsghdr *message) {
+static void found_destination(const struct nlmsghdr* message) {
   destinations_found++;
   weights_found += value_in(message, ATTR_DEST, DEST_WEIGHT);
 }
 
 static void dump_destinations(uint32_t address) {
-  struct nlmsghdr *request = begin(family, NLM_F_DUMP, GET_DEST);
+  struct nlmsghdr* request = begin(family, NLM_F_DUMP, GET_DEST);
   put_service(request, address, false);
   dump(request, found_destination);
 }
@@ -322,7 +323,7 @@ static void dump_table(void) {
 
 // ---- the program
 
-static void enter(const char *file) {
+static void enter(const char* file) {
   const int fd = open(file, O_RDONLY | O_CLOEXEC);
   if (fd < 0 || setns(fd, CLONE_NEWNET) != 0) fail(file, errno);
   close(fd);
@@ -336,8 +337,8 @@ static void bring_up_loopback(void) {
   close(fd);
 }
 
-static void *touched(size_t size) {
-  void *memory = malloc(size);
+static void* touched(size_t size) {
+  void* memory = malloc(size);
   if (memory == NULL) fail("malloc", ENOMEM);
   memset(memory, 1, size);
   return memory;
@@ -365,17 +366,17 @@ static void prepare(uint32_t services) {
   const int on = 1;
   setsockopt(netlink, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
 
-  struct nlmsghdr *message = begin(GENL_ID_CTRL, 0, CTRL_CMD_GETFAMILY);
+  struct nlmsghdr* message = begin(GENL_ID_CTRL, 0, CTRL_CMD_GETFAMILY);
   put(message, CTRL_ATTR_FAMILY_NAME, "IPVS", 5);
   used = message->nlmsg_len;
   send_datagram();
   receive();
-  message = (struct nlmsghdr *)pieces[0];
+  message = (struct nlmsghdr*)pieces[0];
   if (message->nlmsg_type == NLMSG_ERROR) check(message);
-  const uint8_t *body = (const uint8_t *)NLMSG_DATA(message) + GENL_HDRLEN;
-  const struct nlattr *id =
+  const uint8_t* body = (const uint8_t*)NLMSG_DATA(message) + GENL_HDRLEN;
+  const struct nlattr* id =
       find(body, message->nlmsg_len - NLMSG_LENGTH(GENL_HDRLEN), CTRL_ATTR_FAMILY_ID);
-  memcpy(&family, (const uint8_t *)id + NLA_HDRLEN, sizeof(family));
+  memcpy(&family, (const uint8_t*)id + NLA_HDRLEN, sizeof(family));
 }
 
 static uint64_t now(void) {
@@ -384,7 +385,7 @@ static uint64_t now(void) {
   return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
-static void run(const char *mode, uint32_t services, uint32_t destinations, uint32_t repeat) {
+static void run(const char* mode, uint32_t services, uint32_t destinations, uint32_t repeat) {
   const bool add = strcmp(mode, "add") == 0;
   const bool set = strcmp(mode, "set") == 0;
   const bool remove = strcmp(mode, "remove") == 0;
@@ -421,7 +422,7 @@ static void run(const char *mode, uint32_t services, uint32_t destinations, uint
   flush();
 }
 
-int main(int count, char **arguments) {
+int main(int count, char** arguments) {
   uint32_t repeat = 1;
   int at = 1;
   for (; at < count && arguments[at][0] == '-'; at++) {

@@ -15,7 +15,7 @@ function serviceKey(service) {
 }
 
 function serviceConfig(service) {
-  return { ...serviceKey(service), scheduler: 'wrr' };
+  return { protocol: 'tcp', address: dotted(service), port: 80, scheduler: 'wrr' };
 }
 
 /** Destinations are numbered throughout: the first of service 1 follows the last of service 0. */
@@ -24,7 +24,8 @@ function destinationKey(number) {
 }
 
 function destinationConfig(number) {
-  return { ...destinationKey(number), forwarding: 'nat', weight: weightOf(number) };
+  const address = dotted(0x800000 + number);
+  return { address, port: 8080, forwarding: 'nat', weight: weightOf(number) };
 }
 
 function weightOf(number) {

@@ -36,7 +36,7 @@ Options:
 
 Columns:
   ours ms     median; warmed up, which means that the process has done the same
-              4 times before in other namespaces, unless the case says otherwise
+              8 times before in other namespaces, unless the case says otherwise
   spread      the least and the most of all rounds
   µs each     per change, record or call
   C ms, × C   the same done by floor.c; ours as a multiple of it. Best: the least of
@@ -199,6 +199,7 @@ async function main() {
       `${machine.loadAfter.toFixed(1)} after, on ${machine.processors} processors\n`,
   );
   console.log(format(results));
+  if (lane === 'emulated') console.log('\nWhat is asked for is asked for in the lab, not here.');
   if (roundsDone < rounds)
     console.log(`\nThe lab ended early: of ${rounds} rounds, some are missing.`);
 }

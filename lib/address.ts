@@ -14,25 +14,25 @@ export interface Address {
   readonly text: string;
 }
 
-/** Undefined where the text is not an address. A zone (`%eth0`) is not part of one here. */
-export function parseAddress(text: string): Address | undefined {
-  const known = KNOWN.get(text);
-  if (known !== undefined) return known;
-  const address = parse(text);
-  if (address !== undefined) {
-    if (KNOWN.size === MOST_KNOWN) KNOWN.clear();
-    KNOWN.set(text, address);
-  }
-  return address;
+/** What an address may be read into that is needed for a moment only. */
+export interface AddressSlot {
+  family: number;
+  bytes: number[];
+  text: string;
 }
 
-// The same few come again and again: services of one VIP, a real server of many services.
-const KNOWN = new Map<string, Address>();
-const MOST_KNOWN = 1024;
-
-function parse(text: string): Address | undefined {
-  const bytes = parseIPv4(text);
-  if (bytes !== undefined) return { family: IPV4, bytes, text };
+/**
+ * Undefined where the text is not an address. A zone (`%eth0`) is not part of one here. With a `slot`
+ * the result may be that.
+ */
+export function parseAddress(text: string, slot?: AddressSlot): Address | undefined {
+  const address = slot ?? { family: IPV4, bytes: [0, 0, 0, 0], text };
+  if (address.bytes.length !== 4) address.bytes = [0, 0, 0, 0];
+  if (readIPv4(text, address.bytes)) {
+    address.family = IPV4;
+    address.text = text;
+    return address;
+  }
   if (isIPv6(text) && !text.includes('%')) {
     return { family: IPV6, bytes: parseIPv6(text), text };
   }
@@ -40,27 +40,26 @@ function parse(text: string): Address | undefined {
 }
 
 // By hand: it is done for each of a hundred thousand real servers.
-function parseIPv4(text: string): number[] | undefined {
-  let whole = 0;
+function readIPv4(text: string, bytes: number[]): boolean {
   let dots = 0;
   let value = -1; // no digit yet
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
     if (code === DOT) {
-      if (value < 0) return undefined;
-      whole = whole * 256 + value;
-      dots++;
+      if (value < 0 || dots === 3) return false;
+      bytes[dots++] = value;
       value = -1;
       continue;
     }
     const digit = code - ZERO;
     // A leading zero would mean octal to some and decimal to others.
-    if (digit < 0 || digit > 9 || value === 0) return undefined;
+    if (digit < 0 || digit > 9 || value === 0) return false;
     value = value < 0 ? digit : value * 10 + digit;
-    if (value > 255) return undefined;
+    if (value > 255) return false;
   }
-  if (dots !== 3 || value < 0) return undefined;
-  return [whole >>> 16, (whole >>> 8) & 255, whole & 255, value];
+  if (dots !== 3 || value < 0) return false;
+  bytes[3] = value;
+  return true;
 }
 
 const ZERO = 0x30;
@@ -79,7 +78,11 @@ function parseIPv6(text: string): number[] {
 function parseGroups(text: string): number[] {
   if (text === '') return [];
   return text.split(':').flatMap((group) => {
-    if (group.includes('.')) return parseIPv4(group) ?? [];
+    if (group.includes('.')) {
+      const bytes = [0, 0, 0, 0];
+      readIPv4(group, bytes);
+      return bytes;
+    }
     const value = parseInt(group, 16);
     return [value >> 8, value & 255];
   });

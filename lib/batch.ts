@@ -12,7 +12,7 @@ import { Fault, NativeFailure } from './native.js';
 import { OperationReader, commandOf } from './operations.js';
 import type { Change, Merge, Present, Step } from './operations.js';
 import { Command } from './records.js';
-import type { DestinationId, DestinationRecord, ServiceId } from './records.js';
+import type { DestinationId, DestinationRecord, Request, ServiceId } from './records.js';
 import { Requests } from './requests.js';
 import { overtaken, refusal, subjectOf } from './session.js';
 import type { Call, Session } from './session.js';
@@ -44,7 +44,7 @@ type Portion = PlainPortion | MergePortion;
 /** One operation as it was sent, or was to be. */
 interface Sent {
   readonly index: number;
-  readonly request: Change;
+  readonly request: Request;
 }
 
 type Failed = Sent & { readonly failure: NativeFailure };
@@ -139,16 +139,27 @@ export class Batch {
   async #sendPlain({ first, requests }: PlainPortion): Promise<void> {
     const { count } = requests;
     const outcomes = this.#stopped ?? (await this.#session.channels.commands.bulk(requests));
-    // What was written is not kept as objects: it is read once more where it failed.
-    const failed = failures(outcomes, count).flatMap(([at, failure]): Failed[] => {
-      const index = first + at;
-      const step = new OperationReader().read(this.#operations[index], index);
-      return 'merge' in step ? [] : [{ index, request: step, failure }];
-    });
-    await this.#explain(failed);
+    await this.#explain(
+      failures(outcomes, count).map(([at, failure]) => {
+        const index = first + at;
+        return { index, request: this.#requestOf(index), failure };
+      }),
+    );
     // After a failure of all it may still be on its way.
     if (!(outcomes instanceof NativeFailure)) recycle(requests);
     this.#done += count;
+  }
+
+  // What was written is not kept as objects: it is read once more where it failed. If it was changed
+  // meanwhile it can't be told any more what it was about.
+  #requestOf(index: number): Request {
+    try {
+      const step = new OperationReader().read(this.#operations[index], index);
+      if (!('merge' in step)) return step;
+    } catch {
+      // as below
+    }
+    return { command: Command.zero };
   }
 
   async #sendMerged({ first, steps }: MergePortion): Promise<void> {
@@ -172,9 +183,7 @@ export class Batch {
       const requests = new Requests();
       for (const { request } of sent) requests.add(request);
       const outcomes =
-        requests.count === 0
-          ? undefined
-          : (this.#stopped ?? (await this.#session.channels.commands.bulk(requests)));
+        requests.count === 0 ? undefined : await this.#session.channels.commands.bulk(requests);
       const failed = failures(outcomes, sent.length).flatMap(([at, failure]): Failed[] => {
         const each = sent[at];
         return each === undefined ? [] : [{ ...each, failure }];
@@ -186,8 +195,8 @@ export class Batch {
           .map(({ index }) => index),
       );
       rest = rest.filter(({ index, step }) => step.add !== undefined && again.has(index));
-      const over = failed.filter(({ index }) => !rest.some((each) => each.index === index));
-      await this.#explain(over);
+      const once = new Set(rest.map(({ index }) => index));
+      await this.#explain(failed.filter(({ index }) => !once.has(index)));
     }
   }
 
@@ -226,7 +235,7 @@ export class Batch {
   }
 
   /** An operation as if it were a call of its own. */
-  #subject(index: number, { service, destination }: Change | Merge): Call {
+  #subject(index: number, { service, destination }: Request | Merge): Call {
     const { deadline } = this.#call;
     return { command: commandOf(this.#operations[index]), service, destination, deadline };
   }
@@ -255,11 +264,14 @@ export class Batch {
    */
   async #readBack(lost: readonly Sent[]): Promise<ReadonlySet<number>> {
     const done = new Set<number>();
-    const requests = lost.map(({ request }) => request);
+    const known = lost.flatMap(({ index, request }) =>
+      isChange(request) ? [{ index, request }] : [],
+    );
+    const requests = known.map(({ request }) => request);
     const look = await Look.at(this.#session, this.#call, requests);
     if (look instanceof NativeFailure) return done; // it stays unknown
     const later = new Set<string>();
-    for (const { index, request } of [...lost].reverse()) {
+    for (const { index, request } of known.reverse()) {
       const { destination } = request;
       const service = serviceName(request.service);
       const own = destination ? `${service} ${destinationName(destination)}` : service;
@@ -280,10 +292,19 @@ const TOGETHER = 256;
 const isLost = ({ fault, errno }: NativeFailure): boolean =>
   fault === Fault.noAnswer && errno === ENOBUFS;
 
+const isChange = (request: Request): request is Change => request.service !== undefined;
+
+const NOT_SENT_AFTER = new NativeFailure(
+  Fault.notSent,
+  0,
+  '',
+  'what became of an operation before it is not known',
+);
+
 /** What the operations after this one meet. */
 function afterwards(failure: NativeFailure): NativeFailure {
   return failure.fault === Fault.noAnswer || failure.fault === Fault.malformed
-    ? new NativeFailure(Fault.notSent, failure.errno || constants.errno.ECANCELED, '', '')
+    ? NOT_SENT_AFTER
     : failure;
 }
 

@@ -2,7 +2,7 @@
 // the property (`path`) and the value.
 
 import { parseAddress } from './address.js';
-import type { Address } from './address.js';
+import type { Address, AddressSlot } from './address.js';
 import { invalidType, invalidValue, outOfRange } from './errors.js';
 
 /** An object whose properties are still to be looked at. */
@@ -73,9 +73,9 @@ export function moduleName(value: unknown, path: string, longest: number): strin
   return name;
 }
 
-export function address(value: unknown, path: string): Address {
+export function address(value: unknown, path: string, slot?: AddressSlot): Address {
   const text = string(value, path);
-  const parsed = parseAddress(text);
+  const parsed = parseAddress(text, slot);
   if (parsed !== undefined) return parsed;
   const zone = text.includes('%');
   throw invalidValue(

@@ -150,17 +150,19 @@ async function reasonOf(
         }
       );
     case Fault.notSent:
-      return {
-        code: 'ERR_IPVS_TIMEOUT',
-        sentence:
-          failure.errno === 0
-            ? `it could not be sent ${within}; nothing was changed`
-            : 'it was not sent, because the answer to a question before it was lost; nothing was changed',
-        hint:
-          failure.errno === 0
-            ? 'something keeps the kernel or the thread pool busy; options.timeout allows more time'
-            : 'it may be repeated',
-      };
+      return failure.errno === 0 && failure.detail === ''
+        ? {
+            code: 'ERR_IPVS_TIMEOUT',
+            sentence: `it could not be sent ${within}; nothing was changed`,
+            hint: 'something keeps the kernel or the thread pool busy; options.timeout allows more time',
+          }
+        : {
+            code: 'ERR_IPVS_TIMEOUT',
+            sentence: `it was not sent, because ${
+              failure.detail || 'the answer to a question before it was lost'
+            }; nothing was changed`,
+            hint: 'it may be repeated',
+          };
     case Fault.noAnswer:
       return changes(request)
         ? {

@@ -24,6 +24,7 @@ import {
   parseServiceConfig,
   parseServiceId,
 } from './validate.js';
+import type { DestinationSlot } from './validate.js';
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
@@ -157,7 +158,10 @@ const COMMANDS: Readonly<Record<Name, string>> = {
   removeDestination: 'remove destination',
 };
 
-export const commandOf = (operation: unknown): string => COMMANDS[(operation as Operation).op];
+export function commandOf(operation: unknown): string {
+  const name = (operation as Operation | undefined)?.op;
+  return name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : 'batch';
+}
 
 /** Reads operations one after the other. */
 export class OperationReader {
@@ -172,7 +176,10 @@ export class OperationReader {
   #service: ServiceId | undefined;
 
   // A change of a destination is read into these: there may be a hundred thousand.
-  readonly slot = makeDestinationSlot();
+  readonly slot: DestinationSlot = {
+    ...makeDestinationSlot(),
+    address: { family: 0, bytes: [], text: '' },
+  };
   readonly change: Mutable<Change> = {
     command: Command.newDestination,
     service: { family: 0, protocol: 0, address: undefined, port: 0, fwmark: 0 },

@@ -3,7 +3,7 @@
 
 import { isIPv4 } from 'node:net';
 import { IPV4, IPV6 } from './address.js';
-import type { Address } from './address.js';
+import type { Address, AddressSlot } from './address.js';
 import {
   INT_MAX,
   address,
@@ -264,6 +264,8 @@ type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 export interface DestinationSlot {
   readonly id: Mutable<DestinationId>;
   readonly numbers: Mutable<DestinationNumbers>;
+  /** Only where the destination is needed no longer than the slot. */
+  readonly address?: AddressSlot;
 }
 
 export function makeDestinationSlot(): DestinationSlot {
@@ -277,10 +279,11 @@ export function parseDestinationId(
   value: unknown,
   service: ServiceId,
   id: Mutable<DestinationId> = { address: NOWHERE, port: 0 },
+  slot?: AddressSlot,
 ): DestinationId {
   const input = object(value, 'destination', DESTINATION_PROPERTIES);
   const paths = DestinationPaths.of('destination');
-  id.address = address(input['address'], paths.address);
+  id.address = address(input['address'], paths.address, slot);
   id.port = input['port'] === undefined ? service.port : port(input['port'], paths.port);
   return id;
 }
@@ -302,7 +305,7 @@ export function parseDestinationConfig(
   slot = makeDestinationSlot(),
 ): DestinationSlot {
   const { id, numbers } = slot;
-  parseDestinationId(value, service, id);
+  parseDestinationId(value, service, id, slot.address);
   overlayDestination(value as Input, 'destination', service, id, DEFAULT_DESTINATION, numbers);
   return slot;
 }

@@ -189,7 +189,7 @@ bool RequestReader::Next(Request* request) {
   parts_ = word >> 8;
   has_service_ = has_service_ || (parts_ & kServiceKeyPart) != 0;
   const uint32_t given = has_service_ ? parts_ | kServiceKeyPart : parts_;
-  ok_ = (PartsOf(request->command) & ~given) == 0;
+  ok_ = (PartsOf(request->command) & ~given) == 0 && parts_ <= 0xff;
 
   ServiceKeyColumns service_key;
   ServiceColumns service;

@@ -134,7 +134,8 @@ void Connection::Exchange(CommandBatch* batch, const Deadline& deadline,
   }
   if (absent.empty()) return;
   const uint16_t before = family_;
-  const Failure failure = ResolveFamily(deadline);
+  const Failure failure =
+      deadline.Passed() ? Failure::Of(Fault::kNotSent) : ResolveFamily(deadline);
   if (!failure && family_ == before) return;
   CommandBatch again;
   for (const size_t i : absent) again.AddCopy(*batch, i);

@@ -261,9 +261,13 @@ void EncodeDestination(const Destination& destination, AttributeWriter* writer) 
   writer->U32(IPVS_DEST_ATTR_WEIGHT, destination.weight);
   writer->U32(IPVS_DEST_ATTR_U_THRESH, destination.upper_threshold);
   writer->U32(IPVS_DEST_ATTR_L_THRESH, destination.lower_threshold);
-  writer->U8(IPVS_DEST_ATTR_TUN_TYPE, destination.tunnel_type);
-  writer->Be16(IPVS_DEST_ATTR_TUN_PORT, destination.tunnel_port);
-  writer->U16(IPVS_DEST_ATTR_TUN_FLAGS, destination.tunnel_flags);
+  // Absent means a plain tunnel (ip_vs_genl_parse_dest), also where there was another one before.
+  if (destination.tunnel_type != 0 || destination.tunnel_port != 0 ||
+      destination.tunnel_flags != 0) {
+    writer->U8(IPVS_DEST_ATTR_TUN_TYPE, destination.tunnel_type);
+    writer->Be16(IPVS_DEST_ATTR_TUN_PORT, destination.tunnel_port);
+    writer->U16(IPVS_DEST_ATTR_TUN_FLAGS, destination.tunnel_flags);
+  }
   writer->EndNest(nest);
 }
 

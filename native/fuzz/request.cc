@@ -94,6 +94,7 @@ bool Walk(const uint8_t* data, size_t size, std::vector<Parts>* requests) {
     if (size - at < 4) return false;
     const auto word = Load<uint32_t>(data + at);
     at += 4;
+    if (word >> 16 != 0) return false;  // a part that nobody knows
     Parts parts;
     parts.command = static_cast<uint8_t>(word & 255);
     uint32_t given = 0;

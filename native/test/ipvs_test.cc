@@ -185,8 +185,7 @@ TEST("SET_DEST of a GUE destination is this, byte by byte") {
                         "  0600 0f00 0100 0000"));
 }
 
-TEST(
-    "A plain destination is written with its tunnel at zero, which is how the kernel forgets one") {
+TEST("A plain destination is written without a tunnel, which is how the kernel forgets one") {
   Destination destination;
   destination.key.family = AF_INET;
   destination.key.address = AddressOf("0a00 0002");
@@ -195,17 +194,14 @@ TEST(
   Bytes out;
   AttributeWriter writer(&out);
   EncodeDestination(destination, &writer);
-  CHECK_EQ(out, Hex("6000 0280"
+  CHECK_EQ(out, Hex("4800 0280"
                     "  1400 0100 0a00 0002 0000 0000 0000 0000 0000 0000"
                     "  0600 0200 1f90 0000"
                     "  0600 0b00 0200 0000"
                     "  0800 0300 0000 0000"
                     "  0800 0400 0100 0000"
                     "  0800 0500 0000 0000"
-                    "  0800 0600 0000 0000"
-                    "  0500 0d00 0000 0000"
-                    "  0600 0e00 0000 0000"
-                    "  0600 0f00 0000 0000"));
+                    "  0800 0600 0000 0000"));
 }
 
 TEST("DEL_DEST of an IPv6 destination of an IPv4 service says its family") {

@@ -435,7 +435,7 @@ const rows: Row[] = [
     provoke: ({ raw }) =>
       raw({
         command: Command.newService,
-        service: { ...service, family: 3 },
+        service: { ...service, family: 3, address: undefined }, // it has none
         serviceNumbers: plain,
       }),
     ...NO_IPV6,
@@ -446,7 +446,7 @@ const rows: Row[] = [
     provoke: ({ raw }) =>
       raw({
         command: Command.deleteDestination,
-        service: { ...service, family: 3 },
+        service: { ...service, family: 3, address: undefined }, // it has none
         destination: id(real.address, 80),
       }),
     ...NO_IPV6,

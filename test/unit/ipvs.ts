@@ -377,6 +377,7 @@ t.test('a call whose signal is aborted already sends nothing', async (t) => {
     ipvs.listServices(options),
     ipvs.listDestinations(service, options),
     ipvs.snapshot(options),
+    ipvs.batch([{ op: 'removeService', service }], options),
     ipvs.flush(options),
     ipvs.getInfo(options),
     ipvs.getStats(options),
