@@ -463,9 +463,10 @@ export class Ipvs {
    * rest is not sent.
    *
    * All operations are checked first: where one makes no sense the call rejects with an error that
-   * names it (`operations[3].service.port`), and nothing is changed. They must be left alone until
-   * then. An abort counts between portions of up to 4096 operations, and the `AbortError` then has the
-   * outcomes of those that were sent; each portion has the time that a single call has.
+   * names it (`operations[3].service.port`), and nothing is changed. They must be left alone until the
+   * call is over: those that failed are read once more. An abort counts between portions of up to 4096
+   * operations, and the `AbortError` then has the outcomes of those that were sent; each portion has
+   * the time that a single call has.
    */
   async batch(
     operations: readonly Operation[],
