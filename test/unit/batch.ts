@@ -782,6 +782,27 @@ t.test('changes that are changed meanwhile are those that were checked', async (
   t.match(rowsOf(commands).slice(-2), [{ weight: 3 }, { timeout: 60 }]);
 });
 
+// That is forbidden, but what became of the others is not lost for it.
+t.test(
+  'where an operation can not be read again, its outcome is an error all the same',
+  async (t) => {
+    const { ipvs, commands } = fakeIpvs();
+    const list = range(1, 6).map(add);
+    const outcomes = ipvs.batch(list);
+    list[1] = { op: 'flush' } as never;
+    list[2] = { op: 'addService', service: { fwmark: -1 } };
+    list[3] = updateReal(1);
+    list.length = 5;
+    await until(() => commands.exchanges.length === 1);
+    commands.exchanges[0]?.finish([undefined, ...new Array<Answer>(5).fill(refused(EEXIST))]);
+    const [first, ...others] = await outcomes;
+    t.equal(first, undefined);
+    t.strictSame(codesOf(others), new Array(5).fill('EEXIST'));
+    t.match(others[3], { command: 'add service', service: { port: 5 } });
+    t.equal(others[4]?.command, 'batch');
+  },
+);
+
 // ---- what ends a batch before its end
 
 t.test('a batch that is aborted before its turn sends nothing', async (t) => {
