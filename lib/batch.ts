@@ -144,6 +144,7 @@ export class Batch {
         const index = first + at;
         return { index, request: this.#requestOf(index), failure };
       }),
+      first + count,
     );
     // After a failure of all it may still be on its way.
     if (!(outcomes instanceof NativeFailure)) recycle(requests);
@@ -240,9 +241,10 @@ export class Batch {
     return { command: commandOf(this.#operations[index]), service, destination, deadline };
   }
 
-  async #explain(failed: readonly Failed[]): Promise<void> {
-    const lost = failed.filter(({ failure, request }) => isLost(failure) && changes(request));
-    const done = lost.length === 0 ? undefined : await this.#readBack(lost);
+  /** `end`: behind the last one that was sent with them, where those may be about the same. */
+  async #explain(failed: readonly Failed[], end = 0): Promise<void> {
+    const lost = failed.some(({ failure, request }) => isLost(failure) && changes(request));
+    const done = lost ? await this.#readBack(failed, end) : undefined;
     for (let begin = 0; begin < failed.length; begin += TOGETHER) {
       const group = failed.slice(begin, begin + TOGETHER);
       await Promise.all(
@@ -262,21 +264,27 @@ export class Batch {
    * The receive queue overran, so answers are lost, but not the way to the kernel: of what was meant
    * to be last for its service or destination it can be seen whether it is as it was to be.
    */
-  async #readBack(lost: readonly Sent[]): Promise<ReadonlySet<number>> {
+  async #readBack(failed: readonly Failed[], end: number): Promise<ReadonlySet<number>> {
     const done = new Set<number>();
-    const known = lost.flatMap(({ index, request }) =>
-      isChange(request) ? [{ index, request }] : [],
-    );
-    const requests = known.map(({ request }) => request);
-    const look = await Look.at(this.#session, this.#call, requests);
+    const lost = new Map<number, Change>();
+    const refused = new Set<number>();
+    for (const { index, request, failure } of failed) {
+      if (failure.fault === Fault.refused) refused.add(index);
+      if (isLost(failure) && isChange(request)) lost.set(index, request);
+    }
+    const look = await Look.at(this.#session, this.#call, [...lost.values()]);
     if (look instanceof NativeFailure) return done; // it stays unknown
+    const first = failed[0]?.index ?? end;
+    const last = Math.max(end - 1, failed.at(-1)?.index ?? 0);
     const later = new Set<string>();
-    for (const { index, request } of known.reverse()) {
+    for (let index = last; index >= first; index--) {
+      const request = lost.get(index) ?? this.#requestOf(index);
+      if (refused.has(index) || !isChange(request)) continue;
       const { destination } = request;
       const service = serviceName(request.service);
       const own = destination ? `${service} ${destinationName(destination)}` : service;
-      const last = !later.has(own) && !later.has(service);
-      if (last && look.isDone(request)) done.add(index);
+      const hidden = later.has(own) || later.has(service);
+      if (lost.has(index) && !hidden && look.isDone(request)) done.add(index);
       later.add(own);
     }
     return done;

@@ -993,14 +993,19 @@ t.test('after an overrun the truth is read back, of each key what came last', as
   }));
   await ipvs.batch([...destinationThere, ...there, ...[1, 2, 4, 5, 6].map(add)]);
   const lost = new NativeFailure(Fault.noAnswer, ENOBUFS, '', '');
-  // All are carried out but these; nobody hears of any.
+  // All are carried out but these, and of few it is heard.
   const forgotten = ({ command, weight, port, destinationAddress }: Row) =>
     weight === 3 ||
     destinationAddress === '0a000009' ||
     (command !== 1 && (port === 4 || port === 6));
   commands.onExchange = ({ rows, finish }) => {
-    for (const row of rows) if (!forgotten(row)) table.apply(row);
-    setImmediate(() => finish(rows.map(({ port }) => (port === 2 ? undefined : lost))));
+    const answers = rows.map((row, at) => {
+      const answer = forgotten(row) ? undefined : table.apply(row);
+      const known =
+        row.port === 2 || (row.port === 7 && row.command === 1) || at === rows.length - 1;
+      return known ? answer : lost;
+    });
+    setImmediate(() => finish(answers));
   };
   const list: [operation: Operation, code?: string][] = [
     [weigh('10.0.0.5', 7), 'ERR_IPVS_UNKNOWN_OUTCOME'], // a later one is of the same
@@ -1010,7 +1015,7 @@ t.test('after an overrun the truth is read back, of each key what came last', as
       'ERR_IPVS_UNKNOWN_OUTCOME',
     ],
     [remove(1)],
-    [add(2)],
+    [add(2), 'EEXIST'], // which was heard
     [weigh('10.0.0.5', 8)],
     [{ op: 'zero', service: { ...web, port: 9 } }, 'ERR_IPVS_UNKNOWN_OUTCOME'], // nobody sees that
     [add(3), 'ERR_IPVS_UNKNOWN_OUTCOME'],
@@ -1025,6 +1030,12 @@ t.test('after an overrun the truth is read back, of each key what came last', as
       { op: 'replaceService', service: { ...web, port: 6, scheduler: 'rr' } },
       'ERR_IPVS_UNKNOWN_OUTCOME',
     ],
+    // Refused, because it was not there yet: the next one made it, which is known.
+    [{ op: 'replaceService', service: { ...web, port: 7 } }, 'ERR_IPVS_UNKNOWN_OUTCOME'],
+    [add(7)],
+    // The next one was refused, so it can't have made it.
+    [add(8)],
+    [add(8), 'EEXIST'],
   ];
   const looks = dumps.looks.length;
   const outcomes = await ipvs.batch(list.map(([operation]) => operation));
