@@ -37,7 +37,10 @@
           "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-frtti"],
           "cflags_cc": ["-std=c++17", "-fno-exceptions", "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections"],
           # The C++ runtime is linked in, so that a prebuilt file needs nothing but a libc.
-          "ldflags": ["-static-libstdc++", "-Wl,--exclude-libs,ALL", "-Wl,--gc-sections"]
+          "ldflags": ["-static-libstdc++", "-Wl,--exclude-libs,ALL", "-Wl,--gc-sections",
+            # Memory that is kept for the next call is kept once: not lost with each worker thread
+            # that loaded the addon and ends.
+            "-Wl,-z,nodelete"]
         }, {
           # Elsewhere there is no IPVS to talk to, and nothing to build.
           "type": "none"

@@ -7,6 +7,7 @@ import { ABSENT } from './channel.js';
 import type { Outcomes, Table } from './channel.js';
 import { sameDestination, sameService } from './compare.js';
 import { AbortError, IpvsError } from './errors.js';
+import type { Verdict } from './errors.js';
 import { changes } from './explain.js';
 import { Fault, NativeFailure } from './native.js';
 import { OperationReader, commandOf } from './operations.js';
@@ -17,9 +18,9 @@ import { Requests } from './requests.js';
 import { overtaken, refusal, subjectOf } from './session.js';
 import type { Call, Session } from './session.js';
 import { serviceName } from './turns.js';
-import type { BatchProgress, OperationOutcome } from './types.js';
+import type { BatchProgress, Outcome } from './types.js';
 
-const { ENOBUFS, ENOENT, ESRCH } = constants.errno;
+const { ENOBUFS, ENOENT, EPERM, ESRCH } = constants.errno;
 
 /** So many operations go to native code at a time. */
 const PORTION = 4096;
@@ -71,17 +72,21 @@ const SPARE: Requests[] = [];
 const MOST_SPARE = 4;
 
 function recycle(requests: Requests): void {
+  if (requests.count < PORTION / 4 || SPARE.length === MOST_SPARE) return;
   requests.clear();
-  if (SPARE.length < MOST_SPARE) SPARE.push(requests);
+  SPARE.push(requests);
 }
 
 function append(portions: Portion[], step: Step, first: number, total: number): void {
   const last = portions.at(-1);
   if (!('merge' in step)) {
     const fits = last !== undefined && 'requests' in last && last.requests.count < PORTION;
+    // Room for many only where many are likely: kinds that alternate make a portion each.
+    const full = last !== undefined && 'requests' in last;
+    const expected = first === 0 || full ? Math.min(PORTION, total - first) : 0;
     const requests = fits
       ? last.requests
-      : (SPARE.pop() ?? new Requests(Math.min(PORTION, total - first)));
+      : ((expected > 0 ? SPARE.pop() : undefined) ?? new Requests(expected));
     requests.add(step);
     if (!fits) portions.push({ first, requests });
   } else if (last !== undefined && 'steps' in last && last.steps.length < PORTION) {
@@ -99,7 +104,9 @@ export class Batch {
   readonly #signal: AbortSignal | undefined;
   readonly #operations: readonly unknown[];
   readonly #onProgress: ((progress: BatchProgress) => void) | undefined;
-  readonly #outcomes: OperationOutcome[];
+  readonly #outcomes: Outcome[];
+  readonly #verdicts = new Map<string, Promise<Verdict>>();
+  #turnEnds = 0;
   #done = 0;
   // After this nothing more is sent: it would only meet the same.
   #stopped: NativeFailure | undefined;
@@ -115,19 +122,30 @@ export class Batch {
     this.#signal = signal;
     this.#operations = operations;
     this.#onProgress = onProgress;
-    this.#outcomes = new Array<OperationOutcome>(operations.length).fill(undefined);
+    this.#outcomes = new Array<Outcome>(operations.length).fill(undefined);
   }
 
-  async run(portions: readonly Portion[]): Promise<OperationOutcome[]> {
+  async run(portions: readonly Portion[]): Promise<Outcome[]> {
     for (const portion of portions) {
       this.#endIfAborted();
       // Each portion has the time of a call.
       this.#call.deadline = performance.now() + this.#session.channels.timeout;
       if ('requests' in portion) await this.#sendPlain(portion);
       else await this.#sendMerged(portion);
-      this.#onProgress?.({ done: this.#done, total: this.#outcomes.length });
+      this.#report();
     }
     return this.#outcomes;
+  }
+
+  // What the listener throws is its own affair, and no reason to leave the rest undone.
+  #report(): void {
+    try {
+      this.#onProgress?.({ done: this.#done, total: this.#outcomes.length });
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   }
 
   #endIfAborted(): void {
@@ -248,16 +266,36 @@ export class Batch {
     for (let begin = 0; begin < failed.length; begin += TOGETHER) {
       const group = failed.slice(begin, begin + TOGETHER);
       await Promise.all(
-        group.map(async ({ index, request, failure }) => {
-          if (done?.has(index)) return;
-          const call = this.#subject(index, request);
-          this.#outcomes[index] = await this.#session.explain(call, request, failure);
+        group.map(async (each) => {
+          if (!done?.has(each.index)) this.#outcomes[each.index] = await this.#errorOf(each);
         }),
       );
-      if (failed.length > TOGETHER) await nextTurn();
+      await this.#breathe();
     }
     const stop = failed.find(({ failure }) => failure.fault !== Fault.refused && !isLost(failure));
     this.#stopped ??= stop && afterwards(stop.failure);
+  }
+
+  async #errorOf({ index, request, failure }: Failed): Promise<IpvsError> {
+    const call = this.#subject(index, request);
+    if (failure.fault === Fault.refused && failure.errno !== EPERM) {
+      return this.#session.explain(call, request, failure);
+    }
+    // These have the same reason for all, which may take looking for.
+    const kind = `${failure.fault} ${failure.errno} ${failure.detail} ${changes(request)}`;
+    let verdict = this.#verdicts.get(kind);
+    if (verdict === undefined) {
+      verdict = this.#session.verdict(call, request, failure);
+      this.#verdicts.set(kind, verdict);
+    }
+    return new IpvsError(subjectOf(call), await verdict);
+  }
+
+  // Others get the thread now and then.
+  async #breathe(): Promise<void> {
+    if (performance.now() < this.#turnEnds) return;
+    await nextTurn();
+    this.#turnEnds = performance.now() + STRETCH;
   }
 
   /**
@@ -295,7 +333,7 @@ export class Batch {
 const ATTEMPTS = 5;
 
 // So many failures are explained at a time.
-const TOGETHER = 256;
+const TOGETHER = 32;
 
 const isLost = ({ fault, errno }: NativeFailure): boolean =>
   fault === Fault.noAnswer && errno === ENOBUFS;

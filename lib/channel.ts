@@ -217,7 +217,7 @@ export class CommandChannel {
 }
 
 const NO_ANSWER = new NativeFailure(Fault.noAnswer, 0, '', '');
-const NOT_SENT = new NativeFailure(Fault.notSent, 0, '', '');
+export const NOT_SENT = new NativeFailure(Fault.notSent, 0, '', '');
 
 type Counter = number | bigint;
 

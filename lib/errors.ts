@@ -24,7 +24,8 @@ export interface Subject {
   readonly destination?: DestinationKey | undefined;
 }
 
-interface Verdict {
+/** What is said of a failure, whatever it was about. */
+export interface Verdict {
   readonly code: string;
   readonly sentence: string;
   readonly hint?: string | undefined;
@@ -103,7 +104,7 @@ function endpoint(address: string, port: number | undefined): string {
   return port === undefined ? address : `${host}:${port}`;
 }
 
-export function describeService(key: ServiceKey): string {
+function describeService(key: ServiceKey): string {
   return key.fwmark !== undefined
     ? `firewall mark ${key.fwmark} (${key.family ?? 'ipv4'})`
     : `${key.protocol} ${endpoint(key.address, key.port)}`;

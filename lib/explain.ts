@@ -3,7 +3,7 @@
 import { IPV4, IPV6, notUnicast } from './address.js';
 import type { Channels } from './channel.js';
 import { IpvsError, errnoName } from './errors.js';
-import type { Subject } from './errors.js';
+import type { Subject, Verdict } from './errors.js';
 import { Fault, NativeFailure } from './native.js';
 import { Command } from './records.js';
 import type { DestinationId, Request, ServiceId } from './records.js';
@@ -110,16 +110,26 @@ export async function explain(
   channels: Channels,
   deadline?: number,
 ): Promise<IpvsError> {
+  return new IpvsError(subject, await verdictOf(failure, request, channels, deadline));
+}
+
+/** What is to be said of it. */
+export async function verdictOf(
+  failure: NativeFailure,
+  request: Request,
+  channels: Channels,
+  deadline: number | undefined,
+): Promise<Verdict> {
   const { errno, syscall } = failure;
   const { code, sentence, hint } = await reasonOf(failure, request, channels, deadline);
   const told = failure.fault === Fault.refused && failure.detail !== '';
-  return new IpvsError(subject, {
+  return {
     code: code ?? errnoName(errno),
     sentence: told ? `${sentence}; the kernel says: ${failure.detail}` : sentence,
     hint,
     errno,
     syscall,
-  });
+  };
 }
 
 /** Why IPVS can't be used at all. */

@@ -47,7 +47,7 @@ import type {
   Info,
   OpenOptions,
   Operation,
-  OperationOutcome,
+  Outcome,
   ReadOptions,
   Service,
   ServiceChanges,
@@ -62,14 +62,14 @@ import type {
   Timeouts,
 } from './types.js';
 import {
-  checkDestinationChanges,
-  checkServiceChanges,
   parseDestinationChanges,
   parseDestinationConfig,
   parseDestinationId,
   parseServiceChanges,
   parseServiceConfig,
   parseServiceId,
+  readDestinationChanges,
+  readServiceChanges,
 } from './validate.js';
 import { ROLES, toConnection, toDestination, toInfo, toService, toSyncDaemon } from './words.js';
 
@@ -159,8 +159,7 @@ export class Ipvs {
     options?: CallOptions,
   ): Promise<void> {
     const id = parseServiceId(service);
-    checkServiceChanges(changes, id);
-    const given = structuredClone(changes);
+    const given = readServiceChanges(changes, id);
     const call = { command: 'update service', service: id, ...parseCallOptions(options) };
     await this.#session.inTurn(call, async () => {
       const present = await this.#session.readService(call, id);
@@ -279,8 +278,7 @@ export class Ipvs {
   ): Promise<void> {
     const owner = parseServiceId(service);
     const id = parseDestinationId(destination, owner);
-    checkDestinationChanges(changes, owner, id);
-    const given = structuredClone(changes);
+    const given = readDestinationChanges(changes, owner, id);
     const call = {
       command: 'update destination',
       service: owner,
@@ -468,17 +466,15 @@ export class Ipvs {
    * operations, and the `AbortError` then has the outcomes of those that were sent; each portion has
    * the time that a single call has.
    */
-  async batch(
-    operations: readonly Operation[],
-    options?: BatchOptions,
-  ): Promise<OperationOutcome[]> {
+  async batch(operations: readonly Operation[], options?: BatchOptions): Promise<Outcome[]> {
     const { signal, onProgress } = parseBatchOptions(options);
     if (!Array.isArray(operations)) throw invalidType('operations', 'an array', operations);
     const call: Call = { command: 'batch', signal };
-    const prepared = prepare(operations);
+    const given: readonly unknown[] = [...(operations as unknown[])];
+    const prepared = prepare(given);
     prepared.catch(() => undefined); // it is waited for when it is this call's turn
     return this.#session.alone(call, async () =>
-      new Batch(this.#session, call, operations, onProgress).run(await prepared),
+      new Batch(this.#session, call, given, onProgress).run(await prepared),
     );
   }
 

@@ -14,8 +14,6 @@ import type {
 } from './records.js';
 import type { Operation } from './types.js';
 import {
-  checkDestinationChanges,
-  checkServiceChanges,
   makeDestinationSlot,
   parseDestinationChanges,
   parseDestinationConfig,
@@ -23,6 +21,8 @@ import {
   parseServiceChanges,
   parseServiceConfig,
   parseServiceId,
+  readDestinationChanges,
+  readServiceChanges,
 } from './validate.js';
 import type { DestinationSlot } from './validate.js';
 
@@ -79,8 +79,7 @@ const READERS: Readonly<Record<Name, Read>> = {
   updateService: (input) => {
     object(input, 'operation', SERVICE_CHANGES);
     const service = parseServiceId(input['service']);
-    checkServiceChanges(input['changes'], service);
-    const changes: unknown = structuredClone(input['changes']);
+    const changes = readServiceChanges(input['changes'], service);
     return {
       service,
       merge: (present) => ({
@@ -113,8 +112,7 @@ const READERS: Readonly<Record<Name, Read>> = {
     object(input, 'operation', DESTINATION_CHANGES);
     const service = reader.owner(input['service']);
     const destination = parseDestinationId(input['destination'], service);
-    checkDestinationChanges(input['changes'], service, destination);
-    const changes: unknown = structuredClone(input['changes']);
+    const changes = readDestinationChanges(input['changes'], service, destination);
     return {
       service,
       destination,
@@ -195,7 +193,8 @@ export class OperationReader {
     try {
       const input = operation(value);
       const name = input['op'];
-      const read = Object.hasOwn(READERS, name as Name) ? READERS[name as Name] : unknown(name);
+      const known = typeof name === 'string' && Object.hasOwn(READERS, name);
+      const read = known ? READERS[name as Name] : unknown(name);
       return read(input, this);
     } catch (error) {
       throw placed(error, index);
@@ -212,7 +211,10 @@ export class OperationReader {
     this.#port = key['port'];
     this.#fwmark = key['fwmark'];
     this.#family = key['family'];
-    this.#properties = countProperties(key);
+    // Only a key that has nothing else can be told by these.
+    const own = [this.#protocol, this.#address, this.#port, this.#fwmark, this.#family];
+    const defined = own.reduce<number>((sum, each) => sum + (each === undefined ? 0 : 1), 0);
+    this.#properties = countProperties(key) === defined ? defined : -1;
     return this.#service;
   }
 
@@ -249,7 +251,7 @@ function unknown(name: unknown): never {
 
 // The checks name a property within its operation.
 function placed(error: unknown, index: number): unknown {
-  if (!(error instanceof Error)) return error;
+  if (!(error instanceof Error) || !error.message.startsWith("The property '")) return error;
   error.message = error.message.replace(
     /^(The property ')(operation(?=[.']))?/,
     (_, start: string, whole?: string) =>

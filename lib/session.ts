@@ -3,10 +3,11 @@
 
 import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { NOT_SENT } from './channel.js';
 import type { Channels, Table } from './channel.js';
 import { AbortError, IpvsError } from './errors.js';
-import type { Subject } from './errors.js';
-import { changes, explain } from './explain.js';
+import type { Subject, Verdict } from './errors.js';
+import { changes, explain, verdictOf } from './explain.js';
 import { Fault, NativeFailure } from './native.js';
 import type { NativeConnectionList, Outcome, Reply } from './native.js';
 import { Command } from './records.js';
@@ -24,7 +25,7 @@ import { serviceOfRow } from './rows.js';
 import type { Records } from './rows.js';
 import { Turns, serviceName } from './turns.js';
 import type { Ensured } from './types.js';
-import { onAbort, waitFor } from './waiting.js';
+import { onAbort, waitFor, whenLate } from './waiting.js';
 import type { Limits } from './waiting.js';
 import { toServiceKey } from './words.js';
 
@@ -145,23 +146,35 @@ export class Session {
     return this.#inOrder(call, work, (begin) => this.#turns.takeAll(begin, true));
   }
 
-  // Who waits for a turn may be aborted meanwhile: the turn is taken all the same, so that nobody
-  // overtakes those before, but nothing is done with it.
+  // Who waits for a turn may be aborted meanwhile, or run out of time: the turn is taken all the same,
+  // so that nobody overtakes those before, but nothing is done with it.
   #inOrder<T>(
     call: Call,
     work: () => Promise<T>,
     take: (begin: () => Promise<T>) => Promise<T>,
   ): Promise<T> {
     return this.track(call, () => {
-      const { signal } = call;
-      if (signal === undefined) return take(work);
+      const { signal, deadline = Infinity } = call;
+      if (signal === undefined && this.#turns.free) return take(work);
       return new Promise((resolve, reject) => {
-        const stop = onAbort(signal, () => {
-          reject(abortError(call, false));
+        let over = false;
+        const stopAbort =
+          signal &&
+          onAbort(signal, () => {
+            stopAlarm();
+            over = true;
+            reject(abortError(call, false));
+          });
+        const stopAlarm = whenLate(deadline, () => {
+          stopAbort?.();
+          over = true;
+          this.explain(call, { command: Command.getInfo }, NOT_SENT).then(reject, reject);
         });
         const begin = async (): Promise<T> => {
-          stop();
+          stopAbort?.();
+          stopAlarm();
           throwIfAborted(call);
+          if (over) throw new Error('its time is over'); // nobody hears of it any more
           return work();
         };
         take(begin).then(resolve, reject);
@@ -372,6 +385,10 @@ export class Session {
 
   explain(call: Call, request: Request, failure: NativeFailure): Promise<IpvsError> {
     return explain(failure, subjectOf(call), request, this.channels, call.deadline);
+  }
+
+  verdict(call: Call, request: Request, failure: NativeFailure): Promise<Verdict> {
+    return verdictOf(failure, request, this.channels, call.deadline);
   }
 
   missingService(call: Call, service: ServiceId): Promise<IpvsError> {

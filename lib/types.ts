@@ -439,7 +439,7 @@ export type Operation =
     };
 
 /** What became of an operation: undefined where it was done, otherwise why it was not. */
-export type OperationOutcome = IpvsError | undefined;
+export type Outcome = IpvsError | undefined;
 
 /** How far a batch is. */
 export interface BatchProgress {
@@ -450,6 +450,6 @@ export interface BatchProgress {
 
 /** What a batch may be given. */
 export interface BatchOptions extends CallOptions {
-  /** Called after each portion, of up to 4096 operations. */
+  /** Called after each portion, of up to 4096 operations. What it throws is an uncaught exception. */
   readonly onProgress?: (progress: BatchProgress) => void;
 }

@@ -129,9 +129,36 @@ export function parseServiceChanges(
   return numbers;
 }
 
-/** Refuses senseless changes before anything is read. */
-export function checkServiceChanges(value: unknown, id: ServiceId): void {
-  const input = object(value, 'changes', SERVICE_CHANGES);
+/** A copy of the changes, which the caller may change later; senseless ones are refused. */
+export function readServiceChanges(value: unknown, id: ServiceId): Input {
+  const changes = copyOf(object(value, 'changes', SERVICE_CHANGES), SERVICE_SETTINGS);
+  checkServiceChanges(changes, id);
+  return changes;
+}
+
+// By name: what is inherited counts too, and each is read once.
+function copyOf(input: Input, names: readonly string[]): Input {
+  const copy: Record<string, unknown> = {};
+  for (const name of names) {
+    const value = input[name];
+    if (value !== undefined) copy[name] = copyOfValue(name, value);
+  }
+  return copy;
+}
+
+function copyOfValue(name: string, value: unknown): unknown {
+  if (Array.isArray(value)) return [...(value as unknown[])];
+  const known = PARTS[name];
+  if (typeof value !== 'object' || value === null || known === undefined) return value;
+  return copyOf(object(value, `changes.${name}`, known), [...known]);
+}
+
+const PARTS: Readonly<Record<string, ReadonlySet<string>>> = {
+  persistence: PERSISTENCE,
+  tunnel: new Set(['type', 'port', 'checksum']),
+};
+
+function checkServiceChanges(input: Input, id: ServiceId): void {
   // Flags that name a scheduler are checked against the one that is there, once that is known.
   const scheduler = input['scheduler'] ?? impliedScheduler(input['schedulerFlags']);
   parseServiceChanges(
@@ -321,13 +348,18 @@ export function parseDestinationChanges(
   return overlayDestination(input, 'changes', service, id, present);
 }
 
-/** Refuses senseless changes before anything is read. */
-export function checkDestinationChanges(
+/** A copy of the changes, which the caller may change later; senseless ones are refused. */
+export function readDestinationChanges(
   value: unknown,
   service: ServiceId,
   id: DestinationId,
-): void {
-  const input = object(value, 'changes', DESTINATION_CHANGES);
+): Input {
+  const changes = copyOf(object(value, 'changes', DESTINATION_CHANGES), DESTINATION_SETTINGS);
+  checkDestinationChanges(changes, service, id);
+  return changes;
+}
+
+function checkDestinationChanges(input: Input, service: ServiceId, id: DestinationId): void {
   // What the rest is checked against is not known yet, so take what lets it pass.
   const upperThreshold = input['upperThreshold'] ?? INT_MAX;
   const lowerThreshold = input['lowerThreshold'] ?? 0;

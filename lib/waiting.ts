@@ -14,7 +14,7 @@ export interface Limits {
 }
 
 // What native code may need to say by itself that it is too late, in milliseconds.
-const GRACE = 250;
+const GRACE = 500;
 
 const LONGEST_TIMER = 2 ** 31 - 1;
 
