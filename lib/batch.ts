@@ -4,7 +4,7 @@ import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { formatAddress } from './address.js';
 import { ABSENT } from './channel.js';
-import type { Outcomes, Table } from './channel.js';
+import type { Outcomes, Table, WantedService } from './channel.js';
 import { sameDestination, sameService } from './compare.js';
 import { AbortError, IpvsError } from './errors.js';
 import type { Verdict } from './errors.js';
@@ -13,7 +13,7 @@ import { Fault, NativeFailure } from './native.js';
 import { OperationReader, commandOf } from './operations.js';
 import type { Change, Merge, Present, Step } from './operations.js';
 import { Command } from './records.js';
-import type { DestinationId, DestinationRecord, Request, ServiceId } from './records.js';
+import type { DestinationId, DestinationRecord, Request } from './records.js';
 import { Requests } from './requests.js';
 import { overtaken, refusal, subjectOf } from './session.js';
 import type { Call, Session } from './session.js';
@@ -436,8 +436,12 @@ class Look {
     call: Call,
     steps: readonly Step[],
   ): Promise<Look | NativeFailure> {
-    const services = new Map<string, ServiceId>();
-    for (const { service } of steps) services.set(serviceName(service), service);
+    const services = new Map<string, WantedService>();
+    for (const { service, destination } of steps) {
+      const name = serviceName(service);
+      const destinations = destination !== undefined || services.get(name)?.destinations === true;
+      services.set(name, { service, destinations });
+    }
     const table = await session.servicesNamed(call, [...services.values()]);
     return table instanceof NativeFailure ? table : new Look([...services.keys()], table);
   }

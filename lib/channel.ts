@@ -229,6 +229,12 @@ export interface Table {
   readonly settled: boolean;
 }
 
+export interface WantedService {
+  readonly service: ServiceId;
+  /** Its destinations too. */
+  readonly destinations: boolean;
+}
+
 /** In a table's counts: the service is not there. */
 export const ABSENT = 2 ** 32 - 1;
 
@@ -296,10 +302,16 @@ export class DumpChannel {
   }
 
   /** Just these services, in this order; the count of one that is not there is ABSENT. */
-  servicesNamed(services: readonly ServiceId[], limits?: Limits): Promise<Table | NativeFailure> {
+  servicesNamed(
+    services: readonly WantedService[],
+    limits?: Limits,
+  ): Promise<Table | NativeFailure> {
     return this.#queue(limits, (rest, done) => {
       this.#requests.clear();
-      for (const service of services) this.#requests.add({ command: Command.getService, service });
+      for (const { service, destinations } of services) {
+        const command = destinations ? Command.getDestination : Command.getService;
+        this.#requests.add({ command, service });
+      }
       this.#native.services(this.#requests.bytes, rest, (failure, table) => {
         done(failure ?? tableOf(table, false));
       });

@@ -4,7 +4,7 @@
 import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { NOT_SENT } from './channel.js';
-import type { Channels, Table } from './channel.js';
+import type { Channels, Table, WantedService } from './channel.js';
 import { AbortError, IpvsError } from './errors.js';
 import type { Subject, Verdict } from './errors.js';
 import { changes, explain, verdictOf } from './explain.js';
@@ -279,8 +279,11 @@ export class Session {
     );
   }
 
-  /** These services, in this order, with their destinations; a failure is for the caller to explain. */
-  async servicesNamed(call: Call, services: readonly ServiceId[]): Promise<Table | NativeFailure> {
+  /** These services, in this order; a failure is for the caller to explain. */
+  async servicesNamed(
+    call: Call,
+    services: readonly WantedService[],
+  ): Promise<Table | NativeFailure> {
     await this.#commandsSettled(call);
     const limits = limitsOf(call, { command: Command.getService });
     return this.channels.dumps.servicesNamed(services, limits);

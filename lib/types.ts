@@ -148,7 +148,8 @@ export type DestinationChanges = DestinationSettings;
 
 /**
  * Counters since creation (or since they were zeroed) and rates per second. The kernel's estimator
- * moves them every 2 seconds; rates are averages that follow with a delay.
+ * moves them every 2 seconds; rates are averages that follow with a delay. Not to be written to: where
+ * nothing was counted, many records share one.
  */
 export interface Stats<Counter extends number | bigint = number> {
   readonly connections: Counter;

@@ -372,10 +372,12 @@ void Channel::Services(const Napi::CallbackInfo& info) {
   if (!shared_->MayStart(info.Env())) return;
   RequestReader reader(ToView(info[0]));
   Request request;
-  std::vector<ServiceKey> keys;
-  while (reader.Next(&request)) keys.push_back(request.service.key);
-  const auto read = [keys](Connection* connection, const Deadline& deadline, ipvs::Table* table) {
-    return ReadServices(connection, keys, deadline, table);
+  std::vector<WantedService> wanted;
+  while (reader.Next(&request)) {
+    wanted.push_back({request.service.key, request.command == IPVS_CMD_GET_DEST});
+  }
+  const auto read = [wanted](Connection* connection, const Deadline& deadline, ipvs::Table* table) {
+    return ReadServices(connection, wanted, deadline, table);
   };
   (new TableWork(info[2].As<Napi::Function>(), shared_, read, Milliseconds(info[1])))->Queue();
 }

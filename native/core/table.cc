@@ -304,22 +304,28 @@ Failure DumpDaemons(Connection* connection, const Deadline& deadline, Dumped<Dae
   return failure;
 }
 
-Failure ReadServices(Connection* connection, const std::vector<ServiceKey>& keys,
+Failure ReadServices(Connection* connection, const std::vector<WantedService>& wanted,
                      const Deadline& deadline, Table* table) {
   *table = Table();
-  table->services.resize(keys.size());
+  table->services.resize(wanted.size());
+  std::vector<ServiceKey> keys;
+  keys.reserve(wanted.size());
+  for (const WantedService& each : wanted) keys.push_back(each.key);
   std::vector<std::pair<size_t, Service>> found;
   if (Failure failure = GetServices(connection, keys, deadline, &found)) return failure;
   Dumped<Destination> list;
   for (const auto& [index, service] : found) {
-    if (Failure failure = ListDestinations(connection, service.key, deadline, &list)) {
-      return failure;
+    list.records.clear();
+    if (wanted[index].destinations) {
+      if (Failure failure = ListDestinations(connection, service.key, deadline, &list)) {
+        return failure;
+      }
     }
     table->counts.resize(index, kAbsent);
     table->services[index] = service;
     Keep(list, table);
   }
-  table->counts.resize(keys.size(), kAbsent);
+  table->counts.resize(wanted.size(), kAbsent);
   return Failure();
 }
 

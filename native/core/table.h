@@ -42,8 +42,13 @@ struct Table {
 // In `counts`: the service is not there.
 constexpr uint32_t kAbsent = UINT32_MAX;
 
-// Reads just these services, in this order, with their destinations.
-Failure ReadServices(Connection* connection, const std::vector<ServiceKey>& keys,
+struct WantedService {
+  ServiceKey key;
+  bool destinations = false;  // its destinations too
+};
+
+// Reads just these services, in this order.
+Failure ReadServices(Connection* connection, const std::vector<WantedService>& wanted,
                      const Deadline& deadline, Table* table);
 
 // Reads everything. With `settle` each dump that came in several chunks is repeated until two
