@@ -2,7 +2,7 @@
 // where that is not known it says so.
 
 import t from 'tap';
-import type { Operation, OperationOutcome } from 'ipvs';
+import type { Operation, Outcome } from 'ipvs';
 import { LONG, facing, healthy, silent } from './peer/peer.js';
 import type { Script } from './peer/peer.js';
 import { SLACK, WEB, outcomeOf, web } from './peer/outcome.js';
@@ -35,7 +35,7 @@ const adds = (count: number) => Array.from({ length: count }, (_, number) => add
 /** Which of them a request is. */
 const numberOf = (request: Request) => request.attributes.readUInt16BE(4 + 8 + 8 + 20 + 4) - 1000;
 
-const codesOf = (outcomes: readonly OperationOutcome[] | undefined) =>
+const codesOf = (outcomes: readonly Outcome[] | undefined) =>
   outcomes?.map((each) => each?.code);
 
 const range = (length: number) => Array.from({ length }, (_, number) => number);

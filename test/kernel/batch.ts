@@ -9,7 +9,7 @@ import type {
   DestinationConfig,
   Ipvs,
   Operation,
-  OperationOutcome,
+  Outcome,
   ServiceConfig,
   Snapshot,
 } from 'ipvs';
@@ -24,8 +24,8 @@ const web = { protocol: 'tcp', address: '10.0.0.1', port: 80 } as const;
 const range = (first: number, last: number) =>
   Array.from({ length: last - first + 1 }, (_, index) => first + index);
 
-const codesOf = (outcomes: readonly OperationOutcome[]) => outcomes.map((each) => each?.code);
-const failed = (outcomes: readonly OperationOutcome[]) =>
+const codesOf = (outcomes: readonly Outcome[]) => outcomes.map((each) => each?.code);
+const failed = (outcomes: readonly Outcome[]) =>
   outcomes.flatMap((each, at) => (each ? [[at, each.message]] : []));
 
 /** The own method of an operation. */

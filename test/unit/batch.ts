@@ -4,7 +4,7 @@
 import t from 'tap';
 import type { Test } from 'tap';
 import { AbortError, IpvsError } from 'ipvs';
-import type { BatchOptions, BatchProgress, Ipvs, Operation, OperationOutcome } from 'ipvs';
+import type { BatchOptions, BatchProgress, Ipvs, Operation, Outcome } from 'ipvs';
 import { Fault, NativeFailure } from '#lib/native';
 import { OperationReader } from '#lib/operations';
 import { fakeIpvs, refused } from '../fixtures/fake-addon.js';
@@ -30,7 +30,7 @@ async function until(done: () => boolean): Promise<void> {
   while (!done()) await turn();
 }
 
-const codesOf = (outcomes: readonly OperationOutcome[]) => outcomes.map((each) => each?.code);
+const codesOf = (outcomes: readonly Outcome[]) => outcomes.map((each) => each?.code);
 
 const rowsOf = ({ exchanges }: FakeChannel): Row[] => exchanges.flatMap(({ rows }) => rows);
 
@@ -789,17 +789,18 @@ t.test(
     const { ipvs, commands } = fakeIpvs();
     const list = range(1, 6).map(add);
     const outcomes = ipvs.batch(list);
-    list[1] = { op: 'flush' } as never;
-    list[2] = { op: 'addService', service: { fwmark: -1 } };
-    list[3] = updateReal(1);
-    list.length = 5;
+    Object.assign(list[1] as object, { op: 'flush' });
+    Object.assign(list[2] as object, { service: { fwmark: -1 } });
+    Object.assign(list[3] as object, updateReal(1));
+    list.length = 5; // the list itself was read when the call was made
     await until(() => commands.exchanges.length === 1);
     commands.exchanges[0]?.finish([undefined, ...new Array<Answer>(5).fill(refused(EEXIST))]);
     const [first, ...others] = await outcomes;
     t.equal(first, undefined);
     t.strictSame(codesOf(others), new Array(5).fill('EEXIST'));
+    t.equal(others[0]?.command, 'batch');
     t.match(others[3], { command: 'add service', service: { port: 5 } });
-    t.equal(others[4]?.command, 'batch');
+    t.match(others[4], { command: 'add service', service: { port: 6 } });
   },
 );
 
@@ -925,14 +926,14 @@ t.test('memory that a late exchange still holds is not used again', async (t) =>
   };
   // First a batch that ends well: its memory is used again.
   commands.onExchange = ({ finish }) => setImmediate(() => finish());
-  await ipvs.batch(range(1, 100).map(add));
-  await ipvs.batch(range(1, 100).map(add));
+  await ipvs.batch(range(1, 1100).map(add));
+  await ipvs.batch(range(1, 1100).map(add));
   t.equal(bytes[0]?.held.buffer, bytes[1]?.held.buffer);
 
   commands.onExchange = undefined;
-  const late = await ipvs.batch(range(1, 100).map(add));
+  const late = await ipvs.batch(range(1, 1100).map(add));
   t.strictSame(new Set(codesOf(late)), new Set(['ERR_IPVS_UNKNOWN_OUTCOME']));
-  const waiting = ipvs.batch(range(1, 100).map(remove));
+  const waiting = ipvs.batch(range(1, 1100).map(remove));
   await new Promise((resolve) => setTimeout(resolve, 50));
   t.equal(commands.exchanges.length, 3, 'the channel is busy');
   t.strictSame(bytes[2]?.held, bytes[2]?.copy, 'nobody wrote there');
@@ -941,6 +942,24 @@ t.test('memory that a late exchange still holds is not used again', async (t) =>
   t.match(new Set(codesOf(await waiting)), new Set(['ERR_IPVS_TIMEOUT']));
   t.strictSame(await ipvs.batch([remove(1)]), [undefined]);
   t.not(bytes[3]?.held.buffer, bytes[2]?.held.buffer);
+});
+
+// Each change of kind makes a portion, and all are prepared before the first is sent.
+t.test('kinds that alternate take little memory', async (t) => {
+  const { ipvs, commands, dumps } = answering(() => undefined);
+  dumps.onLook = ({ rows, finish }) => setImmediate(() => finish(rows.map(() => undefined)));
+  const pairs = range(1, 200).flatMap((port) => [add(port), ensureWeb('rr')]);
+  let largest = 0;
+  const exchange = commands.exchange.bind(commands);
+  commands.exchange = (requests, ...rest) => {
+    largest = Math.max(largest, requests.buffer.byteLength);
+    exchange(requests, ...rest);
+  };
+  const first = ipvs.batch(pairs);
+  const before = process.memoryUsage().arrayBuffers;
+  await first;
+  t.ok(before < 20 * 2 ** 20, `${before} bytes`);
+  t.ok(largest > 0);
 });
 
 t.test('what comes after an answer that stays away is not sent, and says so', async (t) => {

@@ -14,8 +14,8 @@ import {
   parseTimeouts,
 } from '#lib/options';
 import {
-  checkDestinationChanges,
-  checkServiceChanges,
+  readDestinationChanges,
+  readServiceChanges,
   makeDestinationSlot,
   parseDestinationChanges,
   parseDestinationConfig,
@@ -328,7 +328,7 @@ t.test('changes to a service leave alone what they leave out', (t) => {
 
 t.test('senseless changes to a service are refused before it is read', (t) => {
   const check = (key: object) => (changes: unknown) =>
-    checkServiceChanges(changes, parseServiceId(key));
+    readServiceChanges(changes, parseServiceId(key));
   refuses(t, check(tcp), [
     [undefined, 'changes', 'TYPE'],
     [null, 'changes', 'TYPE'],
@@ -614,7 +614,7 @@ t.test('changes that contradict what is there are refused', (t) => {
 });
 
 t.test('senseless changes to a destination are refused before it is read', (t) => {
-  const check = (changes: unknown) => checkDestinationChanges(changes, tcpId, id);
+  const check = (changes: unknown) => readDestinationChanges(changes, tcpId, id);
   refuses(t, check, [
     [undefined, 'changes', 'TYPE'],
     [{ address: '10.0.0.6' }, 'changes.address', 'VALUE', /only forwarding, weight/],
