@@ -35,8 +35,7 @@ const adds = (count: number) => Array.from({ length: count }, (_, number) => add
 /** Which of them a request is. */
 const numberOf = (request: Request) => request.attributes.readUInt16BE(4 + 8 + 8 + 20 + 4) - 1000;
 
-const codesOf = (outcomes: readonly Outcome[] | undefined) =>
-  outcomes?.map((each) => each?.code);
+const codesOf = (outcomes: readonly Outcome[] | undefined) => outcomes?.map((each) => each?.code);
 
 const range = (length: number) => Array.from({ length }, (_, number) => number);
 

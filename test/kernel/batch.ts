@@ -5,14 +5,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import t from 'tap';
 import { AbortError } from 'ipvs';
-import type {
-  DestinationConfig,
-  Ipvs,
-  Operation,
-  Outcome,
-  ServiceConfig,
-  Snapshot,
-} from 'ipvs';
+import type { DestinationConfig, Ipvs, Operation, Outcome, ServiceConfig, Snapshot } from 'ipvs';
 import { failureOf, fieldsOf } from '../lab/failure.js';
 import { freshIpvs, openIpvs } from '../lab/namespace.js';
 import { tableOf } from '../lab/records.js';
