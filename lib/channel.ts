@@ -13,6 +13,7 @@ import type {
 import { Command } from './records.js';
 import type {
   ConnectionFilter,
+  Counter,
   DaemonRecord,
   DestinationId,
   DestinationRecord,
@@ -218,8 +219,6 @@ export class CommandChannel {
 
 const NO_ANSWER = new NativeFailure(Fault.noAnswer, 0, '', '');
 export const NOT_SENT = new NativeFailure(Fault.notSent, 0, '', '');
-
-type Counter = number | bigint;
 
 /** The whole table; the destinations of the n-th service are the next counts[n] ones. */
 export interface Table {

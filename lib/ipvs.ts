@@ -26,7 +26,13 @@ import {
 } from './options.js';
 import { probe } from './probe.js';
 import { Command } from './records.js';
-import type { DestinationRecord, InfoRecord, ServiceRecord, TimeoutNumbers } from './records.js';
+import type {
+  Counter,
+  DestinationRecord,
+  InfoRecord,
+  ServiceRecord,
+  TimeoutNumbers,
+} from './records.js';
 import type { Records } from './rows.js';
 import { Session, throwIfAborted } from './session.js';
 import type { Call } from './session.js';
@@ -80,8 +86,6 @@ const CONNECTIONS_FILE = '/proc/thread-self/net/ip_vs_conn';
 const CONNECTIONS_WITH_ORIGIN_FILE = '/proc/thread-self/net/ip_vs_conn_sync';
 
 /** Either kind of counter, while it is not said which. */
-type Counter = number | bigint;
-
 /**
  * The IPVS of one network namespace.
  *

@@ -8,6 +8,7 @@ import { Command } from './records.js';
 import type {
   DestinationId,
   DestinationRecord,
+  Mutable,
   Request,
   ServiceId,
   ServiceRecord,
@@ -25,8 +26,6 @@ import {
   readServiceChanges,
 } from './validate.js';
 import type { DestinationSlot } from './validate.js';
-
-type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** A request about a service. */
 export type Change = Request & { readonly service: ServiceId };

@@ -3,6 +3,12 @@
 import type { Address } from './address.js';
 import type { Endpoint, Stats } from './types.js';
 
+/** 64 bits, as the caller asked for them. */
+export type Counter = number | bigint;
+
+/** What is read into again and again. */
+export type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
 /** IPVS_CMD_*: what a request asks for. */
 export const Command = {
   newService: 1,

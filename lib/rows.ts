@@ -2,7 +2,7 @@
 
 import { formatAddress } from './address.js';
 import type { NativeRecords } from './native.js';
-import type { DestinationRecord, ServiceRecord } from './records.js';
+import type { Counter, DestinationRecord, Mutable, ServiceRecord } from './records.js';
 import { isLayout } from './requests.js';
 import type { Stats } from './types.js';
 
@@ -183,16 +183,12 @@ const NO_BIGINT_STATS: Stats<bigint> = Object.freeze({
 
 const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
-type Counter = number | bigint;
-
 /** How records of one kind are read from their rows. */
 interface Kind<Item> {
   readonly words: number;
   make(): Item;
   read(row: Row, at: number, bigint: boolean, into: Mutable<Item>): void;
 }
-
-type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 const SERVICE: Kind<ServiceRecord<Counter>> = {
   words: ServiceColumn.end,

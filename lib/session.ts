@@ -13,6 +13,7 @@ import type { NativeConnectionList, Outcome, Reply } from './native.js';
 import { Command } from './records.js';
 import type {
   ConnectionRecord,
+  Counter,
   DaemonNumbers,
   DaemonRecord,
   DestinationId,
@@ -47,8 +48,6 @@ const NO_DAEMON: DaemonNumbers = {
   port: 0,
   ttl: 0,
 };
-
-type Counter = number | bigint;
 
 /** One call of a method. */
 export interface Call {

@@ -1,11 +1,10 @@
 // The counters of the whole director, from the two files in which the kernel shows them.
 
+import type { Counter } from './records.js';
 import type { CpuStats, DirectorStats } from './types.js';
 
 export const TOTALS_FILE = '/proc/thread-self/net/ip_vs_stats';
 export const PER_CPU_FILE = '/proc/thread-self/net/ip_vs_stats_percpu';
-
-type Counter = number | bigint;
 
 /** A row of hexadecimal numbers. */
 function parseRow(line: string): bigint[] {

@@ -18,7 +18,13 @@ import {
 } from './check.js';
 import type { Input } from './check.js';
 import { invalidType, invalidValue } from './errors.js';
-import type { DestinationId, DestinationNumbers, ServiceId, ServiceNumbers } from './records.js';
+import type {
+  DestinationId,
+  DestinationNumbers,
+  Mutable,
+  ServiceId,
+  ServiceNumbers,
+} from './records.js';
 import {
   ALL_SCHEDULER_BITS,
   CHECKSUMS,
@@ -284,8 +290,6 @@ class DestinationPaths {
     return paths;
   }
 }
-
-type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** What a destination is read into; one may serve for many, one after the other. */
 export interface DestinationSlot {

@@ -19,3 +19,10 @@ t.test('a worker may end in the middle of its work', (t) => {
   t.strictSame(run('exit with busy workers'), ended('', 7), 'with the process');
   t.end();
 });
+
+// What the addon keeps for the next call belongs to the process. Catches an addon that is unloaded with
+// the last worker and loses it: some megabytes with each worker that reads a large table.
+t.test('the addon stays when the worker ends that alone had loaded it', (t) => {
+  t.strictSame(run('loaded by a worker'), ended('true\n'));
+  t.end();
+});

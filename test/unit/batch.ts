@@ -15,6 +15,7 @@ import { failureOf, fieldsOf } from '../lab/failure.js';
 
 const PORTION = 4096;
 const [ESRCH, EEXIST, ENOBUFS] = [3, 17, 105];
+const [GET_SERVICE, SET_DESTINATION, GET_DESTINATION] = [4, 6, 8];
 
 const web = { protocol: 'tcp', address: '10.0.0.1', port: 80 } as const;
 const real = { address: '10.0.0.5' } as const;
@@ -79,6 +80,7 @@ const wrong: readonly [operation: unknown, property: string, kind: string, messa
   [{ ...good, op: 1 }, '.op', 'TYPE'],
   [{ ...good, op: 'flush' }, '.op', 'VALUE', /must be one of 'addService', .*'removeDest/],
   [{ ...good, op: 'toString' }, '.op', 'VALUE'],
+  [{ ...good, op: ['addService'] }, '.op', 'TYPE'],
   [{ ...good, op: '__proto__' }, '.op', 'VALUE'],
   [{ ...good, signal: 1 }, '.signal', 'VALUE', /is not known here, only op, service\. Received 1/],
   [{ ...good, changes: {} }, '.changes', 'VALUE'],
@@ -146,6 +148,98 @@ t.test('an operation that makes no sense is named, and nothing is sent', async (
       nothingIsSent(t, scene);
     }
   }
+});
+
+// A key is not read again where it is that of the operation before. Catches one that is taken for the
+// same although it has a property that nobody knows.
+t.test('a key that was read is known by all that it has', async (t) => {
+  const scene = fakeIpvs();
+  const at = (service: object) => ({ op: 'removeDestination', service, destination: real });
+  for (const first of [
+    { ...web, family: undefined },
+    { ...web, scheduler: 'rr' },
+  ]) {
+    const list = [at(first), at({ ...web, bogus: 1 })] as Operation[];
+    const error = await failureOf(scene.ipvs.batch(list));
+    t.match(error.message, /^The property 'operations\[1\]\.service\.bogus' is not known here/);
+  }
+  nothingIsSent(t, scene);
+});
+
+// Catches changes that are accepted and then dropped, because only own properties are copied.
+t.test('changes may be inherited, or told by a getter', async (t) => {
+  class Quiesced {
+    readonly #weight = 0;
+    get weight() {
+      return this.#weight;
+    }
+  }
+  for (const changes of [Object.create({ weight: 0 }) as object, new Quiesced()]) {
+    const { ipvs, commands } = onTable();
+    const outcomes = await ipvs.batch([
+      { op: 'addService', service: web },
+      { op: 'addDestination', service: web, destination: { ...real, weight: 7 } },
+      { op: 'updateDestination', service: web, destination: real, changes },
+    ]);
+    t.strictSame(outcomes, [undefined, undefined, undefined]);
+    t.match(rowsOf(commands).at(-1), { command: SET_DESTINATION, weight: 0 });
+  }
+});
+
+// A service may have ten thousand of them.
+t.test('destinations are only looked at where an operation is about one', async (t) => {
+  const { ipvs, dumps } = onTable();
+  await ipvs.batch([add(1), add(2)]);
+  const at = (port: number) => ({ ...web, port });
+  await ipvs.batch([
+    { op: 'updateService', service: at(1), changes: { scheduler: 'rr' } },
+    { op: 'ensureDestination', service: at(2), destination: real },
+    { op: 'updateService', service: at(1), changes: { scheduler: 'wrr' } },
+  ]);
+  const commands = dumps.looks.map(({ rows }) => rows.map(({ command }) => command));
+  t.strictSame(commands, [[GET_SERVICE, GET_DESTINATION], [GET_SERVICE]]);
+});
+
+// Catches calls that have no deadline while they wait for their turn.
+t.test('a call behind a long batch does not wait for its end', async (t) => {
+  const timeout = 400;
+  const { ipvs, commands } = fakeIpvs(timeout);
+  const alive = setInterval(() => undefined, 20); // the deadlines' own timers do not
+  t.teardown(() => {
+    clearInterval(alive);
+  });
+  // Each portion takes most of its time, and all together several times that of a call.
+  commands.onExchange = ({ finish }) => setTimeout(finish, timeout * 0.9);
+  const order: string[] = [];
+  const long = ipvs.batch(range(1, 5 * PORTION).map(add)).then(() => order.push('batch'));
+  const behind = failureOf(ipvs.getService(web)).then((error) => {
+    order.push('behind');
+    return error;
+  });
+  t.match(await behind, { code: 'ERR_IPVS_TIMEOUT', message: /nothing was changed/ });
+  await long;
+  t.strictSame(order, ['behind', 'batch']);
+  t.equal(commands.exchanges.length, 5, 'and is not sent afterwards');
+});
+
+// Catches a batch that a listener's mistake leaves half done.
+t.test('what onProgress throws does not end the batch', async (t) => {
+  const { ipvs } = onTable();
+  const thrown: unknown[] = [];
+  const listeners = process.listeners('uncaughtException');
+  process.removeAllListeners('uncaughtException');
+  process.on('uncaughtException', (error) => thrown.push(error));
+  const mistake = new Error('mine');
+  const outcomes = await ipvs.batch([add(1), add(2)], {
+    onProgress: () => {
+      throw mistake;
+    },
+  });
+  await turn();
+  process.removeAllListeners('uncaughtException');
+  for (const listener of listeners) process.on('uncaughtException', listener);
+  t.strictSame(outcomes, [undefined, undefined]);
+  t.strictSame(thrown, [mistake]);
 });
 
 // Catches a batch that begins to send before it has read all.

@@ -5,6 +5,7 @@
 // They only read, so they may run on any kernel, with IPVS and without.
 
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { Ipvs, listServices } from 'ipvs';
@@ -192,6 +193,11 @@ const inMain: Record<string, () => Promise<void>> = {
     await openAskAndClose();
     console.log(await work('closes').ended);
     await openAskAndClose();
+  },
+
+  async 'loaded by a worker'() {
+    await work('closes').ended;
+    console.log(readFileSync('/proc/self/maps', 'latin1').includes('ipvs.node'));
   },
 
   async 'four workers'() {
