@@ -85,7 +85,6 @@ const PORTION = 500;
 const CONNECTIONS_FILE = '/proc/thread-self/net/ip_vs_conn';
 const CONNECTIONS_WITH_ORIGIN_FILE = '/proc/thread-self/net/ip_vs_conn_sync';
 
-/** Either kind of counter, while it is not said which. */
 /**
  * The IPVS of one network namespace.
  *
