@@ -794,7 +794,7 @@ t.test('a key that was changed meanwhile is another service', (t) => {
   const reader = new OperationReader();
   const key: Record<string, unknown> = { protocol: 'tcp', address: '10.0.0.1', port: 80 };
   const operation = { op: 'removeDestination', service: key, destination: real };
-  const read = () => reader.read(operation, 0).service;
+  const read = () => reader.readAt(0, operation).service;
   const first = read();
   t.equal(read(), first, 'not read again');
   operation.service = { ...key };
