@@ -6,8 +6,10 @@
         ["OS=='linux'", {
           "sources": [
             "native/core/attribute.cc",
+            "native/core/command_batch.cc",
             "native/core/connection.cc",
             "native/core/connection_table.cc",
+            "native/core/dialogue.cc",
             "native/core/director.cc",
             "native/core/generic.cc",
             "native/core/ipvs.cc",
