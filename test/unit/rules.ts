@@ -183,6 +183,7 @@ t.test('commands about real servers', (t) => {
   });
   // A mark has no port that could be the real server's.
   t.match(only('-a -f 1 -r 10.0.0.5:8080 -g'), { destination: { port: 8080, forwarding: 'dr' } });
+  t.match(only('-a -f 1 -r 10.0.0.5:http -m'), { destination: { port: 80 } });
   t.match(only('-a -f 1 -r 10.0.0.5'), { destination: { port: 0 } });
   t.end();
 });
