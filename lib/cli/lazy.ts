@@ -1,0 +1,14 @@
+// What a command needs is loaded when it needs it: `ipvs --version` is to cost what Node.js costs.
+// With require(): import() would first load what Node.js has for ECMAScript modules.
+
+/* eslint-disable @typescript-eslint/no-require-imports */
+
+export const lazy = {
+  ipvs: () => require('../ipvs.js') as typeof import('../ipvs.js'),
+  predict: () => require('./predict.js') as typeof import('./predict.js'),
+  program: () => require('./program.js') as typeof import('./program.js'),
+  change: () => require('./commands/change.js') as typeof import('./commands/change.js'),
+  clear: () => require('./commands/clear.js') as typeof import('./commands/clear.js'),
+  drain: () => require('./commands/drain.js') as typeof import('./commands/drain.js'),
+  list: () => require('./commands/list.js') as typeof import('./commands/list.js'),
+};
