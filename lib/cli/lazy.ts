@@ -7,6 +7,7 @@ export const lazy = {
   ipvs: () => require('../ipvs.js') as typeof import('../ipvs.js'),
   predict: () => require('./predict.js') as typeof import('./predict.js'),
   program: () => require('./program.js') as typeof import('./program.js'),
+  run: () => require('./run.js') as typeof import('./run.js'),
   change: () => require('./commands/change.js') as typeof import('./commands/change.js'),
   clear: () => require('./commands/clear.js') as typeof import('./commands/clear.js'),
   drain: () => require('./commands/drain.js') as typeof import('./commands/drain.js'),

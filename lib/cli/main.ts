@@ -2,7 +2,7 @@
 // The command `ipvs`: the process around run().
 
 import * as nodeModule from 'node:module';
-import { run } from './run.js';
+import { lazy } from './lazy.js';
 
 // Node.js 22 and later keep what they compiled.
 (nodeModule as { enableCompileCache?: () => void }).enableCompileCache?.();
@@ -13,7 +13,20 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-const { stdin, stdout, stderr, env } = process;
-void run(process.argv.slice(2), { stdin, stdout, stderr, env }).then((status) => {
-  process.exitCode = status;
-});
+const { stdout, stderr, env } = process;
+const io = {
+  // Opened only where it is wanted: an open one costs time, and keeps the process.
+  get stdin() {
+    return process.stdin;
+  },
+  stdout,
+  stderr,
+  env,
+};
+
+void lazy
+  .run()
+  .run(process.argv.slice(2), io)
+  .then((status) => {
+    process.exitCode = status;
+  });
