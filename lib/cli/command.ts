@@ -39,7 +39,7 @@ export class CliCommand extends Command {
   /** A subcommand, to be described further. */
   sub(usage: string, summary: string, description = sentence(summary)): CliCommand {
     const command = this.command(usage) as CliCommand;
-    return command.summary(summary).description(description);
+    return command.helpCommand(false).summary(summary).description(description);
   }
 
   example(line: string, does: string): this {

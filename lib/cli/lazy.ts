@@ -10,6 +10,12 @@ export const lazy = {
   run: () => require('./run.js') as typeof import('./run.js'),
   change: () => require('./commands/change.js') as typeof import('./commands/change.js'),
   clear: () => require('./commands/clear.js') as typeof import('./commands/clear.js'),
+  connections: () =>
+    require('./commands/connections.js') as typeof import('./commands/connections.js'),
+  director: () => require('./commands/director.js') as typeof import('./commands/director.js'),
+  probe: () => require('./commands/probe.js') as typeof import('./commands/probe.js'),
+  stats: () => require('./commands/stats.js') as typeof import('./commands/stats.js'),
+  watch: () => require('./commands/watch.js') as typeof import('./commands/watch.js'),
   drain: () => require('./commands/drain.js') as typeof import('./commands/drain.js'),
   list: () => require('./commands/list.js') as typeof import('./commands/list.js'),
 };

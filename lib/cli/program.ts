@@ -58,15 +58,58 @@ function dryRun(command: CliCommand): CliCommand {
 }
 
 function addLooks(program: CliCommand): void {
-  program
-    .sub('list', 'show services and their servers')
-    .alias('ls')
-    .addArgument(new Argument('[kind]', 'only services of that kind').choices(SERVICE_KINDS))
-    .argument('[service]', 'only that one')
+  someServices(program.sub('list', 'show services and their servers').alias('ls'))
     .example('ipvs list', 'everything')
     .example('ipvs list tcp 10.0.0.1:80', 'one service')
     .example('ipvs list --json | jq -r ".services[].scheduler"', 'for programs')
     .does(() => lazy.list().list);
+  someServices(
+    program.sub(
+      'watch',
+      'show what happens now, like top',
+      'Shows connections, packets and bytes per second, again and again, until "q" is pressed. ' +
+        'Where standard output is no terminal, and with --json, one view follows the other.',
+    ),
+  )
+    .option('--interval <time>', 'from one look to the next', '2s')
+    .addOption(
+      new Option('--sort <by>', 'which come first')
+        .choices(['name', 'conns', 'active', 'in', 'out', 'packets'])
+        .default('conns'),
+    )
+    .option('--count <number>', 'end after so many looks')
+    .example('ipvs watch', 'everything, the busiest first')
+    .example('ipvs watch --json --interval 10s', 'a line of JSON every ten seconds')
+    .does(() => lazy.watch().watch);
+  someServices(program.sub('stats', 'show counters and rates'))
+    .option('--rates', 'per second rather than since the start; wide terminals have room for both')
+    .option('--exact', 'every digit, rather than 1.2M')
+    .example('ipvs stats --rates', 'how much happens per second')
+    .does(() => lazy.stats().stats);
+  program
+    .sub('connections', 'show the table of connections')
+    .alias('conns')
+    .addOption(new Option('--protocol <name>', 'only those').choices(['tcp', 'udp', 'sctp']))
+    .option('--client <address>', 'only those of a client: 192.0.2.1, 192.0.2.1:40000, :40000')
+    .option('--service <address>', 'only those to a virtual address or port: 10.0.0.1:80, :80')
+    .option('--mark <number>', 'only those of a firewall mark')
+    .option('--server <address>', 'only those to a server')
+    .option('--limit <number>', 'stop after so many')
+    .option('--origin', 'say which came from another director')
+    .example('ipvs connections --server 10.0.0.5', 'who is on a server')
+    .example('ipvs connections --json | jq length', 'for programs; the table may be long')
+    .does(() => lazy.connections().connections);
+  program
+    .sub('doctor', 'find what is wrong here, and what to do about it')
+    .example('ipvs doctor', 'exits with 1 where something is wrong')
+    .does(() => lazy.probe().doctor);
+  program.sub('probe', 'show what this kernel can do').does(() => lazy.probe().probe);
+}
+
+function someServices(command: CliCommand): CliCommand {
+  return command
+    .addArgument(new Argument('[kind]', 'only services of that kind').choices(SERVICE_KINDS))
+    .argument('[service]', 'only that one');
 }
 
 function addChanges(program: CliCommand): void {
@@ -93,6 +136,48 @@ function addChanges(program: CliCommand): void {
     .option('-y, --yes', 'really do so')
     .example('ipvs clear --dry-run', 'what would be removed')
     .does(() => lazy.clear().clear);
+  addDirector(program);
+}
+
+function addDirector(program: CliCommand): void {
+  program
+    .sub('zero', 'set the counters of a service, or all, to zero')
+    .addArgument(new Argument('[kind]', 'what names the service').choices(SERVICE_KINDS))
+    .argument('[service]', 'its address and port, or its mark')
+    .example('ipvs zero tcp 10.0.0.1:80', 'every other reader sees that too')
+    .does(() => lazy.stats().zero);
+  dryRun(program.sub('timeouts', 'show or set how long idle connections are remembered'))
+    .option('--tcp <time>', 'established TCP connections')
+    .option('--tcp-fin <time>', 'TCP connections after a FIN')
+    .option('--udp <time>', 'UDP')
+    .example('ipvs timeouts', 'show them')
+    .example('ipvs timeouts --tcp 15m --udp 30s', 'what is not named stays as it is')
+    .does(() => lazy.director().timeouts);
+  const daemon = program
+    .sub(
+      'daemon',
+      'show, start and stop the sync daemons',
+      'Shows the sync daemons that run here. They tell another director about connections ' +
+        '(master), or take them (backup).',
+    )
+    .does(() => lazy.director().listDaemons);
+  dryRun(daemon.sub('start', 'start a sync daemon'))
+    .addArgument(role())
+    .argument('<interface>', 'the multicast interface')
+    .option('--sync-id <number>', '0 to 255 (default: 0)')
+    .option('--group <address>', 'multicast address (default: 224.0.0.81)')
+    .option('--port <number>', 'UDP port (default: 8848)')
+    .option('--ttl <number>', 'multicast TTL (default: 1)')
+    .option('--max-length <bytes>', 'the longest message (default: what the interface takes)')
+    .example('ipvs daemon start master eth0 --sync-id 7', 'tell the backup')
+    .does(() => lazy.director().startDaemon);
+  dryRun(daemon.sub('stop', 'stop a sync daemon'))
+    .addArgument(role())
+    .does(() => lazy.director().stopDaemon);
+}
+
+function role(): Argument {
+  return new Argument('<role>', 'what it does').choices(['master', 'backup']);
 }
 
 function addAdd(add: CliCommand): void {

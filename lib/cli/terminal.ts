@@ -40,7 +40,8 @@ export interface Style {
 export type Paint = (text: string) => string;
 
 function paint(colour: boolean, begin: number, end: number): Paint {
-  return colour ? (text) => `\x1b[${begin}m${text}\x1b[${end}m` : (text) => text;
+  if (!colour) return (text) => text;
+  return (text) => (text === '' ? '' : `\x1b[${begin}m${text}\x1b[${end}m`);
 }
 
 export function makeStyle(colour: boolean, unicode: boolean): Style {

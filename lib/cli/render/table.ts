@@ -19,6 +19,7 @@ export interface Row {
 }
 
 const GAP = 2;
+const LEAST_FIRST = 16;
 
 /** How wide each column has to be. */
 export function widthsOf(columns: readonly Column[], rows: Iterable<Row>): number[] {
@@ -35,10 +36,14 @@ export function widthsOf(columns: readonly Column[], rows: Iterable<Row>): numbe
  * So that the columns fit a line, the first one may give way: what is longer then stands on a line of
  * its own, above the rest of its row.
  */
-export function fitFirst(widths: readonly number[], least: number, width: number): number[] {
+export function fitFirst(widths: readonly number[], rows: readonly Row[], width: number): number[] {
   const [first = 0, ...others] = widths;
-  const rest = others.reduce((sum, each) => sum + GAP + each, 0);
-  return [Math.max(Math.min(first, width - rest), Math.min(first, least)), ...others];
+  const room = width - others.reduce((sum, each) => sum + GAP + each, 0);
+  if (first <= room) return [...widths];
+  const fitting = rows
+    .map(({ cells }) => cells[0]?.text.length ?? 0)
+    .filter((length) => length <= room);
+  return [fitting.reduce((a, b) => Math.max(a, b), LEAST_FIRST), ...others];
 }
 
 export function headLine(
@@ -92,7 +97,7 @@ export function tableLines(
   width: number,
   title: Paint,
 ): string[] {
-  const widths = fitFirst(widthsOf(columns, rows), 20, width);
+  const widths = fitFirst(widthsOf(columns, rows), rows, width);
   return [
     headLine(columns, widths, title),
     ...rows.flatMap((row) => rowLines(columns, widths, row, width)),
