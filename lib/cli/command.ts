@@ -26,6 +26,7 @@ export interface Run {
 const WIDEST_HELP = 100;
 
 export class CliCommand extends Command {
+  declare readonly commands: readonly CliCommand[];
   readonly examples: Example[] = [];
   #run: Run | undefined;
 

@@ -22,27 +22,30 @@ export const Exit = {
   interrupted: 130,
 } as const;
 
-const STATUS_OF: Readonly<Record<string, number>> = {
-  EEXIST: Exit.exists,
-  ESRCH: Exit.missing,
-  ENOENT: Exit.missing,
-  ENODEV: Exit.missing,
-  EPERM: Exit.forbidden,
-  EACCES: Exit.forbidden,
-  ERR_IPVS_UNAVAILABLE: Exit.unavailable,
-  ERR_IPVS_SCHEDULER: Exit.unavailable,
-  ERR_IPVS_ENGINE: Exit.unavailable,
-  ERR_IPVS_PLATFORM: Exit.unavailable,
-  ERR_IPVS_LOAD: Exit.unavailable,
-  EAFNOSUPPORT: Exit.unavailable,
-  ERR_IPVS_TIMEOUT: Exit.late,
-  ERR_IPVS_UNKNOWN_OUTCOME: Exit.unknown,
-  ERR_INVALID_ARG_TYPE: Exit.usage,
-  ERR_INVALID_ARG_VALUE: Exit.usage,
-  ERR_OUT_OF_RANGE: Exit.usage,
-  ERR_USAGE: Exit.usage,
-  ABORT_ERR: Exit.interrupted,
-};
+const STATUS_OF: ReadonlyMap<string, number> = new Map(
+  Object.entries({
+    EEXIST: Exit.exists,
+    ESRCH: Exit.missing,
+    ENOENT: Exit.missing,
+    ENODEV: Exit.missing,
+    EPERM: Exit.forbidden,
+    EACCES: Exit.forbidden,
+    ERR_IPVS_UNAVAILABLE: Exit.unavailable,
+    ERR_IPVS_SCHEDULER: Exit.unavailable,
+    ERR_IPVS_ENGINE: Exit.unavailable,
+    ERR_IPVS_PLATFORM: Exit.unavailable,
+    ERR_IPVS_LOAD: Exit.unavailable,
+    EAFNOSUPPORT: Exit.unavailable,
+    ERR_IPVS_TIMEOUT: Exit.late,
+    ERR_IPVS_UNKNOWN_OUTCOME: Exit.unknown,
+    ERR_INVALID_ARG_TYPE: Exit.usage,
+    ERR_INVALID_ARG_VALUE: Exit.usage,
+    ERR_OUT_OF_RANGE: Exit.usage,
+    ERR_USAGE: Exit.usage,
+    ERR_IPVS_RULES: Exit.usage,
+    ABORT_ERR: Exit.interrupted,
+  }),
+);
 
 /** A failure of the command line's own. */
 export class CliError extends Error {
@@ -71,7 +74,7 @@ function codeOf(error: unknown): string | undefined {
 }
 
 export function statusOf(error: unknown): number {
-  return STATUS_OF[codeOf(error) ?? ''] ?? Exit.failed;
+  return STATUS_OF.get(codeOf(error) ?? '') ?? Exit.failed;
 }
 
 // The library speaks to programmers: of its own functions and properties.
@@ -83,52 +86,54 @@ const HINTS: readonly (readonly [inHint: RegExp, here: string])[] = [
   [/options\.timeout/g, '--deadline'],
 ];
 
-const PROPERTIES: Readonly<Record<string, string>> = {
-  'service.protocol': 'the protocol',
-  'service.address': "the virtual service's address",
-  'service.port': "the virtual service's port",
-  'service.fwmark': 'the mark',
-  'service.scheduler': '--scheduler',
-  'service.schedulerFlags': '--flags',
-  'service.persistence': '--persistent',
-  'service.persistence.timeout': '--persistent',
-  'service.persistence.netmask': '--netmask',
-  'service.persistence.engine': '--engine',
-  'service.onePacket': '--one-packet',
-  'destination.address': "the server's address",
-  'destination.port': "the server's port",
-  'destination.forwarding': 'the forwarding method',
-  'destination.weight': '--weight',
-  'destination.upperThreshold': '--upper-threshold',
-  'destination.lowerThreshold': '--lower-threshold',
-  'destination.tunnel': '--tunnel',
-  'destination.tunnel.port': '--tunnel-port',
-  'destination.tunnel.checksum': '--tunnel-checksum',
-  'timeouts.tcp': '--tcp',
-  'timeouts.tcpFin': '--tcp-fin',
-  'timeouts.udp': '--udp',
-  'daemon.role': 'the role',
-  'daemon.interface': 'the interface',
-  'daemon.syncId': '--sync-id',
-  'daemon.maxLength': '--max-length',
-  'daemon.group': '--group',
-  'daemon.port': '--port',
-  'daemon.ttl': '--ttl',
-  'options.netns': '--netns',
-  'options.timeout': '--deadline',
-  'options.protocol': '--protocol',
-  'options.client': '--client',
-  'options.client.address': '--client',
-  'options.client.port': '--client',
-  'options.virtual': '--service',
-  'options.virtual.address': '--service',
-  'options.virtual.port': '--service',
-  'options.virtual.fwmark': '--service',
-  'options.destination': '--server',
-  'options.destination.address': '--server',
-  'options.destination.port': '--server',
-  'options.limit': '--limit',
-};
+const PROPERTIES: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    'service.protocol': 'the protocol',
+    'service.address': "the virtual service's address",
+    'service.port': "the virtual service's port",
+    'service.fwmark': 'the mark',
+    'service.scheduler': '--scheduler',
+    'service.schedulerFlags': '--flags',
+    'service.persistence': '--persistent',
+    'service.persistence.timeout': '--persistent',
+    'service.persistence.netmask': '--netmask',
+    'service.persistence.engine': '--engine',
+    'service.onePacket': '--one-packet',
+    'destination.address': "the server's address",
+    'destination.port': "the server's port",
+    'destination.forwarding': 'the forwarding method',
+    'destination.weight': '--weight',
+    'destination.upperThreshold': '--upper-threshold',
+    'destination.lowerThreshold': '--lower-threshold',
+    'destination.tunnel': '--tunnel',
+    'destination.tunnel.port': '--tunnel-port',
+    'destination.tunnel.checksum': '--tunnel-checksum',
+    'timeouts.tcp': '--tcp',
+    'timeouts.tcpFin': '--tcp-fin',
+    'timeouts.udp': '--udp',
+    'daemon.role': 'the role',
+    'daemon.interface': 'the interface',
+    'daemon.syncId': '--sync-id',
+    'daemon.maxLength': '--max-length',
+    'daemon.group': '--group',
+    'daemon.port': '--port',
+    'daemon.ttl': '--ttl',
+    'options.netns': '--netns',
+    'options.timeout': '--deadline',
+    'options.protocol': '--protocol',
+    'options.client': '--client',
+    'options.client.address': '--client',
+    'options.client.port': '--client',
+    'options.virtual': '--service',
+    'options.virtual.address': '--service',
+    'options.virtual.port': '--service',
+    'options.virtual.fwmark': '--service',
+    'options.destination': '--server',
+    'options.destination.address': '--server',
+    'options.destination.port': '--server',
+    'options.limit': '--limit',
+  }),
+);
 
 // "The property 'operations[0].destination.weight' is …" becomes "--weight is …".
 function inOurWords(message: string): string {
@@ -137,7 +142,7 @@ function inOurWords(message: string): string {
     (all, path: string) => {
       const key = path.replace(/\[\d+\]$/, '');
       const as = [key, key.replace('changes', 'service'), key.replace('changes', 'destination')];
-      return as.map((each) => PROPERTIES[each]).find((each) => each !== undefined) ?? all;
+      return as.map((each) => PROPERTIES.get(each)).find((each) => each !== undefined) ?? all;
     },
   );
 }

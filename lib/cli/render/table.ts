@@ -76,7 +76,7 @@ export function rowLines(
     return lines;
   }
   // A note stands right of the last cell that there is; where it has no room, on lines of its own.
-  const begin = lengthUpTo(widths, cells.length) + GAP;
+  const begin = lengthOf(widths.slice(0, cells.length)) + GAP;
   if (begin + note.text.length <= width) {
     const blank = begin - lineLength(columns, widths, cells);
     lines.push(line + ' '.repeat(blank) + painted(note, note.text));
@@ -104,9 +104,9 @@ export function tableLines(
   ];
 }
 
-function lengthUpTo(widths: readonly number[], count: number): number {
-  const taken = widths.slice(0, count);
-  return taken.reduce((sum, each) => sum + each, 0) + GAP * Math.max(0, taken.length - 1);
+/** How long a line is with columns of these widths. */
+export function lengthOf(widths: readonly number[]): number {
+  return widths.reduce((sum, each) => sum + each, 0) + GAP * Math.max(0, widths.length - 1);
 }
 
 function lineLength(
