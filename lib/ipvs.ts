@@ -34,6 +34,7 @@ import type {
   TimeoutNumbers,
 } from './records.js';
 import type { Records } from './rows.js';
+import type { RestoreOptions, RestoreResult, TableConfig } from './rules/types.js';
 import { Session, throwIfAborted } from './session.js';
 import type { Call } from './session.js';
 import { PER_CPU_FILE, TOTALS_FILE, parseDirectorStats } from './stats.js';
@@ -479,6 +480,27 @@ export class Ipvs {
     return this.#session.alone(call, async () =>
       new Batch(this.#session, call, given, onProgress).run(await prepared),
     );
+  }
+
+  /**
+   * Brings the table to be as the source says: rules in ipvsadm's language, JSON or YAML of a snapshot,
+   * or such an object. What differs is sent, additions and updates first and removals last, so that a
+   * service that is in both tables is there all the time. Timeouts and sync daemons too, where the
+   * source tells of them.
+   *
+   * All of the source is checked first, and whether this kernel has its schedulers: where something is
+   * wrong the call rejects with a `RulesError` (`ERR_IPVS_RULES`) that has file, line and column, or a
+   * `TypeError` or `RangeError`, and nothing is changed. Where the kernel refuses a change, the others
+   * are made, nothing is removed, and it rejects with an `IpvsError` of the first one's code. An abort
+   * counts until the first change is sent.
+   */
+  async restore(
+    source: string | TableConfig | Snapshot<Counter>,
+    options?: RestoreOptions,
+  ): Promise<RestoreResult> {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- only now that it is needed
+    const { restore } = require('./rules/restore.js') as typeof import('./rules/restore.js');
+    return restore(this.#session, source, options);
   }
 
   /** Removes all services of this network namespace, whoever made them (`ipvsadm -C`). */
