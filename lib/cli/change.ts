@@ -57,6 +57,7 @@ export async function carryOut(
   changes: readonly Change[],
   { dryRun, missingOk = false }: ChangeOptions,
 ): Promise<number> {
+  if (dryRun) lazy.predict().check(changes);
   const ipvs = await context.ipvs();
   const before = await look(ipvs, changes);
   const wanted = changes.map((change, index) => ({ change, before: before[index] ?? NOTHING }));

@@ -12,7 +12,7 @@ export interface Example {
   readonly does: string;
 }
 
-/** What a command does. After the context come its arguments, then its options. */
+/** What a command does. After the context come its arguments, then its options, then the command. */
 export type Work = (context: Context, ...args: never[]) => Promise<number>;
 
 /** Where a command runs, and what comes of it. */
@@ -27,7 +27,10 @@ const WIDEST_HELP = 100;
 
 export class CliCommand extends Command {
   declare readonly commands: readonly CliCommand[];
+  declare readonly parent: CliCommand | null;
   readonly examples: Example[] = [];
+  /** Whether it does something by itself. */
+  works = false;
   #run: Run | undefined;
 
   /** Commander makes subcommands with this; they inherit its settings. */
@@ -51,16 +54,21 @@ export class CliCommand extends Command {
 
   /** `load` gives what it does, when it is wanted. */
   does(load: () => Work): this {
+    this.works = true;
     return this.action(async (...all: unknown[]) => {
       const run = this.#run;
       if (run === undefined) throw new Error('this tree is for its descriptions only');
       const context = new Context(run.io, this.optsWithGlobals<CommonOptions>());
       try {
-        run.status = await load()(context, ...(all.slice(0, -1) as never[]));
+        run.status = await load()(context, ...(all as never[]));
       } finally {
         await context.close();
       }
     });
+  }
+
+  get root(): CliCommand {
+    return this.parent?.root ?? this;
   }
 
   /** Has this command, and those below it that come after, run there. */

@@ -106,6 +106,11 @@ export class Context {
     if (this.isTerminal && !this.json) this.io.stderr.write(`${this.errorStyle.dim(text)}\n`);
   }
 
+  /** Something that went another way than somebody may think; on standard error, always. */
+  warn(text: string): void {
+    this.io.stderr.write(`${this.errorStyle.yellow('warning:')} ${text}\n`);
+  }
+
   /** One line that says how far something is, replaced again and again; silent in a pipe. */
   progress(): Progress {
     const { stderr } = this.io;

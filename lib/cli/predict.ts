@@ -1,10 +1,7 @@
 // What a change would do, for --dry-run: the checks and the merging are the library's own.
 
-import { formatAddress } from '../address.js';
 import { IpvsError } from '../errors.js';
 import { OperationReader, commandOf } from '../operations.js';
-import type { DestinationId, DestinationNumbers, ServiceId, ServiceNumbers } from '../records.js';
-import { NO_STATS } from '../rows.js';
 import type { DestinationConfig, Operation, ServiceConfig } from '../types.js';
 import {
   parseDestinationChanges,
@@ -14,8 +11,7 @@ import {
   parseServiceConfig,
   parseServiceId,
 } from '../validate.js';
-import { toDestination, toService } from '../words.js';
-import { destinationConfigOf, serviceConfigOf } from './config.js';
+import { destinationInWords, serviceInWords, textOf } from './config.js';
 
 /** The operations that the command line uses. */
 export type Change = Exclude<Operation, { op: `replace${string}` | 'zero' }>;
@@ -26,34 +22,49 @@ export interface Found {
   readonly destination: DestinationConfig | undefined;
 }
 
+/** Throws where a change makes no sense, whatever there is. */
+export function check(changes: readonly Change[]): void {
+  const reader = new OperationReader();
+  changes.forEach((change, index) => reader.read(change, index));
+}
+
 /** What would be there afterwards, undefined for nothing. Throws what the change would fail with. */
 export function predict(
   change: Change,
   found: Found,
 ): ServiceConfig | DestinationConfig | undefined {
-  new OperationReader().read(change, 0);
   checkPresence(change, found);
+  try {
+    return after(change, found);
+  } catch (error) {
+    // It contradicts what is there.
+    const { code, message } = error as Error & { code: string };
+    throw refusal(change, code, message);
+  }
+}
+
+function after(change: Change, found: Found): ServiceConfig | DestinationConfig | undefined {
   switch (change.op) {
     case 'addService':
     case 'ensureService': {
       const { id, numbers } = parseServiceConfig(change.service);
-      return serviceOf(id, numbers);
+      return serviceInWords(id, numbers);
     }
     case 'updateService': {
       const { id, numbers } = parseServiceConfig(found.service);
-      return serviceOf(id, parseServiceChanges(change.changes, id, numbers));
+      return serviceInWords(id, parseServiceChanges(change.changes, id, numbers));
     }
     case 'addDestination':
     case 'ensureDestination': {
       const owner = parseServiceId(change.service);
       const { id, numbers } = parseDestinationConfig(change.destination, owner);
-      return destinationOf(id, numbers);
+      return destinationInWords(id, numbers);
     }
     case 'updateDestination': {
       const owner = parseServiceId(change.service);
       const { id, numbers } = parseDestinationConfig(found.destination, owner);
       const merged = parseDestinationChanges(change.changes, owner, id, numbers);
-      return destinationOf(id, merged);
+      return destinationInWords(id, merged);
     }
     case 'removeService':
     case 'removeDestination':
@@ -88,31 +99,7 @@ function refusal(change: Change, code: string, sentence: string): IpvsError {
   const subject = {
     command: commandOf(change),
     service,
-    destination: destination && { address: textOf(destination), port: destination.port },
+    destination: destination && { address: textOf(destination.address), port: destination.port },
   };
   return new IpvsError(subject, { code, sentence });
-}
-
-function textOf({ address }: Pick<DestinationId, 'address'>): string {
-  return formatAddress(address.family, Uint8Array.from(address.bytes), 0);
-}
-
-function serviceOf(id: ServiceId, numbers: ServiceNumbers): ServiceConfig {
-  const address = id.address === undefined ? '' : textOf({ address: id.address });
-  return serviceConfigOf(toService({ ...id, ...numbers, address, stats: NO_STATS, wideStats: 0 }));
-}
-
-function destinationOf(id: DestinationId, numbers: DestinationNumbers): DestinationConfig {
-  return destinationConfigOf(
-    toDestination({
-      ...numbers,
-      family: id.address.family,
-      address: textOf(id),
-      port: id.port,
-      activeConnections: 0,
-      inactiveConnections: 0,
-      persistentConnections: 0,
-      stats: NO_STATS,
-    }),
-  );
 }

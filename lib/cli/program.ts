@@ -137,6 +137,62 @@ function addChanges(program: CliCommand): void {
     .example('ipvs clear --dry-run', 'what would be removed')
     .does(() => lazy.clear().clear);
   addDirector(program);
+  addTable(program.commandsGroup('Keep:'));
+  addHelp(program.commandsGroup('Help:'));
+}
+
+function addTable(program: CliCommand): void {
+  program
+    .sub(
+      'save',
+      'write the table to a file, or to standard output',
+      "Writes services and servers, timeouts and sync daemons. The format follows the file's name " +
+        "(.json, .yaml, anything else: rules in ipvsadm's language, which can not say everything: " +
+        'warnings tell what).',
+    )
+    .argument('[file]', 'where to; "-" is standard output')
+    .addOption(new Option('--format <format>', 'how').choices(['rules', 'json', 'yaml']))
+    .example('ipvs save /etc/ipvs.yaml', 'everything, in YAML')
+    .example('ipvs save > rules', 'what "ipvsadm --restore" takes')
+    .does(() => lazy.table().save);
+  dryRun(
+    program.sub(
+      'restore',
+      'make the table as a file says',
+      'Brings the table to be as a file says: rules, JSON or YAML, whichever it is. Only what differs ' +
+        'is changed, so what is in both is never missing. All of the file is checked first.',
+    ),
+  )
+    .argument('[file]', 'what "ipvs save" or "ipvsadm --save" wrote; "-" is standard input')
+    .option('--merge', 'what the file does not name stays as it is')
+    .example('ipvs restore /etc/ipvs.yaml', 'the table is as in the file')
+    .example('ipvs restore --dry-run rules', 'what would be changed')
+    .does(() => lazy.table().restore);
+  program
+    .sub(
+      'diff',
+      'show what restoring a file would change',
+      'Shows what restoring a file would change. The exit status is 0 where that is nothing, 1 ' +
+        'otherwise.',
+    )
+    .argument('[file]', 'rules, JSON or YAML; "-" is standard input')
+    .option('--merge', 'what the file does not name does not count')
+    .example('ipvs diff /etc/ipvs.yaml', '+ would be added, ~ changed, - removed')
+    .does(() => lazy.table().diff);
+}
+
+function addHelp(program: CliCommand): void {
+  program
+    .sub('help', 'explain a command')
+    .argument('[command...]', 'which')
+    .option('--man', 'write the manual page')
+    .example('ipvs help add server', 'the same as: ipvs add server --help')
+    .does(() => lazy.help().help);
+  program
+    .sub('completion', 'write what a shell needs to complete commands')
+    .addArgument(new Argument('<shell>', 'which').choices(['bash', 'zsh']))
+    .example('source <(ipvs completion bash)', 'for this shell; put it into ~/.bashrc for all')
+    .does(() => lazy.help().completion);
 }
 
 function addDirector(program: CliCommand): void {

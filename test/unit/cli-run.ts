@@ -111,7 +111,10 @@ t.test('help', async (t) => {
 t.test('examples are commands that there are', (t) => {
   for (const [, command] of commandsOf(makeProgram())) {
     for (const { line } of command.examples) {
-      const [program, ...words] = line.replace(/ [|<>].*/, '').split(' ');
+      const [program, ...words] = line
+        .replace(/^source <\((.*)\)$/, '$1')
+        .replace(/ [|<>].*/, '')
+        .split(' ');
       t.equal(program, 'ipvs');
       let at = makeProgram();
       while (at.commands.length > 0) {

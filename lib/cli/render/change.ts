@@ -17,19 +17,22 @@ const WOULD = {
 const PREPOSITION = { add: 'to', update: 'of', remove: 'from', none: 'of' } as const;
 
 export function changeLine(report: ChangeReport, dryRun: boolean, style: Style): string {
-  const { action, service, destination } = report;
-  const verb = style.bold((dryRun ? WOULD : DONE)[action]);
-  const owner = serviceWords(service);
-  const subject =
-    destination === undefined
-      ? owner
-      : `server ${endpointWords(destination.address, destination.port ?? 0)} ` +
-        `${PREPOSITION[action]} ${owner}`;
-  const details = detailsOf(report, style);
-  return `${verb} ${subject}${details === '' ? '' : `: ${details}`}${remainder(report)}`;
+  const verb = style.bold((dryRun ? WOULD : DONE)[report.action]);
+  const details = changeDetails(report, style);
+  const line = `${verb} ${changeSubject(report)}${details === '' ? '' : `: ${details}`}`;
+  return line + remainder(report);
 }
 
-function detailsOf({ action, before, after }: ChangeReport, style: Style): string {
+/** What a change is about: 'tcp 10.0.0.1:80', 'server 10.0.0.5:80 of tcp 10.0.0.1:80'. */
+export function changeSubject({ action, service, destination }: ChangeReport): string {
+  const owner = serviceWords(service);
+  if (destination === undefined) return owner;
+  const server = endpointWords(destination.address, destination.port ?? 0);
+  return `server ${server} ${PREPOSITION[action]} ${owner}`;
+}
+
+/** The settings of what is new, or what changes. */
+export function changeDetails({ action, before, after }: ChangeReport, style: Style): string {
   if (after === undefined) return '';
   const now = settings(after);
   if (action === 'add') {
