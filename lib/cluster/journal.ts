@@ -75,11 +75,13 @@ export class Chain {
    */
   unwind(present: Value): { readonly target: Value; readonly kept: boolean } {
     let target = present;
+    let ours = false;
+    // What came after the value that is there was never made, or is taken back already.
     for (const { before, after } of [...this.#links].reverse()) {
-      if (fits(after, target) || fits(before, target)) target = before;
-      else return { target, kept: true };
+      ours = fits(after, target) || fits(before, target);
+      if (ours) target = before;
     }
-    return { target, kept: false };
+    return { target, kept: !ours };
   }
 }
 
@@ -176,7 +178,7 @@ export class Journal {
     } = constants as typeof constants & {
       O_CLOEXEC?: number;
     };
-    await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(this.path));
     const flags = O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW;
     const file = await open(this.path, flags, 0o600);
     try {
@@ -210,6 +212,15 @@ export class Journal {
     const file = this.#file;
     this.#file = undefined;
     await file?.close();
+  }
+}
+
+/** Not those above it: a folder that is not there at all is a mistake. */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'EEXIST') throw error;
   }
 }
 

@@ -1,8 +1,9 @@
 // One process at a time changes a node.
 
-import { link, mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
+import { link, open, readFile, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ClusterError } from './errors.js';
+import { makeFolder } from './journal.js';
 
 /** Waits for nobody: rejects with `ERR_IPVS_LOCKED` where another process is at it. */
 export async function lock(path: string, command: string): Promise<() => Promise<void>> {
@@ -28,7 +29,7 @@ export async function lock(path: string, command: string): Promise<() => Promise
 
 async function prepare(path: string): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(path));
   } catch (cause) {
     throw new ClusterError(`lock ${path}`, {
       code: 'ERR_IPVS_JOURNAL',

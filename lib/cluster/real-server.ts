@@ -4,6 +4,7 @@ import { addressOf, nodesOf, realAddress, servicesOf } from './model.js';
 import type { Model, ModelNode, ModelService } from './model.js';
 import { familyOf, hostPrefix } from './networks.js';
 import { settingOf } from './resources.js';
+import type { Resource } from './resources.js';
 import { gatewayWants, hasPrefix, up } from './side.js';
 import { deviceFor, segmentSize } from './tunnels.js';
 import type { TunnelDevice } from './tunnels.js';
@@ -26,7 +27,7 @@ export function realServerWants(model: Model, node: ModelNode, facts: Facts): Wa
     ...(quiet ? tunnelWants(tunnelled, node) : []),
     ...(isDirector ? [] : routeWants(model, node, services, facts)),
     ...(quiet ? arpWants(model, node, direct) : []),
-    ...(holdsVips ? [] : vipWants(direct)),
+    ...(holdsVips ? [] : vipWants(direct, node)),
   ];
 }
 
@@ -157,20 +158,41 @@ export function announcesOwn(value: number): boolean {
   return value === 2;
 }
 
-function vipWants(services: readonly ModelService[]): Wanted[] {
-  return vipsOf(services).map((address): Wanted => {
-    const family = familyOf(address);
+/**
+ * Where a real server has its virtual addresses: on the loopback, but where they come out of a tunnel
+ * device, on that. Even a loose check of the way back refuses whatever comes in by a device without an
+ * address (__fib_validate_source).
+ */
+function vipWants(services: readonly ModelService[], node: ModelNode): Wanted[] {
+  const places = new Map<string, Set<string>>(vipsOf(services).map((each) => [each, new Set()]));
+  for (const service of services) {
+    const local = realAddress(service, node);
+    if (service.mode !== 'tun' || service.family === 'ipv6' || local === undefined) continue;
+    const { name } = deviceFor(service.tunnel, service.family, familyOf(local), local);
+    for (const address of service.vips) places.get(address)?.add(name);
+  }
+  return [...places].flatMap(([address, devices]) =>
+    (devices.size === 0 ? ['lo'] : [...devices]).map((device) => vipWant(device, address)),
+  );
+}
+
+function vipWant(device: string, address: string): Wanted {
+  const family = familyOf(address);
+  const resource: Resource = { kind: 'address', interface: device, address };
+  const prefix = hostPrefix(family);
+  if (family === 'ipv4') {
     return {
-      resource: { kind: 'address', interface: 'lo', address },
-      value:
-        family === 'ipv4'
-          ? { prefix: hostPrefix(family), scope: 'host' }
-          : { prefix: hostPrefix(family), deprecated: true, noDad: true },
+      resource,
+      value: { prefix, scope: 'host' },
       reason:
-        family === 'ipv4'
-          ? 'packets come with the virtual address; with the scope of the host it is never chosen as a source'
-          : 'packets come with the virtual address; deprecated, it is never chosen as a source',
-      ...(family === 'ipv6' && { accepts: (present) => hasPrefix(present, hostPrefix(family)) }),
+        'packets come with the virtual address; with the scope of the host it is never chosen ' +
+        'as a source',
     };
-  });
+  }
+  return {
+    resource,
+    value: { prefix, deprecated: true, noDad: true },
+    reason: 'packets come with the virtual address; deprecated, it is never chosen as a source',
+    accepts: (present) => hasPrefix(present, prefix),
+  };
 }

@@ -81,8 +81,8 @@ class Run {
     const present = await this.#read(resource);
     const { target, kept } = chain.unwind(present);
     if (kept) {
-      // A setting of a device that is gone: there is nothing to put it back to.
-      if (resource.kind === 'sysctl' && present === null) return;
+      // The device is gone, and with it what would have to be put back.
+      if (present === null && isPartOfDevice(resource)) return;
       this.kept.push({
         change: makeChange(resource, present, target, BACK),
         current: present,
@@ -163,6 +163,10 @@ class Run {
       failed: change,
     });
   }
+}
+
+function isPartOfDevice({ kind }: Resource): boolean {
+  return kind === 'sysctl' || kind === 'link-state';
 }
 
 function byKey(disturbed: readonly Disturbed[]): Map<string, Disturbed> {

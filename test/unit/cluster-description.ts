@@ -2,7 +2,6 @@
 
 import t from 'tap';
 import { Cluster, ClusterError } from 'ipvs/cluster';
-import type { ClusterDescription } from 'ipvs/cluster';
 import { parseDescription } from '#lib/cluster/description';
 import { reference } from '../fixtures/clusters.js';
 

@@ -100,7 +100,7 @@ t.test('VS/TUN', async (t) => {
       `ip link set ${name} up`,
       `ip route replace default via 192.168.118.1 advmss ${segment}`,
       ...ARP,
-      'ip address add 192.168.51.11/32 dev lo scope host',
+      `ip address add 192.168.51.11/32 dev ${name} scope host`,
     ]);
     return (await linesOf(description, 'lb1')).slice(4);
   };
