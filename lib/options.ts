@@ -47,10 +47,10 @@ function flag(input: Input, name: string, otherwise: boolean): boolean {
   return value === undefined ? otherwise : boolean(value, `options.${name}`);
 }
 
-function signalOf(input: Input): AbortSignal | undefined {
+export function signalOf(input: Input, path = 'options.signal'): AbortSignal | undefined {
   const { signal } = input as { signal?: unknown };
   if (signal === undefined || signal instanceof AbortSignal) return signal;
-  throw invalidType('options.signal', 'an AbortSignal', signal);
+  throw invalidType(path, 'an AbortSignal', signal);
 }
 
 /** The namespace file to open (undefined: the process's own) and the deadline in milliseconds. */

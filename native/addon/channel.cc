@@ -7,11 +7,11 @@
 #include <variant>
 #include <vector>
 
-#include "../core/netns_file.h"
 #include "../core/pool.h"
 #include "../core/table.h"
 #include "convert.h"
 #include "environment.h"
+#include "file_work.h"
 #include "records.h"
 #include "request.h"
 #include "rows.h"
@@ -29,10 +29,6 @@ struct Scratch {
   std::vector<Answer> answers;
 };
 using Scratches = Pool<Scratch, 2>;
-
-napi_value FailureOrUndefined(Napi::Env env, const Failure& failure) {
-  return failure ? ToJs(env, failure) : env.Undefined();
-}
 
 class OpenWork : public ConnectionWork {
  public:
@@ -250,48 +246,6 @@ class TableWork : public ConnectionWork {
   Deadline deadline_;
   Failure failure_;
   ipvs::Table table_;
-};
-
-using Space = std::shared_ptr<const NetworkNamespace>;
-
-class ReadFileWork : public Napi::AsyncWorker {
- public:
-  ReadFileWork(Napi::Function done, Space space, std::string path)
-      : Napi::AsyncWorker(done, "ipvs"), space_(std::move(space)), path_(std::move(path)) {}
-
-  void Execute() override { failure_ = ReadFileIn(space_.get(), path_, &text_); }
-
-  void OnOK() override {
-    Callback().Call({FailureOrUndefined(Env(), failure_), Napi::String::New(Env(), text_)});
-  }
-
- private:
-  Space space_;
-  std::string path_;
-  std::string text_;
-  Failure failure_;
-};
-
-class ListFolderWork : public Napi::AsyncWorker {
- public:
-  ListFolderWork(Napi::Function done, Space space, std::string path)
-      : Napi::AsyncWorker(done, "ipvs"), space_(std::move(space)), path_(std::move(path)) {}
-
-  void Execute() override { failure_ = ListFolderIn(space_.get(), path_, &names_); }
-
-  void OnOK() override {
-    const Napi::Array names = Napi::Array::New(Env(), names_.size());
-    for (uint32_t i = 0; i < names_.size(); i++) {
-      names.Set(i, Napi::String::New(Env(), names_[i]));
-    }
-    Callback().Call({FailureOrUndefined(Env(), failure_), names});
-  }
-
- private:
-  Space space_;
-  std::string path_;
-  std::vector<std::string> names_;
-  Failure failure_;
 };
 
 ByteView ToView(Napi::Value value) {
