@@ -89,7 +89,9 @@ function groupsOf(changes: readonly Change[]): Change[][] {
   const groups: Change[][] = [];
   let last: Change[] | undefined;
   for (const change of changes) {
-    if (isTable(change) && last?.[0] && isTable(last[0]) && last.length < PORTION) {
+    // A service that goes is looked at when its own real servers are gone already.
+    const alone = change.kind === 'service' && change.after === null;
+    if (isTable(change) && !alone && last?.[0] && isTable(last[0]) && last.length < PORTION) {
       last.push(change);
     } else {
       groups.push((last = [change]));

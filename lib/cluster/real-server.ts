@@ -58,7 +58,7 @@ function tunnelWants(services: readonly ModelService[], node: ModelNode): Wanted
   return [
     ...all.map(({ name, type, local, checksum }): Wanted => ({
       resource: { kind: 'link', name },
-      value: { type, local, ...(type === 'gre' || type === 'ip6gre' ? { checksum } : {}) },
+      value: { type, local, remote: null, checksum, external: false },
       reason: 'packets to this server in an envelope are unwrapped by it, whoever sent them',
     })),
     ...ports,
