@@ -4,6 +4,7 @@
 /* eslint-disable @typescript-eslint/no-require-imports */
 
 export const lazy = {
+  adm: () => require('./adm/run.js') as typeof import('./adm/run.js'),
   ipvs: () => require('../ipvs.js') as typeof import('../ipvs.js'),
   predict: () => require('./predict.js') as typeof import('./predict.js'),
   program: () => require('./program.js') as typeof import('./program.js'),

@@ -2,6 +2,7 @@
 // The command `ipvs`: the process around run().
 
 import * as nodeModule from 'node:module';
+import { basename } from 'node:path';
 import { lazy } from './lazy.js';
 
 // Node.js 22 and later keep what they compiled.
@@ -24,9 +25,13 @@ const io = {
   env,
 };
 
-void lazy
-  .run()
-  .run(process.argv.slice(2), io)
-  .then((status) => {
-    process.exitCode = status;
-  });
+/** The drop-in, by `ipvs adm` or by a link of one of ipvsadm's names; everything else is for people. */
+function start([, file = '', ...words]: readonly string[]): Promise<number> {
+  const program = basename(file);
+  if (/^ipvsadm(-save|-restore)?$/.test(program)) return lazy.adm().runAdm(words, { program });
+  return words[0] === 'adm' ? lazy.adm().runAdm(words.slice(1)) : lazy.run().run(words, io);
+}
+
+void start(process.argv).then((status) => {
+  process.exitCode = status;
+});
