@@ -4,6 +4,8 @@
 /* eslint-disable @typescript-eslint/no-require-imports */
 
 export const lazy = {
+  compileCache: () =>
+    (require('node:module') as { enableCompileCache(): void }).enableCompileCache(),
   ipvs: () => require('../ipvs.js') as typeof import('../ipvs.js'),
   predict: () => require('./predict.js') as typeof import('./predict.js'),
   program: () => require('./program.js') as typeof import('./program.js'),
