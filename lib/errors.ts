@@ -34,12 +34,8 @@ export interface Verdict {
   readonly cause?: unknown;
 }
 
-/** Every failure that is not the caller's own mistake in an argument. */
-export class IpvsError extends Error {
-  static {
-    this.prototype.name = 'IpvsError';
-  }
-
+/** What all failures have in common that are not the caller's own mistake in an argument. */
+abstract class OperationError extends Error {
   /** The kernel's, such as `EEXIST`, or this library's, `ERR_IPVS_*`. */
   readonly code: string;
   /** What was asked, for example `add destination`. */
@@ -48,22 +44,51 @@ export class IpvsError extends Error {
   declare readonly errno?: number;
   /** Only where a system call failed; absent where the kernel answered "no". */
   declare readonly syscall?: string;
-  declare readonly service?: ServiceKey;
-  declare readonly destination?: DestinationKey;
   /** What to do about it. */
   declare readonly hint?: string;
 
-  /** @internal */
-  constructor(subject: Subject, verdict: Verdict) {
+  /** `asked` is the command and what it was about, in words. */
+  protected constructor(command: string, asked: string, verdict: Verdict) {
     const cause = verdict.cause === undefined ? undefined : { cause: verdict.cause };
-    super(`${describe(subject)}: ${verdict.sentence} (${verdict.code})`, cause);
+    super(`${asked}: ${verdict.sentence} (${verdict.code})`, cause);
     this.code = verdict.code;
-    this.command = subject.command;
+    this.command = command;
     if (verdict.errno !== undefined && verdict.errno !== 0) this.errno = -Math.abs(verdict.errno);
     if (verdict.syscall) this.syscall = verdict.syscall;
+    if (verdict.hint) this.hint = verdict.hint;
+  }
+}
+
+/** A failure of an operation of IPVS. */
+export class IpvsError extends OperationError {
+  static {
+    this.prototype.name = 'IpvsError';
+  }
+
+  declare readonly service?: ServiceKey;
+  declare readonly destination?: DestinationKey;
+
+  /** @internal */
+  constructor(subject: Subject, verdict: Verdict) {
+    super(subject.command, describe(subject), verdict);
     if (subject.service) this.service = subject.service;
     if (subject.destination) this.destination = subject.destination;
-    if (verdict.hint) this.hint = verdict.hint;
+  }
+}
+
+/** A failure of an operation of the network configuration, or of a kernel setting. */
+export class NetworkError extends OperationError {
+  static {
+    this.prototype.name = 'NetworkError';
+  }
+
+  /** What it was about, for example `10.0.0.1/32 on eth0`. */
+  readonly subject: string;
+
+  /** @internal */
+  constructor(command: string, subject: string, verdict: Verdict) {
+    super(command, subject === '' ? command : `${command} ${subject}`, verdict);
+    this.subject = subject;
   }
 }
 
@@ -128,7 +153,9 @@ const ERRNO_NAMES: ReadonlyMap<number, string> = new Map(
   // Several names share a number (EAGAIN and EWOULDBLOCK): the first is the usual one.
   Object.entries(constants.errno)
     .reverse()
-    .map(([name, number]) => [number, name]),
+    .map(([name, number]): [number, string] => [number, name])
+    // Node.js calls it ENOTSUP, the kernel and everybody who looks at it do not.
+    .concat([[constants.errno.EOPNOTSUPP, 'EOPNOTSUPP']]),
 );
 
 /** 'EEXIST' for 17. */

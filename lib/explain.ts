@@ -335,6 +335,11 @@ async function unfitIPv4(address: string, { files }: Channels): Promise<Reason |
 
 /** The error for a handle that could not be opened. */
 export function explainOpen(failure: NativeFailure, netns: string | null | undefined): IpvsError {
+  return new IpvsError({ command: 'open' }, whyNotOpened(failure, netns));
+}
+
+/** What is to be said of a network namespace that could not be entered. */
+export function whyNotOpened(failure: NativeFailure, netns: string | null | undefined): Verdict {
   const name = errnoName(failure.errno);
   const where = `network namespace ${netns}`;
   const reasons: Reasons = {
@@ -347,8 +352,5 @@ export function explainOpen(failure: NativeFailure, netns: string | null | undef
   };
   const reason = reasons[`${failure.syscall} ${name}`] ??
     ANYTHING[name] ?? { sentence: `the system call ${failure.syscall} failed` };
-  return new IpvsError(
-    { command: 'open' },
-    { code: name, ...reason, errno: failure.errno, syscall: failure.syscall },
-  );
+  return { code: name, ...reason, errno: failure.errno, syscall: failure.syscall };
 }

@@ -141,14 +141,8 @@ export class Ipvs {
    * Adds a virtual service (`ipvsadm -A`). Rejects with `EEXIST` where it is there already,
    * `ERR_IPVS_SCHEDULER` or `ERR_IPVS_ENGINE` where the kernel lacks the module.
    */
-  async addService(service: ServiceConfig, options?: CallOptions): Promise<void> {
-    const { id, numbers } = parseServiceConfig(service);
-    const call = { command: 'add service', service: id, ...parseCallOptions(options) };
-    await this.#session.change(call, {
-      command: Command.newService,
-      service: id,
-      serviceNumbers: numbers,
-    });
+  addService(service: ServiceConfig, options?: CallOptions): Promise<void> {
+    return this.#session.change({ op: 'addService', service }, options);
   }
 
   /**
@@ -176,14 +170,8 @@ export class Ipvs {
    * its default. Destinations, connections and counters stay. One message, nothing is read. Rejects
    * with `ESRCH` where it is not there.
    */
-  async replaceService(service: ServiceConfig, options?: CallOptions): Promise<void> {
-    const { id, numbers } = parseServiceConfig(service);
-    const call = { command: 'replace service', service: id, ...parseCallOptions(options) };
-    await this.#session.change(call, {
-      command: Command.setService,
-      service: id,
-      serviceNumbers: numbers,
-    });
+  replaceService(service: ServiceConfig, options?: CallOptions): Promise<void> {
+    return this.#session.change({ op: 'replaceService', service }, options);
   }
 
   /** Makes sure that the service is there with just this configuration; tells what it took. */
@@ -204,10 +192,8 @@ export class Ipvs {
    * Removes a service with its destinations (`ipvsadm -D`). Rejects with `ESRCH` where it is not
    * there.
    */
-  async removeService(service: ServiceKey, options?: CallOptions): Promise<void> {
-    const id = parseServiceId(service);
-    const call = { command: 'remove service', service: id, ...parseCallOptions(options) };
-    await this.#session.change(call, { command: Command.deleteService, service: id });
+  removeService(service: ServiceKey, options?: CallOptions): Promise<void> {
+    return this.#session.change({ op: 'removeService', service }, options);
   }
 
   /** Reads one service; undefined where it is not there. */
@@ -252,19 +238,12 @@ export class Ipvs {
    * Adds a destination to a service (`ipvsadm -a`). Rejects with `EEXIST` where it is there already,
    * `ESRCH` where the service is not, `EINVAL` where the kernel does not take the address.
    */
-  async addDestination(
+  addDestination(
     service: ServiceKey,
     destination: DestinationConfig,
     options?: CallOptions,
   ): Promise<void> {
-    const { call, request } = this.#destinationCall(
-      'add destination',
-      Command.newDestination,
-      service,
-      destination,
-      options,
-    );
-    await this.#session.change(call, request);
+    return this.#session.change({ op: 'addDestination', service, destination }, options);
   }
 
   /**
@@ -304,19 +283,12 @@ export class Ipvs {
    * becomes its default. One message, nothing is read. Rejects with `ENOENT` where it is not there,
    * `ESRCH` where the service is not.
    */
-  async replaceDestination(
+  replaceDestination(
     service: ServiceKey,
     destination: DestinationConfig,
     options?: CallOptions,
   ): Promise<void> {
-    const { call, request } = this.#destinationCall(
-      'replace destination',
-      Command.setDestination,
-      service,
-      destination,
-      options,
-    );
-    await this.#session.change(call, request);
+    return this.#session.change({ op: 'replaceDestination', service, destination }, options);
   }
 
   /**
@@ -328,18 +300,20 @@ export class Ipvs {
     destination: DestinationConfig,
     options?: CallOptions,
   ): Promise<Ensured> {
-    const { call, request } = this.#destinationCall(
-      'ensure destination',
-      Command.newDestination,
-      service,
-      destination,
-      options,
-    );
+    const owner = parseServiceId(service);
+    const { id, numbers } = parseDestinationConfig(destination, owner);
+    const call = {
+      command: 'ensure destination',
+      service: owner,
+      destination: id,
+      ...parseCallOptions(options),
+    };
+    const request = { service: owner, destination: id, destinationNumbers: numbers };
     return this.#session.inTurn(call, () =>
       this.#session.ensure<DestinationRecord>(call, {
-        read: () => this.#session.readDestination(call, request.service, request.destination),
-        same: (present) => sameDestination(present, request.destinationNumbers),
-        add: request,
+        read: () => this.#session.readDestination(call, owner, id),
+        same: (present) => sameDestination(present, numbers),
+        add: { ...request, command: Command.newDestination },
         set: { ...request, command: Command.setDestination },
       }),
     );
@@ -350,24 +324,12 @@ export class Ipvs {
    * to 0 first and wait. Rejects with `ENOENT` where it is not there, `ESRCH` where the service is
    * not.
    */
-  async removeDestination(
+  removeDestination(
     service: ServiceKey,
     destination: DestinationKey,
     options?: CallOptions,
   ): Promise<void> {
-    const owner = parseServiceId(service);
-    const id = parseDestinationId(destination, owner);
-    const call = {
-      command: 'remove destination',
-      service: owner,
-      destination: id,
-      ...parseCallOptions(options),
-    };
-    await this.#session.change(call, {
-      command: Command.deleteDestination,
-      service: owner,
-      destination: id,
-    });
+    return this.#session.change({ op: 'removeDestination', service, destination }, options);
   }
 
   /** Reads one destination; undefined where it (or its service) is not there. */
@@ -515,13 +477,9 @@ export class Ipvs {
    * service is not there.
    */
   async zero(service?: ServiceKey, options?: CallOptions): Promise<void> {
-    const id = service === undefined ? undefined : parseServiceId(service);
-    const call = { command: 'zero counters', service: id, ...parseCallOptions(options) };
-    if (id === undefined) {
-      await this.#session.whole(call, () => this.#session.send(call, { command: Command.zero }));
-    } else {
-      await this.#session.change({ ...call, service: id }, { command: Command.zero, service: id });
-    }
+    if (service !== undefined) return this.#session.change({ op: 'zero', service }, options);
+    const call = { command: 'zero counters', ...parseCallOptions(options) };
+    await this.#session.whole(call, () => this.#session.send(call, { command: Command.zero }));
   }
 
   // ---- the director
@@ -638,22 +596,6 @@ export class Ipvs {
   }
 
   // ---- what several of these are made of
-
-  #destinationCall(
-    name: string,
-    command: Command,
-    service: ServiceKey,
-    destination: DestinationConfig,
-    options: CallOptions | undefined,
-  ) {
-    const owner = parseServiceId(service);
-    const { id, numbers } = parseDestinationConfig(destination, owner);
-    const { signal } = parseCallOptions(options);
-    return {
-      call: { command: name, service: owner, destination: id, signal, deadline: 0 },
-      request: { command, service: owner, destination: id, destinationNumbers: numbers },
-    };
-  }
 
   async *#services(options: ReadOptions | undefined): AsyncIterable<Service<Counter>[]> {
     const { bigint, signal } = parseReadOptions(options);

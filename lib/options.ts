@@ -47,10 +47,10 @@ function flag(input: Input, name: string, otherwise: boolean): boolean {
   return value === undefined ? otherwise : boolean(value, `options.${name}`);
 }
 
-function signalOf(input: Input): AbortSignal | undefined {
+export function signalOf(input: Input, path = 'options.signal'): AbortSignal | undefined {
   const { signal } = input as { signal?: unknown };
   if (signal === undefined || signal instanceof AbortSignal) return signal;
-  throw invalidType('options.signal', 'an AbortSignal', signal);
+  throw invalidType(path, 'an AbortSignal', signal);
 }
 
 /** The namespace file to open (undefined: the process's own) and the deadline in milliseconds. */
@@ -130,7 +130,7 @@ export function parseDaemon(value: unknown): DaemonNumbers {
 }
 
 // What the kernel allows for a network device (dev_valid_name).
-function interfaceName(value: unknown, path: string): string {
+export function interfaceName(value: unknown, path: string): string {
   const name = string(value, path);
   if (/^[\x21-\x7e]{1,15}$/.test(name) && !/[/:]/.test(name) && name !== '.' && name !== '..') {
     return name;

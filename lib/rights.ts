@@ -18,6 +18,21 @@ async function text(path: string): Promise<string | undefined> {
 
 const CAP_NET_ADMIN = 12n;
 
+/** What to say of a process without CAP_NET_ADMIN; undefined where it has it. */
+export async function missingCapability(): Promise<Obstacle | undefined> {
+  const status = (await text('/proc/self/status')) ?? '';
+  const effective = BigInt(`0x${/^CapEff:\s*(\w+)$/m.exec(status)?.[1] ?? '0'}`);
+  if ((effective & (1n << CAP_NET_ADMIN)) === 0n) {
+    return {
+      sentence: 'this process lacks the capability CAP_NET_ADMIN',
+      hint:
+        'run it as root, or give it the capability: setcap cap_net_admin+ep, ' +
+        '--cap-add NET_ADMIN for a container, AmbientCapabilities= for a systemd unit',
+    };
+  }
+  return undefined;
+}
+
 /** Why the kernel said EPERM. */
 export async function whyNotPermitted(): Promise<Obstacle> {
   // One line that maps everything onto itself: the initial user namespace. A new one maps nothing
@@ -31,16 +46,8 @@ export async function whyNotPermitted(): Promise<Obstacle> {
         'or in a privileged container of a daemon that runs as root',
     };
   }
-  const status = (await text('/proc/self/status')) ?? '';
-  const effective = BigInt(`0x${/^CapEff:\s*(\w+)$/m.exec(status)?.[1] ?? '0'}`);
-  if ((effective & (1n << CAP_NET_ADMIN)) === 0n) {
-    return {
-      sentence: 'this process lacks the capability CAP_NET_ADMIN',
-      hint:
-        'run it as root, or give it the capability: setcap cap_net_admin+ep, ' +
-        '--cap-add NET_ADMIN for a container, AmbientCapabilities= for a systemd unit',
-    };
-  }
+  const missing = await missingCapability();
+  if (missing !== undefined) return missing;
   return {
     sentence: 'the kernel does not let this process use IPVS',
     hint: 'it has CAP_NET_ADMIN, so look for a security module (SELinux, AppArmor, lockdown)',

@@ -24,7 +24,7 @@ import type {
 } from './types.js';
 
 /** Words for numbers, both ways. */
-class Vocabulary<Word extends string> {
+export class Vocabulary<Word extends string> {
   readonly words: readonly Word[];
   readonly #numbers: ReadonlyMap<string, number>;
   readonly #words: ReadonlyMap<number, Word>;
@@ -45,6 +45,11 @@ class Vocabulary<Word extends string> {
    */
   word(number: number): Word {
     return this.#words.get(number) ?? (String(number) as Word);
+  }
+
+  /** The same, for numbers that anybody may give a meaning. */
+  wordOrNumber(number: number): Word | number {
+    return this.#words.get(number) ?? number;
   }
 }
 

@@ -580,7 +580,9 @@ class CommandParser {
 
   #readServer(text: string): void {
     // Reads on from the service as it is so far: without a port of its own, it is the service's.
-    const { family, protocol } = this.#id;
+    const { family, fwmark } = this.#id;
+    // The names of a mark's ports are those of TCP.
+    const protocol = fwmark === 0 ? this.#id.protocol : (PROTOCOLS.number('tcp') ?? 0);
     const endpoint: Endpoint = { family, protocol, address: undefined, port: -1 };
     if (!this.#readEndpoint(text, endpoint, false) || endpoint.address === undefined) {
       this.#refuse('illegal real server address[:port] specified');

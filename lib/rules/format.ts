@@ -10,6 +10,13 @@ import type { FormattedRules, TableConfig, TableService } from './types.js';
 /** Writes an address with its port; the default writes numbers. */
 export type WriteEndpoint = (address: string, port: number, protocol: string) => string;
 
+/** What is lost, or comes near only. */
+export interface Warning {
+  readonly text: string;
+  /** It is left out altogether. */
+  readonly isLost: boolean;
+}
+
 /** A service or a destination as it may be written: nothing in it has been checked. */
 type LooseService = ServiceConfig & {
   /** One that is set without persistence. */
@@ -55,7 +62,7 @@ export function formatRules(table: TableConfig): FormattedRules {
   const services: readonly TableService[] | undefined = table.services;
   if (!Array.isArray(services)) throw invalidType('table.services', 'an array', services);
   const lines: string[] = [];
-  const warnings: string[] = [];
+  const warnings: Warning[] = [];
   for (const service of table.services) writeService(service, writeNumbers, lines, warnings);
   const { tcp, tcpFin, udp } = { ...DEFAULT_TIMEOUTS, ...table.timeouts };
   if (
@@ -63,12 +70,13 @@ export function formatRules(table: TableConfig): FormattedRules {
     tcpFin !== DEFAULT_TIMEOUTS.tcpFin ||
     udp !== DEFAULT_TIMEOUTS.udp
   ) {
-    warnings.push(`the timeouts are not saved: ipvsadm --set ${tcp} ${tcpFin} ${udp}`);
+    lose(warnings, `the timeouts are not saved: ipvsadm --set ${tcp} ${tcpFin} ${udp}`);
   }
   for (const { role, interface: name } of table.syncDaemons ?? []) {
-    warnings.push(`the ${role} sync daemon on ${name} is not saved`);
+    lose(warnings, `the ${role} sync daemon on ${name} is not saved`);
   }
-  return { text: lines.map((line) => `${line}\n`).join(''), warnings };
+  const text = lines.map((line) => `${line}\n`).join('');
+  return { text, warnings: warnings.map((warning) => warning.text) };
 }
 
 /** Adds the lines of a service and its destinations. */
@@ -76,12 +84,12 @@ export function writeService(
   service: TableService,
   write: WriteEndpoint,
   lines: string[],
-  warnings: string[],
+  warnings: Warning[],
 ): void {
   const name = nameOf(service, write);
   const fault = unsayable(service);
   if (fault !== undefined) {
-    warnings.push(`service ${name} is not saved: ${fault}`);
+    lose(warnings, `service ${name} is not saved: ${fault}`);
     return;
   }
   lines.push(`-A ${name}${settingsOf(service, name, warnings)}`);
@@ -108,21 +116,24 @@ function unsayable(service: ServiceConfig): string | undefined {
   return port === 0 && persistence === undefined ? 'its port is 0 without persistence' : undefined;
 }
 
-function settingsOf(service: LooseService, name: string, warnings: string[]): string {
+function settingsOf(service: LooseService, name: string, warnings: Warning[]): string {
   const { scheduler = 'wlc', schedulerFlags = [], persistence, onePacket = false } = service;
   let text = ` -s ${scheduler}`;
   if (persistence !== undefined) {
     const { timeout = DEFAULT_PERSISTENCE } = persistence;
     const sayable = Math.min(Math.max(timeout, 1), LONGEST_TIME);
     if (sayable !== timeout) {
-      warnings.push(`service ${name}: a persistence of ${timeout} s is saved as ${sayable} s`);
+      approximate(
+        warnings,
+        `service ${name}: a persistence of ${timeout} s is saved as ${sayable} s`,
+      );
     }
     text += ` -p ${sayable}${maskOf(service, persistence.netmask)}`;
   }
   const engine = persistence?.engine ?? service.engine;
   if (engine !== undefined) text += ` --pe ${engine}`;
   if (onePacket && service.fwmark === undefined && service.protocol !== 'udp') {
-    warnings.push(`service ${name}: one-packet scheduling is saved for UDP only`);
+    approximate(warnings, `service ${name}: one-packet scheduling is saved for UDP only`);
   } else if (onePacket) {
     text += ' -o';
   }
@@ -143,7 +154,7 @@ function destinationLine(
   name: string,
   destination: DestinationConfig,
   write: WriteEndpoint,
-  warnings: string[],
+  warnings: Warning[],
 ): string | undefined {
   const {
     address,
@@ -157,17 +168,17 @@ function destinationLine(
   const subject = `destination ${endpoint} of ${name}`;
   const method = FORWARDING_SWITCHES[forwarding];
   if (method === undefined) {
-    warnings.push(`${subject} is not saved: its forwarding is ${forwarding}`);
+    lose(warnings, `${subject} is not saved: its forwarding is ${forwarding}`);
     return undefined;
   }
   if (forwarding !== 'nat' && service.fwmark === undefined && port !== service.port) {
     const reason = `${method} would replace its port by the service's`;
-    warnings.push(`${subject} is not saved: ${reason}`);
+    lose(warnings, `${subject} is not saved: ${reason}`);
     return undefined;
   }
-  if (forwarding === 'local') warnings.push(`${subject}: forwarding local is saved as -g`);
+  if (forwarding === 'local') approximate(warnings, `${subject}: forwarding local is saved as -g`);
   if (weight > LARGEST_WEIGHT) {
-    warnings.push(`${subject}: not every ipvsadm takes a weight above ${LARGEST_WEIGHT}`);
+    approximate(warnings, `${subject}: not every ipvsadm takes a weight above ${LARGEST_WEIGHT}`);
   }
   const tunnel = forwarding === 'tun' ? tunnelOf(destination.tunnel, subject, warnings) : '';
   const upper = upperThreshold === 0 ? '' : ` -x ${upperThreshold}`;
@@ -175,18 +186,26 @@ function destinationLine(
   return `-a ${name} -r ${endpoint} ${method} -w ${weight}${tunnel}${upper}${lower}`;
 }
 
-function tunnelOf(tunnel: Tunnel | undefined, subject: string, warnings: string[]): string {
+function tunnelOf(tunnel: Tunnel | undefined, subject: string, warnings: Warning[]): string {
   if (tunnel === undefined || tunnel.type === 'ipip') return ' --tun-type ipip';
   const { type, checksum = 'none' } = tunnel;
   if (!Object.hasOwn(TUNNEL_CHECKSUMS, type)) {
-    warnings.push(`${subject}: its tunnel of type ${type} is saved as ipip`);
+    approximate(warnings, `${subject}: its tunnel of type ${type} is saved as ipip`);
     return ' --tun-type ipip';
   }
   let option = TUNNEL_CHECKSUMS[type][checksum];
   if (option === undefined) {
     option = '--tun-csum';
-    warnings.push(`${subject}: its tunnel's checksum ${checksum} is saved as csum`);
+    approximate(warnings, `${subject}: its tunnel's checksum ${checksum} is saved as csum`);
   }
   const port = tunnel.type === 'gue' ? ` --tun-port ${tunnel.port}` : '';
   return ` --tun-type ${type}${port} ${option}`;
+}
+
+function lose(warnings: Warning[], text: string): void {
+  warnings.push({ text, isLost: true });
+}
+
+function approximate(warnings: Warning[], text: string): void {
+  warnings.push({ text, isLost: false });
 }

@@ -20,14 +20,18 @@ export interface Line {
  * `ipvsadm -R` trips over them.
  */
 export function* readLines(text: string, comments: boolean): Iterable<Line> {
-  let number = 0;
-  for (const line of text.split('\n')) {
-    number++;
-    const words: Word[] = [];
-    for (const { 0: word, index } of line.matchAll(/[^ \t\r]+/g)) {
-      if (comments && words.length === 0 && word.startsWith('#')) break;
-      if (word !== 'ipvsadm') words.push({ text: word, column: index + 1 });
-    }
-    if (words.length > 0) yield { number, words };
+  for (const [index, line] of text.split('\n').entries()) {
+    const words = wordsOf(line, comments);
+    if (words.length > 0) yield { number: index + 1, words };
   }
+}
+
+/** The words of one line. */
+export function wordsOf(line: string, comments: boolean): Word[] {
+  const words: Word[] = [];
+  for (const { 0: text, index } of line.matchAll(/[^ \t\r]+/g)) {
+    if (comments && words.length === 0 && text.startsWith('#')) break;
+    if (text !== 'ipvsadm') words.push({ text, column: index + 1 });
+  }
+  return words;
 }

@@ -4,6 +4,8 @@
 #include "channel.h"
 #include "connection_list.h"
 #include "environment.h"
+#include "network_channel.h"
+#include "network_values.h"
 #include "records.h"
 #include "request.h"
 #include "rows.h"
@@ -37,7 +39,9 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   Records::Register(env);
   Channel::Register(env, exports);
   ConnectionList::Register(env, exports);
+  NetworkChannel::Register(env, exports);
   exports.Set("setFactories", Napi::Function::New(env, SetFactories));
+  exports.Set("setNetworkFactories", Napi::Function::New(env, SetNetworkFactories));
   exports.Set("requestLayout", ToArray(env, RequestLayout()));
   exports.Set("rowLayout", ToArray(env, RowLayout()));
   return exports;

@@ -1,17 +1,18 @@
 #include "channel.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
-#include "../core/netns_file.h"
 #include "../core/pool.h"
 #include "../core/table.h"
 #include "convert.h"
 #include "environment.h"
+#include "file_work.h"
 #include "records.h"
 #include "request.h"
 #include "rows.h"
@@ -29,10 +30,6 @@ struct Scratch {
   std::vector<Answer> answers;
 };
 using Scratches = Pool<Scratch, 2>;
-
-napi_value FailureOrUndefined(Napi::Env env, const Failure& failure) {
-  return failure ? ToJs(env, failure) : env.Undefined();
-}
 
 class OpenWork : public ConnectionWork {
  public:
@@ -72,12 +69,12 @@ class ExchangeWork : public ConnectionWork {
  public:
   // The buffer is not copied: JavaScript leaves it alone until it hears of the end.
   ExchangeWork(Napi::Function done, std::shared_ptr<Shared<Connection>> shared,
-               Napi::Uint8Array requests, size_t count, int64_t milliseconds)
+               Napi::Uint8Array requests, size_t count, Deadline deadline)
       : ConnectionWork(done, std::move(shared)),
         buffer_(Napi::Persistent(requests)),
         requests_(requests.Data(), requests.ByteLength()),
         count_(count),
-        deadline_(Deadline::After(milliseconds)) {}
+        deadline_(deadline) {}
 
   void Execute() override {
     std::unique_ptr<Scratch> scratch = Scratches::Take();
@@ -252,48 +249,6 @@ class TableWork : public ConnectionWork {
   ipvs::Table table_;
 };
 
-using Space = std::shared_ptr<const NetworkNamespace>;
-
-class ReadFileWork : public Napi::AsyncWorker {
- public:
-  ReadFileWork(Napi::Function done, Space space, std::string path)
-      : Napi::AsyncWorker(done, "ipvs"), space_(std::move(space)), path_(std::move(path)) {}
-
-  void Execute() override { failure_ = ReadFileIn(space_.get(), path_, &text_); }
-
-  void OnOK() override {
-    Callback().Call({FailureOrUndefined(Env(), failure_), Napi::String::New(Env(), text_)});
-  }
-
- private:
-  Space space_;
-  std::string path_;
-  std::string text_;
-  Failure failure_;
-};
-
-class ListFolderWork : public Napi::AsyncWorker {
- public:
-  ListFolderWork(Napi::Function done, Space space, std::string path)
-      : Napi::AsyncWorker(done, "ipvs"), space_(std::move(space)), path_(std::move(path)) {}
-
-  void Execute() override { failure_ = ListFolderIn(space_.get(), path_, &names_); }
-
-  void OnOK() override {
-    const Napi::Array names = Napi::Array::New(Env(), names_.size());
-    for (uint32_t i = 0; i < names_.size(); i++) {
-      names.Set(i, Napi::String::New(Env(), names_[i]));
-    }
-    Callback().Call({FailureOrUndefined(Env(), failure_), names});
-  }
-
- private:
-  Space space_;
-  std::string path_;
-  std::vector<std::string> names_;
-  Failure failure_;
-};
-
 ByteView ToView(Napi::Value value) {
   const Napi::Uint8Array array = value.As<Napi::Uint8Array>();
   return ByteView(array.Data(), array.ByteLength());
@@ -315,15 +270,16 @@ int64_t Milliseconds(Napi::Value value) { return value.As<Napi::Number>().Int64V
 }  // namespace
 
 void Channel::Register(Napi::Env env, Napi::Object exports) {
-  exports.Set("Channel", DefineClass(env, "Channel",
-                                     {InstanceMethod<&Channel::Open>("open"),
-                                      InstanceMethod<&Channel::Exchange>("exchange"),
-                                      InstanceMethod<&Channel::Dump>("dump"),
-                                      InstanceMethod<&Channel::Table>("table"),
-                                      InstanceMethod<&Channel::Services>("services"),
-                                      InstanceMethod<&Channel::ReadFile>("readFile"),
-                                      InstanceMethod<&Channel::ListFolder>("listFolder"),
-                                      InstanceMethod<&Channel::Close>("close")}));
+  exports.Set(
+      "Channel",
+      DefineClass(
+          env, "Channel",
+          {InstanceMethod<&Channel::Open>("open"), InstanceMethod<&Channel::Now>("now"),
+           InstanceMethod<&Channel::Exchange>("exchange"), InstanceMethod<&Channel::Dump>("dump"),
+           InstanceMethod<&Channel::Table>("table"), InstanceMethod<&Channel::Services>("services"),
+           InstanceMethod<&Channel::ReadFile>("readFile"),
+           InstanceMethod<&Channel::ListFolder>("listFolder"),
+           InstanceMethod<&Channel::Close>("close")}));
 }
 
 Space Channel::SpaceOf(Napi::Value channel) {
@@ -342,10 +298,16 @@ void Channel::Open(const Napi::CallbackInfo& info) {
   (new OpenWork(info[0].As<Napi::Function>(), shared_))->Queue();
 }
 
+Napi::Value Channel::Now(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(Deadline::Now()));
+}
+
 void Channel::Exchange(const Napi::CallbackInfo& info) {
   if (!shared_->MayStart(info.Env())) return;
-  (new ExchangeWork(info[3].As<Napi::Function>(), shared_, info[0].As<Napi::Uint8Array>(),
-                    info[1].As<Napi::Number>().Uint32Value(), Milliseconds(info[2])))
+  (new ExchangeWork(
+       info[3].As<Napi::Function>(), shared_, info[0].As<Napi::Uint8Array>(),
+       info[1].As<Napi::Number>().Uint32Value(),
+       Deadline::At(static_cast<int64_t>(std::ceil(info[2].As<Napi::Number>().DoubleValue())))))
       ->Queue();
 }
 

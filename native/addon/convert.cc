@@ -1,49 +1,9 @@
 #include "convert.h"
 
-#include <arpa/inet.h>
-#include <sys/socket.h>
-
+#include "arguments.h"
 #include "environment.h"
 
 namespace ipvs::addon {
-
-namespace {
-
-// Collects positional arguments.
-template <size_t N>
-class Arguments {
- public:
-  explicit Arguments(Napi::Env env) : env_(env) {}
-
-  void Number(double value) {
-    Add([&](napi_value* v) { napi_create_double(env_, value, v); });
-  }
-  void Text(const char* text, size_t length) {
-    Add([&](napi_value* v) { napi_create_string_latin1(env_, text, length, v); });
-  }
-  void Text(const char* text) { Text(text, std::strlen(text)); }
-  // The canonical text (RFC 5952), as inet_ntop writes it.
-  void Ip(uint16_t family, const Address& address) {
-    char text[INET6_ADDRSTRLEN] = "";
-    inet_ntop(family == AF_INET ? AF_INET : AF_INET6, address.bytes, text, sizeof(text));
-    Text(text);
-  }
-  Napi::Value CallFactory(const Napi::FunctionReference& factory) {
-    return factory.Call(env_.Undefined(), count_, values_);
-  }
-
- private:
-  template <typename Create>
-  void Add(Create create) {
-    if (count_ < N) create(&values_[count_++]);
-  }
-
-  Napi::Env env_;
-  napi_value values_[N] = {};
-  size_t count_ = 0;
-};
-
-}  // namespace
 
 Napi::Value ToJs(Napi::Env env, const Daemon& daemon) {
   Arguments<7> arguments(env);
@@ -97,6 +57,10 @@ Napi::Value ToJs(Napi::Env env, const Failure& failure) {
   arguments.Text(failure.syscall == nullptr ? "" : failure.syscall);
   arguments.Text(failure.detail.data(), failure.detail.size());
   return arguments.CallFactory(Environment::Of(env)->make_failure);
+}
+
+napi_value FailureOrUndefined(Napi::Env env, const Failure& failure) {
+  return failure ? ToJs(env, failure) : env.Undefined();
 }
 
 }  // namespace ipvs::addon

@@ -17,6 +17,7 @@ Napi::Value ToJs(Napi::Env env, const Timeouts& timeouts);
 Napi::Value ToJs(Napi::Env env, const Info& info);
 Napi::Value ToJs(Napi::Env env, const ConnectionEntry& entry);
 Napi::Value ToJs(Napi::Env env, const Failure& failure);
+napi_value FailureOrUndefined(Napi::Env env, const Failure& failure);
 
 }  // namespace ipvs::addon
 

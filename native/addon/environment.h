@@ -16,6 +16,15 @@ struct Environment {
   Napi::FunctionReference make_connection;
   Napi::FunctionReference make_failure;
 
+  // The same for the network's objects; set with the first handle on it.
+  Napi::FunctionReference make_link;
+  Napi::FunctionReference make_interface_address;
+  Napi::FunctionReference make_route;
+  Napi::FunctionReference make_next_hop;
+  Napi::FunctionReference make_rule;
+  Napi::FunctionReference make_neighbour;
+  Napi::FunctionReference make_fou_port;
+
   Napi::FunctionReference records_class;
 
   static Environment* Of(Napi::Env env) { return env.GetInstanceData<Environment>(); }

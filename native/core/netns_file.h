@@ -19,6 +19,24 @@ Failure OpenFileIn(const NetworkNamespace* space, const std::string& path, Uniqu
 // A whole file, up to a limit that nothing sensible reaches.
 Failure ReadFileIn(const NetworkNamespace* space, const std::string& path, std::string* text);
 
+// Writes `text` to a file that is there, with a single write: to a sysctl a second one would be
+// another value.
+Failure WriteFileIn(const NetworkNamespace* space, const std::string& path,
+                    const std::string& text);
+
+// Whether a file may be written: it opens for that. Nothing is written.
+Failure CheckWritableIn(const NetworkNamespace* space, const std::string& path);
+
+// A file and what it holds.
+struct FileText {
+  std::string path;
+  std::string text;
+};
+
+// All files below a folder that can be read, sorted; of a file just that one.
+Failure ReadTreeIn(const NetworkNamespace* space, const std::string& path,
+                   std::vector<FileText>* files);
+
 // The names in a folder, without "." and "..", sorted.
 Failure ListFolderIn(const NetworkNamespace* space, const std::string& path,
                      std::vector<std::string>* names);

@@ -34,6 +34,7 @@ size_t Buffer(int fd, int force, int option, int bytes) {
 // Kept here because older build hosts' headers lack them.
 constexpr int kCapAck = 10;
 constexpr int kExtAck = 11;
+constexpr int kStrictCheck = 12;
 
 }  // namespace
 
@@ -48,6 +49,10 @@ Failure Socket::Open(int protocol, uint32_t peer, Socket* opened) {
   const int on = 1;
   ::setsockopt(fd, SOL_NETLINK, kExtAck, &on, sizeof(on));
   ::setsockopt(fd, SOL_NETLINK, kCapAck, &on, sizeof(on));
+  // Dumps of one table bring that table and no other; kernels before 4.20 bring all.
+  if (protocol == NETLINK_ROUTE) {
+    ::setsockopt(fd, SOL_NETLINK, kStrictCheck, &on, sizeof(on));
+  }
   socket.queue_ = Buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, kQueueBytes);
   socket.largest_ = Buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, kDatagramBytes);
   socket.largest_ -= std::min(socket.largest_, kSendReserve);

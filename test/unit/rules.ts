@@ -7,6 +7,7 @@ import type { Test } from 'tap';
 import { RulesError, formatRules, parseRules } from 'ipvs';
 import type { Rule, RuleOperation, TableConfig, TableService } from 'ipvs';
 import { PortNames } from '#lib/rules/names';
+import { tableServices } from '../fixtures/rule-tables.js';
 
 const only = (text: string): RuleOperation => {
   const [rule, ...others] = parseRules(text);
@@ -183,6 +184,7 @@ t.test('commands about real servers', (t) => {
   });
   // A mark has no port that could be the real server's.
   t.match(only('-a -f 1 -r 10.0.0.5:8080 -g'), { destination: { port: 8080, forwarding: 'dr' } });
+  t.match(only('-a -f 1 -r 10.0.0.5:http -m'), { destination: { port: 80 } });
   t.match(only('-a -f 1 -r 10.0.0.5'), { destination: { port: 0 } });
   t.end();
 });
@@ -418,101 +420,9 @@ t.test('what the language cannot say is left out, or comes near, with a warning'
 
 // ---- both ways
 
-const hostV4 = fc.integer({ min: 1, max: 254 }).map((n) => `10.0.0.${n}`);
-const hostV6 = fc.integer({ min: 1, max: 65535 }).map((n) => `2001:db8::${n.toString(16)}`);
-const port = fc.integer({ min: 1, max: 65535 });
-
-const tunnel = fc.oneof(
-  fc.constant({ type: 'ipip' as const }),
-  fc.record({
-    type: fc.constant('gue' as const),
-    port,
-    checksum: fc.constantFrom('none' as const, 'csum' as const, 'remcsum' as const),
-  }),
-  fc.record({
-    type: fc.constant('gre' as const),
-    checksum: fc.constantFrom('none' as const, 'csum' as const),
-  }),
-);
-
-const limits = fc
-  .tuple(fc.integer({ min: 0, max: 2 ** 31 - 1 }), fc.integer({ min: 0, max: 2 ** 31 - 1 }))
-  .map(([a, b]) => ({ upperThreshold: Math.max(a, b), lowerThreshold: Math.min(a, b) }));
-
-const destination = (v6: boolean, servicePort: number) =>
-  fc
-    .record({
-      address: v6 ? hostV6 : hostV4,
-      weight: fc.integer({ min: 0, max: 65535 }),
-      limits: fc.oneof(fc.constant({ upperThreshold: 0, lowerThreshold: 0 }), limits),
-      way: fc.oneof(
-        fc.constant({ forwarding: 'dr' as const, port: servicePort }),
-        port.map((own) => ({ forwarding: 'nat' as const, port: own })),
-        tunnel.map((kind) => ({ forwarding: 'tun' as const, port: servicePort, tunnel: kind })),
-      ),
-    })
-    .map(({ address, weight, limits, way: { port, forwarding, ...rest } }) => ({
-      address,
-      port,
-      forwarding,
-      weight,
-      ...limits,
-      ...rest,
-    }));
-
-const scheduler = fc.oneof(
-  fc.record({
-    scheduler: fc.constantFrom('rr', 'wrr', 'lc', 'wlc', 'nq'),
-    schedulerFlags: fc.subarray(['flag-1' as const, 'flag-2' as const, 'flag-3' as const]),
-  }),
-  fc.record({
-    scheduler: fc.constant('mh'),
-    schedulerFlags: fc.subarray(['mh-fallback' as const, 'mh-port' as const, 'flag-3' as const]),
-  }),
-);
-
-const service = fc.boolean().chain((v6) =>
-  fc
-    .record({
-      key: fc.oneof(
-        fc.record({
-          protocol: fc.constantFrom('tcp' as const, 'udp' as const, 'sctp' as const),
-          address: v6 ? hostV6 : hostV4,
-          port,
-        }),
-        fc
-          .integer({ min: 1, max: 2 ** 32 - 1 })
-          .map((fwmark) => ({ fwmark, family: v6 ? ('ipv6' as const) : ('ipv4' as const) })),
-      ),
-      scheduler,
-      persistence: fc.option(
-        fc.record({
-          timeout: fc.integer({ min: 1, max: 2678400 }),
-          netmask: v6
-            ? fc.integer({ min: 1, max: 128 })
-            : fc.constantFrom('255.255.255.255', '255.255.0.0', '0.0.0.0'),
-        }),
-        { nil: undefined },
-      ),
-      onePacket: fc.boolean(),
-    })
-    .chain(({ key, scheduler: chosen, persistence, onePacket }) => {
-      const settings = {
-        ...chosen,
-        ...(persistence && { persistence }),
-        onePacket: onePacket && ('fwmark' in key || key.protocol === 'udp'),
-      };
-      const list = destination(v6, 'port' in key ? key.port : 0);
-      return fc
-        .uniqueArray(list, { maxLength: 4, selector: (each) => `${each.address} ${each.port}` })
-        .map((destinations) => ({ ...key, ...settings, destinations }) as TableService);
-    }),
-);
-
 t.test('what is written is read as it was', (t) => {
   fc.assert(
-    fc.property(fc.array(service, { maxLength: 4 }), (made) => {
-      const services = structuredClone(made); // plain objects, which those of fast-check are not
+    fc.property(tableServices(4), (services) => {
       const { text, warnings } = formatRules({ services });
       const expected = services.flatMap(({ destinations = [], ...own }): RuleOperation[] => [
         { op: 'addService', service: own },

@@ -1,0 +1,331 @@
+// The handle on the network configuration of one namespace.
+
+// For programs that are compiled without @types/node, which declares Symbol.asyncDispose too.
+/// <reference lib="esnext.disposable" preserve="true" />
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { constants } from 'node:os';
+import { IPV6 } from '../address.js';
+import { AbortError } from '../errors.js';
+import { Fault, NativeFailure } from '../native.js';
+import type { AddressFamily } from '../types.js';
+import { Handle } from './handle.js';
+import type { Request } from './handle.js';
+import { Change, Kind } from './native.js';
+import type {
+  AddressRecord,
+  FouPortRecord,
+  LinkRecord,
+  NeighbourRecord,
+  Numbers,
+  RouteRecord,
+  RuleRecord,
+} from './native.js';
+import type {
+  AddressConfig,
+  AddressKey,
+  Announcement,
+  FouPort,
+  InterfaceAddress,
+  Link,
+  LinkChanges,
+  LinkConfig,
+  Neighbour,
+  NeighbourConfig,
+  NeighbourKey,
+  PlaceOptions,
+  Route,
+  RouteConfig,
+  Rule,
+  RuleConfig,
+} from './types.js';
+import {
+  parseAddressConfig,
+  parseAddressKey,
+  parseAnnouncement,
+  parseFilter,
+  parseFouPort,
+  parseLinkChanges,
+  parseLinkConfig,
+  parseLinkName,
+  parseNeighbour,
+  parseRoute,
+  parseRule,
+} from './validate.js';
+import type { Parsed, ParsedAnnouncement } from './validate.js';
+import { toFouPort, toInterfaceAddress, toLink, toNeighbour, toRoute, toRule } from './words.js';
+
+const { ENODEV } = constants.errno;
+
+/**
+ * The interfaces, addresses, routes, rules and neighbours of one network namespace, by rtnetlink.
+ *
+ * All methods may be called concurrently; they are carried out in the order of the calls. Reading
+ * takes no rights, changing takes CAP_NET_ADMIN. An open handle keeps no process alive.
+ *
+ * What fails rejects with a {@link NetworkError}.
+ */
+export class Network {
+  readonly #handle: Handle;
+
+  private constructor(handle: Handle) {
+    this.#handle = handle;
+  }
+
+  /**
+   * Opens a handle on the process's network namespace, or on the one that is named.
+   *
+   * Rejects with `ERR_IPVS_PLATFORM` off Linux, `ERR_IPVS_LOAD` where the addon can't be loaded,
+   * `ENOENT` for a network namespace that is not there, `EPERM` where it may not be entered.
+   */
+  static async open(options?: PlaceOptions): Promise<Network> {
+    return new Network(await Handle.open(options));
+  }
+
+  /** Closes the handle when everything that was asked is done. Repeating it is harmless. */
+  close(): Promise<void> {
+    return this.#handle.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** All interfaces, sorted by index. */
+  async links(): Promise<Link[]> {
+    return this.#list('list links', Kind.link, 0, 0, (each) => toLink(each as LinkRecord));
+  }
+
+  /** The interface of that name; undefined where there is none. */
+  async getLink(name: string): Promise<Link | undefined> {
+    const subject = parseLinkName(name);
+    const request = { command: 'get link', subject, changes: false };
+    return this.#handle.track(request, async () => {
+      const found = await this.#handle.try<LinkRecord>((native, rest, done) => {
+        native.find(subject, rest, done);
+      });
+      if (!(found instanceof NativeFailure)) return toLink(found);
+      if (found.fault === Fault.refused && found.errno === ENODEV) return undefined;
+      throw await this.#handle.explain(found, request);
+    });
+  }
+
+  /**
+   * Adds an interface: a dummy or a tunnel. The kernel loads the module that it takes.
+   *
+   * Rejects with `EEXIST` where there is one of that name, `EOPNOTSUPP` where the kernel has none of
+   * that kind. Source: `rtnl_newlink` (net/core/rtnetlink.c).
+   */
+  async addLink(config: LinkConfig): Promise<void> {
+    return this.#change('add link', Kind.link, Change.add, parseLinkConfig(config));
+  }
+
+  /** Changes an interface; what is left out stays. Rejects with `ENODEV` where there is none. */
+  async setLink(name: string, changes: LinkChanges): Promise<void> {
+    return this.#change('set link', Kind.link, Change.set, parseLinkChanges(name, changes));
+  }
+
+  /** Removes an interface, with its addresses and routes. Rejects with `ENODEV`. */
+  async removeLink(name: string): Promise<void> {
+    const parsed = parseLinkChanges(name, {});
+    return this.#change('remove link', Kind.link, Change.remove, parsed);
+  }
+
+  /** The addresses, by interface and in the kernel's order: the primary ones first. */
+  async addresses(filter?: {
+    readonly interface?: string;
+    readonly family?: AddressFamily;
+  }): Promise<InterfaceAddress[]> {
+    const { family, interface: name } = parseFilter(filter, ['interface', 'family']);
+    const all = await this.#list('list addresses', Kind.address, family, 0, (each) =>
+      toInterfaceAddress(each as AddressRecord),
+    );
+    return all.filter((each) => name === undefined || each.interface === name);
+  }
+
+  /** Rejects with `EEXIST` where the interface has it, `ENODEV` where there is no such interface. */
+  async addAddress(address: AddressConfig): Promise<void> {
+    return this.#change('add address', Kind.address, Change.add, parseAddressConfig(address));
+  }
+
+  /** Rejects with `EADDRNOTAVAIL` where the interface does not have it, with this prefix. */
+  async removeAddress(address: AddressKey): Promise<void> {
+    return this.#change('remove address', Kind.address, Change.remove, parseAddressKey(address));
+  }
+
+  /**
+   * The routes of all tables, or of one, sorted by family, table and destination. Not those that the
+   * kernel noted while it used them (RTM_F_CLONED).
+   */
+  async routes(filter?: {
+    readonly family?: AddressFamily;
+    readonly table?: number;
+  }): Promise<Route[]> {
+    const { family, table } = parseFilter(filter, ['family', 'table']);
+    return this.#list('list routes', Kind.route, family, table, (each) =>
+      toRoute(each as RouteRecord),
+    );
+  }
+
+  /** Rejects with `EEXIST` where there is one to that destination with that metric and table. */
+  async addRoute(route: RouteConfig): Promise<void> {
+    return this.#change('add route', Kind.route, Change.add, parseRoute(route));
+  }
+
+  /** Adds a route, or puts it in the place of the one with that destination, metric and table. */
+  async replaceRoute(route: RouteConfig): Promise<void> {
+    return this.#change('replace route', Kind.route, Change.replace, parseRoute(route));
+  }
+
+  /** Removes the first route that is as described. Rejects with `ESRCH` where there is none. */
+  async removeRoute(route: RouteConfig): Promise<void> {
+    return this.#change('remove route', Kind.route, Change.remove, parseRoute(route, true));
+  }
+
+  /** The routing rules in the order in which they are looked at, IPv4 first. */
+  async rules(filter?: { readonly family?: AddressFamily }): Promise<Rule[]> {
+    const { family } = parseFilter(filter, ['family']);
+    return this.#list('list rules', Kind.rule, family, 0, (each) => toRule(each as RuleRecord));
+  }
+
+  /**
+   * Rejects with `EEXIST` where there is the same one. Without a priority the kernel puts it in front
+   * of all others but the first, and takes it for another one than the same with its own.
+   */
+  async addRule(rule: RuleConfig): Promise<void> {
+    return this.#change('add rule', Kind.rule, Change.add, parseRule(rule));
+  }
+
+  /** Removes the first rule that is as described. Rejects with `ENOENT` where there is none. */
+  async removeRule(rule: RuleConfig): Promise<void> {
+    return this.#change('remove rule', Kind.rule, Change.remove, parseRule(rule));
+  }
+
+  /** Who on the links has which address, and what this host answers for; by interface. */
+  async neighbours(filter?: {
+    readonly interface?: string;
+    readonly family?: AddressFamily;
+  }): Promise<Neighbour[]> {
+    const { family, interface: name } = parseFilter(filter, ['interface', 'family']);
+    const all = await this.#list('list neighbours', Kind.neighbour, family, 0, (each) =>
+      toNeighbour(each as NeighbourRecord),
+    );
+    return all.filter((each) => name === undefined || each.interface === name);
+  }
+
+  /** Rejects with `EEXIST` where there is one. A proxy entry is added or replaced. */
+  async addNeighbour(neighbour: NeighbourConfig): Promise<void> {
+    return this.#change('add neighbour', Kind.neighbour, Change.add, parseNeighbour(neighbour));
+  }
+
+  async replaceNeighbour(neighbour: NeighbourConfig): Promise<void> {
+    const parsed = parseNeighbour(neighbour);
+    return this.#change('replace neighbour', Kind.neighbour, Change.replace, parsed);
+  }
+
+  /** Rejects with `ENOENT` where there is none. */
+  async removeNeighbour(neighbour: NeighbourKey): Promise<void> {
+    const parsed = parseNeighbour(neighbour, true);
+    return this.#change('remove neighbour', Kind.neighbour, Change.remove, parsed);
+  }
+
+  /** The ports of FOU and GUE; none where the kernel has no such thing. */
+  async fouPorts(): Promise<FouPort[]> {
+    return this.#list('list FOU ports', Kind.fouPort, 0, 0, (each) =>
+      toFouPort(each as FouPortRecord),
+    );
+  }
+
+  /**
+   * Has the kernel unwrap the tunnelled packets that arrive at a UDP port. Rejects with `EEXIST`
+   * where it does, `ERR_IPVS_UNAVAILABLE` where it can't. Source: net/ipv4/fou_core.c.
+   */
+  async addFouPort(port: FouPort): Promise<void> {
+    return this.#change('add FOU port', Kind.fouPort, Change.add, parseFouPort(port));
+  }
+
+  /** Rejects with `ENOENT` where there is none. */
+  async removeFouPort(port: FouPort): Promise<void> {
+    return this.#change('remove FOU port', Kind.fouPort, Change.remove, parseFouPort(port));
+  }
+
+  /**
+   * Tells everybody on the interface's link that the addresses are at this host now: gratuitous ARP
+   * (RFC 5227, section 3) for IPv4, unsolicited neighbour advertisements (RFC 4861, section 7.2.6)
+   * for IPv6. Resolves when all are sent; close() waits for that.
+   *
+   * Rejects with `EOPNOTSUPP` on an interface without ARP or MAC, `ENETDOWN` on one that is down,
+   * and with an AbortError where the signal is aborted. Takes CAP_NET_RAW.
+   */
+  async announce(announcement: Announcement): Promise<void> {
+    const parsed = parseAnnouncement(announcement);
+    const request = { command: 'announce', subject: parsed.subject, changes: false };
+    return this.#handle.track(request, () => this.#announce(parsed, request));
+  }
+
+  async #announce(parsed: ParsedAnnouncement, request: Request): Promise<void> {
+    const { addresses, count, interval, repeatAfter, signal } = parsed;
+    const pause = async (milliseconds: number, sent: boolean): Promise<void> => {
+      try {
+        if (milliseconds > 0) await delay(milliseconds, undefined, signal && { signal });
+        else signal?.throwIfAborted();
+      } catch {
+        const command = `${request.command} ${request.subject}`;
+        throw new AbortError({ command }, sent, signal?.reason);
+      }
+    };
+    await pause(0, false);
+    if (addresses.length === 0) return;
+    const router =
+      addresses.some(({ family }) => family === IPV6) && (await this.#forwards(parsed));
+    const rounds = repeatAfter > 0 ? 2 : 1;
+    for (let round = 0; round < rounds; round++) {
+      if (round > 0) await pause(repeatAfter, true);
+      for (let left = count; left > 0;) {
+        const times = interval === 0 ? left : 1;
+        await this.#handle.send(request, (native, rest, done) => {
+          native.announce(parsed.interface, addresses, times, router, rest, done);
+        });
+        left -= times;
+        if (left > 0) await pause(interval, true);
+      }
+    }
+  }
+
+  // A neighbour advertisement says whether its sender is a router.
+  async #forwards({ interface: name }: ParsedAnnouncement): Promise<boolean> {
+    const text = await this.#handle.try<string>((native, _rest, done) => {
+      native.readFile(`/proc/sys/net/ipv6/conf/${name}/forwarding`, done);
+    });
+    return typeof text === 'string' && text.trim() !== '0';
+  }
+
+  async #list<Item>(
+    command: string,
+    kind: Kind,
+    family: number,
+    table: number,
+    convert: (record: unknown) => Item,
+  ): Promise<Item[]> {
+    const request = { command, subject: '', changes: false };
+    const records = await this.#handle.request<readonly unknown[]>(
+      request,
+      (native, rest, done) => {
+        native.list(kind, family, table, rest, done);
+      },
+    );
+    return records.map(convert);
+  }
+
+  #change(
+    command: string,
+    kind: Kind,
+    change: Change,
+    { numbers, subject }: Parsed<Numbers>,
+  ): Promise<void> {
+    const request = { command, subject, changes: true };
+    return this.#handle.request<undefined>(request, (native, rest, done) => {
+      native.apply(kind, change, numbers, rest, done);
+    });
+  }
+}
