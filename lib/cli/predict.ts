@@ -25,7 +25,7 @@ export interface Found {
 /** Throws where a change makes no sense, whatever there is. */
 export function check(changes: readonly Change[]): void {
   const reader = new OperationReader();
-  changes.forEach((change, index) => reader.read(change, index));
+  changes.forEach((change, index) => reader.readAt(index, change));
 }
 
 /** What would be there afterwards, undefined for nothing. Throws what the change would fail with. */

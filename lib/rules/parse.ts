@@ -19,7 +19,7 @@ import { RulesError } from './error.js';
 import { readLines } from './lines.js';
 import type { Line } from './lines.js';
 import { PORTS_ONLY } from './names.js';
-import type { ParseOptions, Rule, RuleOperation } from './types.js';
+import type { ParseOptions, ParsedRule, RuleOperation } from './types.js';
 
 /** A line with the command that it holds. */
 export interface RuleLine {
@@ -51,7 +51,7 @@ export function readRules(text: string, file: string): RuleLine[] {
  * refuse, that changes no table (`-L`, `-S`), or that gives a real server of -g or -i a port that
  * ipvsadm would silently replace by the service's.
  */
-export function parseRules(text: string, options?: ParseOptions): Rule[] {
+export function parseRules(text: string, options?: ParseOptions): ParsedRule[] {
   const { file } = parseParseOptions(options);
   return readRules(string(text, 'text'), file).map(({ line, operation }) => ({
     line: line.number,

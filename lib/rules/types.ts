@@ -36,7 +36,7 @@ export type RuleOperation =
   | { readonly op: 'stopSyncDaemon'; readonly role: SyncRole };
 
 /** A line of rules: what it says, and where it is. */
-export interface Rule {
+export interface ParsedRule {
   /** From 1 on. */
   readonly line: number;
   readonly operation: RuleOperation;

@@ -11,7 +11,15 @@ t.test('every verb of Ipvs is a function too, and nothing else is', (t) => {
   );
   t.ok(verbs.includes('addService'));
   t.ok(verbs.includes('connections'));
-  const classes = ['Ipvs', 'IpvsError', 'AbortError', 'RulesError'];
+  const classes = [
+    'Ipvs',
+    'Network',
+    'Sysctl',
+    'NetworkError',
+    'IpvsError',
+    'AbortError',
+    'RulesError',
+  ];
   const others = [...classes, 'parseRules', 'formatRules', 'default', '__esModule'];
   const functions = Object.entries(ipvs)
     .filter(([name]) => !others.includes(name))

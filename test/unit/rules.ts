@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { Test } from 'tap';
 import { RulesError, formatRules, parseRules } from 'ipvs';
-import type { Rule, RuleOperation, TableConfig, TableService } from 'ipvs';
+import type { ParsedRule, RuleOperation, TableConfig, TableService } from 'ipvs';
 import { PortNames } from '#lib/rules/names';
 import { tableServices } from '../fixtures/rule-tables.js';
 
@@ -230,7 +230,7 @@ t.test('each line is a command; comments and empty lines are none', (t) => {
     { line: 3, operation: { op: 'flush' } },
     { line: 5, operation: { op: 'zero' } },
     { line: 7, operation: { op: 'flush' } },
-  ] satisfies Rule[]);
+  ] satisfies ParsedRule[]);
   t.strictSame(parseRules(''), []);
   t.end();
 });
