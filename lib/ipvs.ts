@@ -4,7 +4,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Batch, prepare } from './batch.js';
 import { Channels } from './channel.js';
 import type { Place, Table } from './channel.js';
 import { sameDestination, sameService } from './compare.js';
@@ -24,7 +23,6 @@ import {
   parseSnapshotOptions,
   parseTimeouts,
 } from './options.js';
-import { probe } from './probe.js';
 import { Command } from './records.js';
 import type {
   Counter,
@@ -437,6 +435,8 @@ export class Ipvs {
     if (!Array.isArray(operations)) throw invalidType('operations', 'an array', operations);
     const call: Call = { command: 'batch', signal };
     const given: readonly unknown[] = [...(operations as unknown[])];
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- only now that it is needed
+    const { Batch, prepare } = require('./batch.js') as typeof import('./batch.js');
     const prepared = prepare(given);
     prepared.catch(() => undefined); // it is waited for when it is this call's turn
     return this.#session.alone(call, async () =>
@@ -590,6 +590,8 @@ export class Ipvs {
    */
   async probe(options?: CallOptions): Promise<Capabilities> {
     const call = { command: 'probe', ...parseCallOptions(options) };
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- only now that it is needed
+    const { probe } = require('./probe.js') as typeof import('./probe.js');
     return this.#session.track(call, () => probe(loadAddon(), this.#session.channels));
   }
 

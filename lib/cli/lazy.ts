@@ -5,6 +5,8 @@
 
 export const lazy = {
   adm: () => require('./adm/run.js') as typeof import('./adm/run.js'),
+  compileCache: () =>
+    (require('node:module') as { enableCompileCache(): void }).enableCompileCache(),
   ipvs: () => require('../ipvs.js') as typeof import('../ipvs.js'),
   predict: () => require('./predict.js') as typeof import('./predict.js'),
   program: () => require('./program.js') as typeof import('./program.js'),

@@ -1,12 +1,11 @@
 #!/usr/bin/env node
 // The command `ipvs`: the process around run().
 
-import * as nodeModule from 'node:module';
 import { basename } from 'node:path';
 import { lazy } from './lazy.js';
 
 // Node.js 22 and later keep what they compiled.
-(nodeModule as { enableCompileCache?: () => void }).enableCompileCache?.();
+if (Number(process.versions.node.split('.', 1)[0]) >= 22) lazy.compileCache();
 
 // A reader that has seen enough (ipvs list | head) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
