@@ -128,7 +128,7 @@ function fits(route: object, wanted: object): boolean {
 const NUMBERS: Readonly<Record<string, number>> = { main: 254, local: 255, default: 253 };
 
 function line(parts: readonly unknown[]): string {
-  return parts.map((part) => (part === undefined ? '-' : `${part as string}`)).join(' ');
+  return parts.map((part) => (part ?? '-') as string).join(' ');
 }
 
 function summary(route: object): string {
