@@ -25,6 +25,12 @@ export interface ApplyOptions {
   readonly onProgress?: (progress: ApplyProgress) => void;
 }
 
+/** @internal */
+export interface Purpose {
+  /** The changes mend what was found wrong. */
+  readonly mends?: true;
+}
+
 // So many services and destinations go to the kernel at a time.
 const PORTION = 1024;
 
@@ -33,7 +39,7 @@ export async function applyPlan(
   machine: Machine,
   journal: Journal,
   plan: Plan,
-  { signal, onProgress }: ApplyOptions,
+  { signal, onProgress, mends }: ApplyOptions & Purpose,
 ): Promise<Change[]> {
   const command = `apply ${plan.node}`;
   refuseIrreversible(command, plan.changes);
@@ -48,7 +54,7 @@ export async function applyPlan(
         done,
       });
     }
-    const step = new Step(command, machine, journal, done);
+    const step = new Step(command, machine, journal, done, mends);
     const made = await step.run(group);
     for (const change of group) {
       finished++;
@@ -110,8 +116,16 @@ class Step {
   readonly #machine: Machine;
   readonly #journal: Journal;
   readonly #done: Change[];
+  readonly #mends: true | undefined;
 
-  constructor(command: string, machine: Machine, journal: Journal, done: Change[]) {
+  constructor(
+    command: string,
+    machine: Machine,
+    journal: Journal,
+    done: Change[],
+    mends: true | undefined,
+  ) {
+    this.#mends = mends;
     this.#command = command;
     this.#machine = machine;
     this.#journal = journal;
@@ -173,7 +187,14 @@ class Step {
       changes.map((change): Line => {
         const { resource, before, after } = change;
         const noted = disturbed.get(change);
-        return { line: 'change', resource, before, after, ...(noted && { disturbed: noted }) };
+        return {
+          line: 'change',
+          resource,
+          before,
+          after,
+          ...(noted && { disturbed: noted }),
+          ...(this.#mends && { mends: this.#mends }),
+        };
       }),
     );
     const outcomes = await this.#machine.write(changes);

@@ -2,7 +2,8 @@
 
 export { Cluster } from './cluster.js';
 export { ClusterNode } from './node.js';
-export type { AnnounceOptions, NodeOptions } from './node.js';
+export type { AnnounceOptions, Finding, Mend, NodeOptions } from './node.js';
+export type { FindingCode, Severity } from './check.js';
 export { ClusterError } from './errors.js';
 export type { ClusterErrorCode } from './errors.js';
 export { Network } from '../network/network.js';

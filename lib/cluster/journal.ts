@@ -26,6 +26,8 @@ export type Line =
       readonly after: Value;
       /** What the kernel will change along with it, as it was before. */
       readonly disturbed?: readonly Disturbed[];
+      /** It mends what was found wrong: only a revert takes it back. */
+      readonly mends?: true;
     }
   | {
       /** The change was made; so the kernel has left what it changed along with it. */
@@ -55,6 +57,8 @@ export class Chain {
   /** What the kernel changed along with it: as it was at first, and as it was left. */
   before: readonly Disturbed[] = [];
   left: readonly Disturbed[] | undefined;
+  /** Whether the last change mended what was found wrong. */
+  mended = false;
   /** Where putting back was begun: how what is disturbed is to be in the end. */
   restoring: readonly Disturbed[] | undefined;
 
@@ -62,11 +66,24 @@ export class Chain {
     this.resource = resource;
   }
 
-  add(before: Value, after: Value, disturbed: readonly Disturbed[] = []): void {
-    this.#links.push({ before, after });
-    if (this.#links.length === 1 || this.restoring !== undefined) this.before = disturbed;
-    this.left = undefined;
-    this.restoring = undefined;
+  add(line: Line): void {
+    switch (line.line) {
+      case 'change': {
+        const { before, after, disturbed = [], mends = false } = line;
+        this.#links.push({ before, after });
+        if (this.#links.length === 1 || this.restoring !== undefined) this.before = disturbed;
+        this.left = undefined;
+        this.restoring = undefined;
+        this.mended = mends;
+        break;
+      }
+      case 'disturbed':
+        this.left = line.disturbed;
+        break;
+      case 'restore':
+        this.restoring = line.disturbed;
+        break;
+    }
   }
 
   /**
@@ -88,25 +105,20 @@ export class Chain {
 /** By what they are about, in the order in which they were first changed. */
 export type Chains = ReadonlyMap<string, Chain>;
 
-/** The chains of the journal's lines. */
-export function chainsOf(lines: Iterable<Line>): Map<string, Chain> {
-  const chains = new Map<string, Chain>();
-  for (const each of lines) {
-    const key = keyOf(each.resource);
+function note(chains: Map<string, Chain>, lines: readonly Line[]): void {
+  for (const line of lines) {
+    const key = keyOf(line.resource);
     let chain = chains.get(key);
-    if (chain === undefined) chains.set(key, (chain = new Chain(each.resource)));
-    if (each.line === 'change') chain.add(each.before, each.after, each.disturbed);
-    else if (each.line === 'disturbed') chain.left = each.disturbed;
-    else chain.restoring = each.disturbed;
+    if (chain === undefined) chains.set(key, (chain = new Chain(line.resource)));
+    chain.add(line);
   }
-  return chains;
 }
 
 /** The journal of one node in one network namespace. */
 export class Journal {
   readonly path: string;
   readonly #header: Header;
-  #chains: Map<string, Chain> = new Map<string, Chain>();
+  readonly #chains = new Map<string, Chain>();
   #file: FileHandle | undefined;
   /** Bytes of whole lines: what is behind them was being written when the writer died. */
   #length = 0;
@@ -135,7 +147,10 @@ export class Journal {
       if (found.namespace !== header.namespace || found.node !== header.node) return journal;
       if (found.journal !== header.journal)
         throw new Error(`its format is ${String(found.journal)}`);
-      journal.#chains = chainsOf(rest.map((each) => JSON.parse(each) as Line));
+      note(
+        journal.#chains,
+        rest.map((each) => JSON.parse(each) as Line),
+      );
     } catch (error) {
       throw failure('read the journal', path, error);
     }
@@ -158,14 +173,7 @@ export class Journal {
     } catch (error) {
       throw failure('write the journal', this.path, error);
     }
-    for (const each of lines) {
-      const key = keyOf(each.resource);
-      let chain = this.#chains.get(key);
-      if (chain === undefined) this.#chains.set(key, (chain = new Chain(each.resource)));
-      if (each.line === 'change') chain.add(each.before, each.after, each.disturbed);
-      else if (each.line === 'disturbed') chain.left = each.disturbed;
-      else chain.restoring = each.disturbed;
-    }
+    note(this.#chains, lines);
   }
 
   async #open(): Promise<FileHandle> {
@@ -204,7 +212,7 @@ export class Journal {
         throw failure('remove the journal', this.path, error);
       }
     }
-    this.#chains = new Map();
+    this.#chains.clear();
     this.#length = 0;
   }
 

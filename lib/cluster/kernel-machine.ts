@@ -16,6 +16,7 @@ import type {
   RouteConfig,
   Rule,
 } from '../network/types.js';
+import type { IpvsError } from '../errors.js';
 import { missingCapability } from '../rights.js';
 import type {
   Destination,
@@ -26,7 +27,9 @@ import type {
   ServiceConfig,
   SyncDaemonConfig,
 } from '../types.js';
+import type { Survey } from './check.js';
 import { ClusterError } from './errors.js';
+import { parseListeners } from './listeners.js';
 import type { Machine, Write } from './machine.js';
 import { hostPrefix, familyOf } from './networks.js';
 import type { AnnounceOptions } from './node.js';
@@ -60,6 +63,8 @@ export async function openMachine(options: OpenOptions): Promise<Machine> {
   for (const each of opened) if (each.status === 'fulfilled') await each.value.close();
   throw opened.find((each) => each.status === 'rejected')?.reason;
 }
+
+const MAIN_TABLE = 254;
 
 export class KernelMachine implements Machine {
   readonly network: Network;
@@ -144,9 +149,25 @@ export class KernelMachine implements Machine {
   }
 
   async facts(): Promise<Facts> {
-    const links = await this.network.links();
-    const mtus = Object.fromEntries(links.map(({ name, mtu }) => [name, mtu]));
-    return { release: release(), mtus };
+    const [links, routes] = await Promise.all([
+      this.network.links(),
+      this.network.routes({ table: MAIN_TABLE }),
+    ]);
+    const gateways = (['ipv4', 'ipv6'] as const).map((family) => {
+      const resource = {
+        kind: 'route',
+        family,
+        destination: 'default',
+        table: MAIN_TABLE,
+      } as const;
+      const found = routes.find((each) => isRoute(each, resource) && each.protocol !== 'ra');
+      return [family, found?.gateway];
+    });
+    return {
+      release: release(),
+      mtus: Object.fromEntries(links.map(({ name, mtu }) => [name, mtu])),
+      gateways: Object.fromEntries(gateways) as Facts['gateways'],
+    };
   }
 
   async preflight(command: string, changes: readonly Write[]): Promise<void> {
@@ -176,6 +197,35 @@ export class KernelMachine implements Machine {
             'in Compose they are sysctls:, in Kubernetes securityContext.sysctls'
           : 'run it as root of the user namespace that owns this network namespace',
     });
+  }
+
+  async survey(settings: readonly string[]): Promise<Survey> {
+    const files = ['tcp', 'tcp6', 'udp', 'udp6'] as const;
+    const [addresses, rights, ipvs, writable, ...texts] = await Promise.all([
+      this.network.addresses(),
+      missingCapability(),
+      this.ipvs.getInfo().then(
+        () => undefined,
+        (error: unknown) => error as IpvsError,
+      ),
+      Promise.all(settings.map((name) => this.sysctl.isWritable(name))),
+      ...files.map((file) => this.network.readProc(`net/${file}`)),
+    ]);
+    const listeners = files.flatMap((file, index) =>
+      parseListeners(file.startsWith('tcp') ? 'tcp' : 'udp', texts[index] ?? ''),
+    );
+    const refused = settings.find((_, index) => writable[index] === false);
+    const readOnly =
+      refused !== undefined && (await whyNotWritable(refused)) === 'EROFS' ? refused : undefined;
+    return {
+      addresses,
+      listeners,
+      ...(rights && { rights }),
+      ...(ipvs && {
+        ipvs: { sentence: ipvs.message, ...(ipvs.hint !== undefined && { hint: ipvs.hint }) },
+      }),
+      ...(readOnly !== undefined && { readOnly }),
+    };
   }
 
   async occupantsOf(resource: Resource): Promise<string | undefined> {

@@ -1,6 +1,7 @@
 // The node itself, as far as the helper looks at it and changes it. What is behind it is the kernel
 // (kernel-machine.ts) or, in tests, a table.
 
+import type { Survey } from './check.js';
 import type { AnnounceOptions } from './node.js';
 import type { Resource } from './resources.js';
 import type { Value } from './types.js';
@@ -24,6 +25,9 @@ export interface Machine {
   write(writes: readonly Write[]): Promise<(Error | undefined)[]>;
 
   facts(): Promise<Facts>;
+
+  /** What a check looks at besides; `settings` are sysctls that should be writable. */
+  survey(settings: readonly string[]): Promise<Survey>;
 
   /** Rejects where it shows beforehand that the changes can't all be made; nothing is changed. */
   preflight(command: string, changes: readonly Write[]): Promise<void>;

@@ -10,6 +10,8 @@ import { parseOpenOptions } from '../options.js';
 import type { AbortSignalLike, OpenOptions } from '../types.js';
 import { applyPlan } from './apply.js';
 import type { ApplyOptions } from './apply.js';
+import { findFaults, settingsToCheck } from './check.js';
+import type { Fault } from './check.js';
 import { desired } from './desired.js';
 import { vipInterface } from './director.js';
 import { ClusterError } from './errors.js';
@@ -21,10 +23,12 @@ import type { Model, ModelNode } from './model.js';
 import { JOURNALS, placeOf } from './place.js';
 import { Plan, makePlan, resourcesOf } from './plan.js';
 import type { Change } from './plan.js';
-import { keyOf } from './resources.js';
+import { interfaceOfSetting, isOfIpvs, isRecord, keyOf } from './resources.js';
+import type { Resource, RouteResource } from './resources.js';
 import { revertAll } from './revert.js';
 import type { RevertOptions, Reverted } from './revert.js';
-import type { Facts, Look, Wanted } from './wanted.js';
+import type { Value } from './types.js';
+import type { Facts, Look } from './wanted.js';
 
 /** Where a node is, and how it is worked on. */
 export interface NodeOptions extends OpenOptions {
@@ -41,6 +45,19 @@ export interface AnnounceOptions {
   readonly count?: number;
   /** Again as many after so many milliseconds; 0: not. Default 5000, as keepalived does. */
   readonly repeatAfter?: number;
+}
+
+/** What a check has found. */
+export interface Finding extends Omit<Fault, 'changes'> {
+  /** What mends it, where this library can. */
+  readonly mend?: Mend;
+}
+
+/** What mends a finding. */
+export interface Mend {
+  readonly changes: readonly Change[];
+  /** Makes the changes, and gives those that it took: {@link ClusterNode.mend}. */
+  apply(): Promise<Plan>;
 }
 
 const OPTIONS = new Set(['netns', 'timeout', 'journal', 'state']);
@@ -93,8 +110,7 @@ export class ClusterNode {
   plan(): Promise<Plan> {
     return this.#inTurn('plan', async (machine) => {
       const journal = await this.#readJournal();
-      const { wanted } = await this.#wanted(machine, 'plan');
-      return this.#plan(machine, wanted, journal);
+      return this.#plan(machine, journal, 'plan');
     });
   }
 
@@ -112,16 +128,13 @@ export class ClusterNode {
     const { signal, onProgress } = parseApplyOptions(options);
     return this.#inTurn('apply', (machine) =>
       this.#locked('apply', async (journal) => {
-        const { wanted } = await this.#wanted(machine, 'apply');
-        const plan = await this.#plan(machine, wanted, journal);
+        const plan = await this.#plan(machine, journal, 'apply');
         await machine.preflight(`apply ${this.name}`, plan.changes);
         const done = await applyPlan(machine, journal, plan, {
           ...(signal && { signal }),
           ...(onProgress && { onProgress }),
         });
-        const added = done.filter((change) => change.after !== null).map(keyOfChange);
-        const fresh = this.#ownVips().filter((each) => added.includes(keyOf(each)));
-        await this.#announce(machine, fresh, { repeatAfter: 0 });
+        await this.#announceNew(machine, done);
         return new Plan(this.name, done, plan.manual);
       }),
     );
@@ -139,6 +152,60 @@ export class ClusterNode {
         revertAll(machine, journal, this.name, { ...(signal && { signal }) }),
       ),
     );
+  }
+
+  /**
+   * Looks for what is wrong, the worst first: what is not as described, and what keeps a cluster from
+   * working besides. A healthy node has no findings.
+   */
+  check(): Promise<Finding[]> {
+    return this.#inTurn('check', async (machine) => {
+      const journal = await this.#readJournal();
+      const facts = await this.#facts(machine, journal, 'check');
+      const all = desired(this.#model, this.#node, facts);
+      const settings = all.flatMap(({ resource }) =>
+        resource.kind === 'sysctl' && interfaceOfSetting(resource.name) === undefined
+          ? [resource.name]
+          : [],
+      );
+      const survey = await machine.survey([...settings, 'net.ipv4.ip_forward']);
+      const usable = survey.ipvs === undefined && survey.rights === undefined;
+      const wanted = all.filter(({ resource }) => usable || !isOfIpvs(resource));
+      const resources = [
+        ...resourcesOf(wanted, new Map()),
+        ...settingsToCheck(this.#model, this.#node, wanted),
+      ];
+      const look = await lookAt(machine, resources);
+      return findFaults(this.#model, this.#node, wanted, look, survey).map((fault) =>
+        this.#finding(fault),
+      );
+    });
+  }
+
+  /**
+   * Mends what a check has found, and gives what was changed; nothing where the finding has no mend.
+   * Rejects as {@link ClusterNode.apply} does. {@link ClusterNode.revert} takes it back.
+   */
+  mend(finding: Finding): Promise<Plan> {
+    const changes = finding.mend?.changes ?? [];
+    return this.#inTurn('mend', (machine) =>
+      this.#locked('mend', async (journal) => {
+        const plan = new Plan(this.name, changes, []);
+        await machine.preflight(`mend ${this.name}`, plan.changes);
+        const done = await applyPlan(machine, journal, plan, { mends: true });
+        await this.#announceNew(machine, done);
+        return new Plan(this.name, done, []);
+      }),
+    );
+  }
+
+  #finding({ changes, ...fault }: Fault): Finding {
+    if (changes.length === 0) return fault;
+    const finding: Finding = {
+      ...fault,
+      mend: { changes, apply: () => this.mend(finding) },
+    };
+    return finding;
   }
 
   /**
@@ -209,7 +276,7 @@ export class ClusterNode {
     }
   }
 
-  async #wanted(machine: Machine, command: string): Promise<{ wanted: Wanted[]; facts: Facts }> {
+  async #facts(machine: Machine, journal: Journal, command: string): Promise<Facts> {
     const facts = await machine.facts();
     const { inside, outside } = this.#node;
     for (const [side, path] of [
@@ -224,21 +291,27 @@ export class ClusterNode {
         hint: `here are: ${Object.keys(facts.mtus).join(', ')}`,
       });
     }
-    return { wanted: desired(this.#model, this.#node, facts), facts };
+    // A default route of our own is none that somebody else has set.
+    const gateways = { ...facts.gateways };
+    for (const { resource, unwound } of await unwindRoutes(machine, journal)) {
+      const { gateway = null } = isRecord(unwound) ? unwound : {};
+      if (typeof gateway === 'string') gateways[resource.family] = gateway;
+      // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- one of two names
+      else delete gateways[resource.family];
+    }
+    return { ...facts, gateways };
   }
 
-  async #plan(machine: Machine, wanted: readonly Wanted[], journal: Journal): Promise<Plan> {
-    const look = await this.#look(machine, wanted, journal);
+  async #plan(machine: Machine, journal: Journal, command: string): Promise<Plan> {
+    const wanted = desired(this.#model, this.#node, await this.#facts(machine, journal, command));
+    const look = await lookAt(machine, resourcesOf(wanted, journal.chains));
     return makePlan(this.name, wanted, look, journal.chains);
   }
 
-  async #look(machine: Machine, wanted: readonly Wanted[], journal: Journal): Promise<Look> {
-    const resources = resourcesOf(wanted, journal.chains);
-    const values = await machine.read(resources);
-    const found = new Map(
-      resources.map((resource, index) => [keyOf(resource), values[index] ?? null]),
-    );
-    return (resource) => found.get(keyOf(resource)) ?? null;
+  async #announceNew(machine: Machine, done: readonly Change[]): Promise<void> {
+    const added = done.filter(({ after }) => after !== null).map(({ resource }) => keyOf(resource));
+    const fresh = this.#ownVips().filter((each) => added.includes(keyOf(each)));
+    await this.#announce(machine, fresh, { repeatAfter: 0 });
   }
 
   /** The virtual addresses that are to be here, on interfaces with neighbours. */
@@ -277,8 +350,30 @@ export class ClusterNode {
   }
 }
 
-function keyOfChange({ resource }: Change): string {
-  return keyOf(resource);
+async function lookAt(machine: Machine, resources: readonly Resource[]): Promise<Look> {
+  const values = await machine.read(resources);
+  const found = new Map(
+    resources.map((resource, index) => [keyOf(resource), values[index] ?? null]),
+  );
+  return (resource) => found.get(keyOf(resource)) ?? null;
+}
+
+/** The default routes that we have changed, as they would be without us. */
+async function unwindRoutes(
+  machine: Machine,
+  journal: Journal,
+): Promise<{ resource: RouteResource; unwound: Value }[]> {
+  const chains = [...journal.chains.values()].flatMap((chain) =>
+    chain.resource.kind === 'route' && chain.resource.destination === 'default'
+      ? [{ chain, resource: chain.resource }]
+      : [],
+  );
+  const own = chains.filter(({ resource }) => resource.table === 254);
+  const values = await machine.read(own.map(({ resource }) => resource));
+  return own.map(({ chain, resource }, index) => ({
+    resource,
+    unwound: chain.unwind(values[index] ?? null).target,
+  }));
 }
 
 function parseApplyOptions(value: unknown): {

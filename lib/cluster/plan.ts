@@ -2,7 +2,7 @@
 
 import { describe } from './describe.js';
 import type { Chains } from './journal.js';
-import { fits, isChangeable, keyOf } from './resources.js';
+import { fits, isChangeable, isRecord, keyOf } from './resources.js';
 import type { Kind, Resource } from './resources.js';
 import { quote, shellOf } from './shell.js';
 import type { Value } from './types.js';
@@ -113,7 +113,7 @@ export function makePlan(
     if (keys.has(key)) continue;
     const present = look(chain.resource);
     const { target, kept } = chain.unwind(present);
-    if (kept || fits(target, present)) continue;
+    if (kept || chain.mended || fits(target, present)) continue;
     changes.push(
       ...changesTo(
         chain.resource,
@@ -128,12 +128,26 @@ export function makePlan(
     const present = look(each.resource);
     if (isFine(each, present, look)) continue;
     if (each.optional === true && present === null) continue;
-    changes.push(...changesTo(each.resource, present, each.value, each.reason));
+    changes.push(...changesFor(each, present));
   }
   const manual = wanted
     .filter((each) => each.manual === true)
     .map((each) => makeChange(each.resource, null, each.value, each.reason));
   return new Plan(node, changes, manual);
+}
+
+/** What makes a thing as it should be. */
+export function changesFor({ resource, value, reason }: Wanted, present: Value): Change[] {
+  return changesTo(resource, present, merged(resource, present, value), reason);
+}
+
+/** A route by the same gateway keeps what nobody wants changed. */
+function merged({ kind }: Resource, present: Value, value: Value): Value {
+  if (kind !== 'route' || !isRecord(present) || !isRecord(value)) return value;
+  const same = ['gateway', 'interface'].every(
+    (name) => value[name] === undefined || fits(value[name] ?? null, present[name] ?? null),
+  );
+  return same ? { ...present, ...value } : value;
 }
 
 /** Whether a thing is as it should be. */

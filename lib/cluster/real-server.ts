@@ -95,7 +95,6 @@ function routeWants(
         'VS/NAT: answers must pass the director, which gives them the virtual address back',
       );
     }
-    if (given === undefined) return [];
     const sizes = services
       .filter((service) => service.mode === 'tun' && service.family === family)
       .flatMap((service) => {
@@ -105,12 +104,17 @@ function routeWants(
           ? []
           : [segmentSize(mtu, service.tunnel, family, familyOf(local))];
       });
+    const there = facts.gateways[family];
+    if (sizes.length === 0 || (given ?? there) === undefined) {
+      return given === undefined
+        ? []
+        : gatewayWants([given], 'answers go to the clients directly, by this gateway');
+    }
     return gatewayWants(
-      [given],
-      sizes.length === 0
-        ? 'answers go to the clients directly, by the gateway of the description'
-        : 'answers go to the clients directly; they are told to leave room for the envelope',
-      sizes.length === 0 ? {} : { advertisedMss: Math.min(...sizes) },
+      [given ?? { address: there ?? '', family }],
+      'answers go to the clients directly, and tell them to leave room for the envelope: the ' +
+        'message that says so otherwise (ICMP, RFC 1191) is dropped by many firewalls',
+      { advertisedMss: Math.min(...sizes) },
     );
   });
 }
@@ -150,7 +154,7 @@ function arpWants(model: Model, node: ModelNode, services: readonly ModelService
 
 /** Whether an `arp_ignore` keeps quiet about addresses of other interfaces. */
 export function answersNotForOthers(value: number): boolean {
-  return value === 1 || value === 2 || value === 8;
+  return value === 1 || value === 2 || value === 3;
 }
 
 /** Whether an `arp_announce` never asks with an address of another interface. */

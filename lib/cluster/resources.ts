@@ -217,3 +217,8 @@ export function interfaceOfSetting(name: string): string | undefined {
   const match = /^net[./]ipv[46][./]conf[./](.+)[./][^./]+$/.exec(name);
   return match?.[1] === 'all' || match?.[1] === 'default' ? undefined : match?.[1];
 }
+
+/** Whether IPVS has it. */
+export function isOfIpvs({ kind }: Resource): boolean {
+  return kind === 'service' || kind === 'destination' || kind === 'sync-daemon';
+}

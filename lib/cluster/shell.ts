@@ -149,6 +149,9 @@ function addressWords(address: string, settings: ValueRecord): string[] {
   ];
 }
 
+// What `ip route` says by itself, and what is no protocol.
+const OWN_PROTOCOLS: ReadonlySet<Value> = new Set([null, 'boot']);
+
 /** First the type, which may be ''. */
 function routeWords(destination: string, settings: ValueRecord): string[] {
   const type = settings['type'] ?? 'unicast';
@@ -163,13 +166,16 @@ function routeWords(destination: string, settings: ValueRecord): string[] {
       mtu: 'mtu',
       advertisedMss: 'advmss',
     }),
+    ...(OWN_PROTOCOLS.has(settings['protocol'] ?? null)
+      ? []
+      : pairs(settings, { protocol: 'proto' })),
     ...(settings['onLink'] === true ? ['onlink'] : []),
   ];
 }
 
 function endpoint(address: string, port: number | undefined): string {
-  const host = address.includes(':') ? `[${address}]` : address;
-  return port === undefined ? host : `${host}:${port}`;
+  if (port === undefined) return address;
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 function portOf({ service, port }: DestinationResource): number | undefined {

@@ -1,5 +1,6 @@
 // What a node should be like: a list of settings in the order in which they are safe to make.
 
+import type { AddressFamily } from '../types.js';
 import type { Resource } from './resources.js';
 import type { Value } from './types.js';
 
@@ -28,6 +29,8 @@ export interface Facts {
   readonly release: string;
   /** The MTU of each network interface by name. */
   readonly mtus: Readonly<Record<string, number>>;
+  /** The default gateways that somebody has set; not those that routers advertise. */
+  readonly gateways: Readonly<Partial<Record<AddressFamily, string>>>;
 }
 
 export type Sysctl = Extract<Resource, { kind: 'sysctl' }>;

@@ -303,6 +303,17 @@ export class Network {
     return typeof text === 'string' && text.trim() !== '0';
   }
 
+  /** @internal A file of /proc as this namespace has it; undefined where it can't be read. */
+  async readProc(name: string): Promise<string | undefined> {
+    const request = { command: `read ${name}`, subject: '', changes: false };
+    return this.#handle.track(request, async () => {
+      const text = await this.#handle.try<string>((native, _rest, done) => {
+        native.readFile(`/proc/thread-self/${name}`, done);
+      });
+      return typeof text === 'string' ? text : undefined;
+    });
+  }
+
   async #list<Item>(
     command: string,
     kind: Kind,
