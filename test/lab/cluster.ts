@@ -3,9 +3,11 @@
 import { execFileSync } from 'node:child_process';
 import type { Test as TapTest } from 'tap';
 import { Cluster } from 'ipvs/cluster';
-import type { ClusterDescription, ClusterNode, Plan } from 'ipvs/cluster';
+import type { Change, ClusterDescription, ClusterNode, Plan } from 'ipvs/cluster';
 import type { Topology } from './topology.js';
 import type { Traffic } from './traffic.js';
+
+type Mark = Extract<Change['resource'], { kind: 'mark' }>;
 
 /** The nodes of a cluster, ready to be asked. */
 export class LabCluster {
@@ -37,18 +39,29 @@ export class LabCluster {
     const plans: Plan[] = [];
     for (const name of names.length === 0 ? this.#nodes.keys() : names) {
       const plan = await this.node(name).apply();
-      for (const { shell } of plan.manual) {
-        this.shell(name, shell);
+      for (const { resource } of plan.manual) {
+        if (resource.kind === 'mark') this.#mark(name, resource);
       }
       plans.push(plan);
     }
     return plans;
   }
 
-  /** Runs lines of a shell on a node. */
-  shell(name: string, lines: string): void {
-    const args = ['netns', 'exec', this.#options(name).netns, 'sh', '-e'];
-    execFileSync('ip', args, { input: lines, stdio: ['pipe', 'ignore', 'inherit'] });
+  // The kernels of the lab have nf_tables for bridges only; a filter of tc marks as well.
+  #mark(name: string, { fwmark, family, protocol, addresses, ports }: Mark): void {
+    const [type, offset] = family === 'ipv4' ? ['ip', 0] : ['ipv6', 100];
+    const filters = addresses.flatMap((address) =>
+      ports.map((port) => `ip_proto ${protocol} dst_ip ${address} dst_port ${port}`),
+    );
+    const lines = filters.map(
+      (filter, index) =>
+        `filter replace dev eth0 ingress pref ${offset + index + 1} handle 1 protocol ${type} ` +
+        `flower ${filter} action skbedit mark ${fwmark}`,
+    );
+    const { netns } = this.#options(name);
+    execFileSync('tc', ['-n', netns, '-batch', '-'], {
+      input: ['qdisc replace dev eth0 clsact', ...lines].join('\n'),
+    });
   }
 
   #options(name: string): { netns: string; journal: string } {
