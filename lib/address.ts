@@ -89,7 +89,7 @@ function parseGroups(text: string): number[] {
 }
 
 /** The canonical text (RFC 5952) of the address in `bytes` from `at` on, as inet_ntop writes it. */
-export function formatAddress(family: number, bytes: Uint8Array, at: number): string {
+export function formatAddress(family: number, bytes: ArrayLike<number>, at: number): string {
   if (family !== IPV6) return formatIPv4(bytes, at);
   const groups = Array.from({ length: 8 }, (_, i) => group(bytes, at + 2 * i));
   const gap = longestGap(groups);
@@ -102,7 +102,7 @@ export function formatAddress(family: number, bytes: Uint8Array, at: number): st
   return `${hex.slice(0, gap.start).join(':')}::${hex.slice(gap.start + gap.length).join(':')}`;
 }
 
-function formatIPv4(bytes: Uint8Array, at: number): string {
+function formatIPv4(bytes: ArrayLike<number>, at: number): string {
   const a = bytes[at] ?? 0;
   const b = bytes[at + 1] ?? 0;
   const c = bytes[at + 2] ?? 0;
@@ -120,7 +120,7 @@ function formatIPv4(bytes: Uint8Array, at: number): string {
 const WRITTEN_PLACES = 1024;
 const WRITTEN: ({ readonly number: number; readonly text: string } | undefined)[] = [];
 
-const group = (bytes: Uint8Array, at: number): number =>
+const group = (bytes: ArrayLike<number>, at: number): number =>
   ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
 
 /** The first of the longest runs of zeros. */

@@ -4,16 +4,17 @@ import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { formatAddress } from './address.js';
 import { ABSENT } from './channel.js';
-import type { Outcomes, Table, WantedService } from './channel.js';
+import type { Table, WantedService } from './channel.js';
 import { sameDestination, sameService } from './compare.js';
 import { AbortError, IpvsError } from './errors.js';
 import type { Verdict } from './errors.js';
 import { changes } from './explain.js';
+import type { Outcomes } from './gathering.js';
 import { Fault, NativeFailure } from './native.js';
 import { OperationReader, commandOf } from './operations.js';
-import type { Change, Merge, Present, Step } from './operations.js';
+import type { Merge, Present, Step } from './operations.js';
 import { Command } from './records.js';
-import type { DestinationId, DestinationRecord, Request } from './records.js';
+import type { Change, DestinationId, DestinationRecord, Request } from './records.js';
 import { Requests } from './requests.js';
 import { overtaken, refusal, subjectOf } from './session.js';
 import type { Call, Session } from './session.js';
@@ -61,7 +62,7 @@ export async function prepare(operations: readonly unknown[]): Promise<Portion[]
       await nextTurn();
       end = performance.now() + STRETCH;
     }
-    append(portions, reader.read(operations[index], index), index, operations.length);
+    append(portions, reader.readAt(index, operations[index]), index, operations.length);
   }
   return portions;
 }
@@ -173,7 +174,7 @@ export class Batch {
   // meanwhile it can't be told any more what it was about.
   #requestOf(index: number): Request {
     try {
-      const step = new OperationReader().read(this.#operations[index], index);
+      const step = new OperationReader().read(this.#operations[index]);
       if (!('merge' in step)) return step;
     } catch {
       // as below

@@ -1,6 +1,8 @@
 // Queues in front of the native channels: one work item in flight each, and what is asked meanwhile
 // travels together in the next.
 
+import { Gathering } from './gathering.js';
+import type { Asker, Outcomes, Waiting } from './gathering.js';
 import { Fault, NativeFailure } from './native.js';
 import type {
   Addon,
@@ -12,6 +14,7 @@ import type {
 } from './native.js';
 import { Command } from './records.js';
 import type {
+  Change,
   ConnectionFilter,
   Counter,
   DaemonRecord,
@@ -29,16 +32,23 @@ import type { Limits } from './waiting.js';
 /** So many requests travel together at most. */
 const LARGEST_FLIGHT = 1024;
 
-/** What came of many commands: one failure for all, an outcome each, or nothing but success. */
-export type Outcomes = NativeFailure | readonly Outcome[] | undefined;
+/** So many buffers of gathered changes are kept for the next: two take turns. */
+const MOST_SPARE = 2;
 
-interface Waiting {
-  /** One request, or many that travel by themselves. */
-  readonly request: Request | Requests;
-  /** When it is too late to send it, as performance.now() counts. */
-  readonly deadline: number;
-  readonly settle: (outcomes: Outcome | Outcomes) => void;
-  state: 'waiting' | 'sent' | 'cancelled' | 'late';
+/** A call's own request. */
+interface Single extends Waiting {
+  readonly request: Request;
+}
+
+/** Many at once, which travel by themselves. */
+interface Many extends Waiting {
+  readonly requests: Requests;
+}
+
+// Not less than a flight for what has to travel by itself.
+function sizeOf(waiting: Single | Many): number {
+  if ('request' in waiting) return 1;
+  return waiting instanceof Gathering ? waiting.requests.count : LARGEST_FLIGHT;
 }
 
 /** Commands with an answer each, carried out in the order in which they were asked. */
@@ -46,8 +56,12 @@ export class CommandChannel {
   readonly #native: NativeChannel;
   readonly #timeout: number;
   readonly #requests = new Requests();
-  #waiting: Waiting[] = [];
-  #flight: readonly Waiting[] = [];
+  // performance.now() and native code count from different moments. Where the clock is a system call,
+  // looking at it twice for each request is felt.
+  readonly #epoch: number;
+  #waiting: (Single | Many)[] = [];
+  #flight: readonly (Single | Many)[] = [];
+  readonly #spare: Gathering[] = [];
   #alarm: { readonly deadline: number; readonly stop: () => void } | undefined;
   #asked = 0;
   #answered = 0;
@@ -56,20 +70,24 @@ export class CommandChannel {
   constructor(native: NativeChannel, timeout: number) {
     this.#native = native;
     this.#timeout = timeout;
+    this.#epoch = native.now() - performance.now();
   }
 
-  /** One request that nothing but time can end. */
-  send(request: Request, now: number): Promise<Outcome> {
-    return new Promise((resolve) => {
-      const deadline = now + this.#timeout;
-      const settle = resolve as Waiting['settle'];
-      this.#enqueue({ request, deadline, settle, state: 'waiting' }, now);
-    });
+  /** A change that nothing but time can end. It is looked at before this returns, not later. */
+  gather(change: Change, asker: Asker): Promise<void> {
+    const last = this.#waiting.at(-1);
+    if (last instanceof Gathering && last.isOpen(this.#timeout)) return last.add(change);
+    const now = performance.now();
+    const gathering = this.#spare.pop() ?? new Gathering(asker);
+    gathering.begin(now, now + this.#timeout);
+    const answer = gathering.add(change);
+    this.#enqueue(gathering, now);
+    return answer;
   }
 
   request(request: Request, { deadline, cancellation }: Limits = {}): Promise<Outcome> {
     return new Promise((resolve, reject) => {
-      let settle = resolve as Waiting['settle'];
+      let settle = resolve as Single['settle'];
       if (cancellation !== undefined) {
         if (cancellation.signal.aborted) {
           reject(cancellation.error(false));
@@ -86,7 +104,7 @@ export class CommandChannel {
         };
       }
       const now = performance.now();
-      const waiting: Waiting = {
+      const waiting: Single = {
         request,
         deadline: deadline ?? now + this.#timeout,
         settle,
@@ -101,12 +119,12 @@ export class CommandChannel {
     return new Promise((resolve) => {
       const now = performance.now();
       const deadline = now + this.#timeout;
-      const settle = resolve as Waiting['settle'];
-      this.#enqueue({ request: requests, deadline, settle, state: 'waiting' }, now);
+      const settle = resolve as Many['settle'];
+      this.#enqueue({ requests, deadline, settle, state: 'waiting' }, now);
     });
   }
 
-  #enqueue(waiting: Waiting, now: number): void {
+  #enqueue(waiting: Single | Many, now: number): void {
     this.#asked++;
     this.#waiting.push(waiting);
     if (this.#alarm === undefined || waiting.deadline < this.#alarm.deadline) {
@@ -130,20 +148,18 @@ export class CommandChannel {
 
   /** Sends what waits; returns how many in front of that ended without being sent. */
   #fly(now: number): number {
-    const flight: Waiting[] = [];
+    const flight: (Single | Many)[] = [];
+    let size = 0;
     let taken = 0;
     let ended = 0;
-    let alone = false;
     for (const waiting of this.#waiting) {
-      if (alone || flight.length === LARGEST_FLIGHT) break;
       const flies = waiting.state === 'waiting' && waiting.deadline > now;
-      const many = waiting.request instanceof Requests;
-      if (flies && many && flight.length > 0) break;
+      if (flies && size > 0 && size + sizeOf(waiting) > LARGEST_FLIGHT) break;
       taken++;
       if (flies) {
-        alone = many;
         waiting.state = 'sent';
         flight.push(waiting);
+        size += sizeOf(waiting);
         continue;
       }
       if (waiting.state === 'waiting') waiting.settle(NOT_SENT);
@@ -154,24 +170,36 @@ export class CommandChannel {
     this.#flight = flight;
     const requests = this.#written(flight);
     const deadline = flight.reduce((least, each) => Math.min(least, each.deadline), Infinity);
-    const rest = Math.ceil(deadline - now);
-    this.#native.exchange(requests.bytes, requests.count, rest, (outcomes) => {
+    this.#native.exchange(requests.bytes, requests.count, deadline + this.#epoch, (outcomes) => {
       this.#flight = [];
       // The kernel works while these settle.
       const late = this.#waiting.length > 0 ? this.#fly(performance.now()) : 0;
-      flight.forEach(({ request, settle, state }, index) => {
-        if (state !== 'late') settle(request instanceof Requests ? outcomes : outcomes?.[index]);
-      });
+      this.#settle(flight, outcomes);
       this.#landed(taken - ended + late);
     });
     return ended;
   }
 
-  #written(flight: readonly Waiting[]): Requests {
+  #settle(flight: readonly (Single | Many)[], outcomes: readonly Outcome[] | undefined): void {
+    let at = 0;
+    for (const each of flight) {
+      const end = at + sizeOf(each);
+      if (each.state !== 'late') {
+        if ('request' in each) each.settle(outcomes?.[at]);
+        else each.settle(flight.length === 1 ? outcomes : outcomes?.slice(at, end));
+      }
+      if (each instanceof Gathering && this.#spare.length < MOST_SPARE) this.#spare.push(each);
+      at = end;
+    }
+  }
+
+  #written(flight: readonly (Single | Many)[]): Requests {
+    const [first] = flight;
+    if (flight.length === 1 && first !== undefined && 'requests' in first) return first.requests;
     this.#requests.clear();
-    for (const { request } of flight) {
-      if (request instanceof Requests) return request;
-      this.#requests.add(request);
+    for (const each of flight) {
+      if ('request' in each) this.#requests.add(each.request);
+      else for (const change of each.requests.changes()) this.#requests.add(change);
     }
     return this.#requests;
   }

@@ -124,7 +124,8 @@ export class AbortError extends Error {
   }
 }
 
-function endpoint(address: string, port: number | undefined): string {
+/** An address with its port, in brackets where it takes them. */
+export function endpoint(address: string, port: number | undefined): string {
   const host = address.includes(':') ? `[${address}]` : address;
   return port === undefined ? address : `${host}:${port}`;
 }

@@ -7,7 +7,6 @@ import type { Subject, Verdict } from './errors.js';
 import { Fault, NativeFailure } from './native.js';
 import { Command } from './records.js';
 import type { DestinationId, Request, ServiceId } from './records.js';
-import { whyNotPermitted, whyUnavailable } from './rights.js';
 
 interface Reason {
   readonly code?: string;
@@ -134,10 +133,13 @@ export async function verdictOf(
 
 /** Why IPVS can't be used at all. */
 export async function unusable(failure: NativeFailure): Promise<Reason | undefined> {
-  if (failure.fault === Fault.unavailable) {
-    return { code: 'ERR_IPVS_UNAVAILABLE', ...(await whyUnavailable()) };
-  }
-  return errnoName(failure.errno) === 'EPERM' ? whyNotPermitted() : undefined;
+  const unavailable = failure.fault === Fault.unavailable;
+  if (!unavailable && errnoName(failure.errno) !== 'EPERM') return undefined;
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- only now that it is needed
+  const rights = require('./rights.js') as typeof import('./rights.js');
+  return unavailable
+    ? { code: 'ERR_IPVS_UNAVAILABLE', ...(await rights.whyUnavailable()) }
+    : rights.whyNotPermitted();
 }
 
 async function reasonOf(

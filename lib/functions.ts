@@ -69,6 +69,8 @@ export const destinations = iteration('destinations');
 export const snapshot = verb('snapshot');
 /** {@link Ipvs.batch} of the process's own network namespace. */
 export const batch = verb('batch');
+/** {@link Ipvs.restore} of the process's own network namespace. */
+export const restore = verb('restore');
 /** {@link Ipvs.flush} of the process's own network namespace. */
 export const flush = verb('flush');
 /** {@link Ipvs.zero} of the process's own network namespace. */

@@ -4,7 +4,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Batch, prepare } from './batch.js';
 import { Channels } from './channel.js';
 import type { Place, Table } from './channel.js';
 import { sameDestination, sameService } from './compare.js';
@@ -24,7 +23,6 @@ import {
   parseSnapshotOptions,
   parseTimeouts,
 } from './options.js';
-import { probe } from './probe.js';
 import { Command } from './records.js';
 import type {
   Counter,
@@ -34,6 +32,7 @@ import type {
   TimeoutNumbers,
 } from './records.js';
 import type { Records } from './rows.js';
+import type { RestoreOptions, RestoreResult, TableConfig } from './rules/types.js';
 import { Session, throwIfAborted } from './session.js';
 import type { Call } from './session.js';
 import { PER_CPU_FILE, TOTALS_FILE, parseDirectorStats } from './stats.js';
@@ -142,14 +141,8 @@ export class Ipvs {
    * Adds a virtual service (`ipvsadm -A`). Rejects with `EEXIST` where it is there already,
    * `ERR_IPVS_SCHEDULER` or `ERR_IPVS_ENGINE` where the kernel lacks the module.
    */
-  async addService(service: ServiceConfig, options?: CallOptions): Promise<void> {
-    const { id, numbers } = parseServiceConfig(service);
-    const call = { command: 'add service', service: id, ...parseCallOptions(options) };
-    await this.#session.change(call, {
-      command: Command.newService,
-      service: id,
-      serviceNumbers: numbers,
-    });
+  addService(service: ServiceConfig, options?: CallOptions): Promise<void> {
+    return this.#session.change({ op: 'addService', service }, options);
   }
 
   /**
@@ -177,14 +170,8 @@ export class Ipvs {
    * its default. Destinations, connections and counters stay. One message, nothing is read. Rejects
    * with `ESRCH` where it is not there.
    */
-  async replaceService(service: ServiceConfig, options?: CallOptions): Promise<void> {
-    const { id, numbers } = parseServiceConfig(service);
-    const call = { command: 'replace service', service: id, ...parseCallOptions(options) };
-    await this.#session.change(call, {
-      command: Command.setService,
-      service: id,
-      serviceNumbers: numbers,
-    });
+  replaceService(service: ServiceConfig, options?: CallOptions): Promise<void> {
+    return this.#session.change({ op: 'replaceService', service }, options);
   }
 
   /** Makes sure that the service is there with just this configuration; tells what it took. */
@@ -205,10 +192,8 @@ export class Ipvs {
    * Removes a service with its destinations (`ipvsadm -D`). Rejects with `ESRCH` where it is not
    * there.
    */
-  async removeService(service: ServiceKey, options?: CallOptions): Promise<void> {
-    const id = parseServiceId(service);
-    const call = { command: 'remove service', service: id, ...parseCallOptions(options) };
-    await this.#session.change(call, { command: Command.deleteService, service: id });
+  removeService(service: ServiceKey, options?: CallOptions): Promise<void> {
+    return this.#session.change({ op: 'removeService', service }, options);
   }
 
   /** Reads one service; undefined where it is not there. */
@@ -253,19 +238,12 @@ export class Ipvs {
    * Adds a destination to a service (`ipvsadm -a`). Rejects with `EEXIST` where it is there already,
    * `ESRCH` where the service is not, `EINVAL` where the kernel does not take the address.
    */
-  async addDestination(
+  addDestination(
     service: ServiceKey,
     destination: DestinationConfig,
     options?: CallOptions,
   ): Promise<void> {
-    const { call, request } = this.#destinationCall(
-      'add destination',
-      Command.newDestination,
-      service,
-      destination,
-      options,
-    );
-    await this.#session.change(call, request);
+    return this.#session.change({ op: 'addDestination', service, destination }, options);
   }
 
   /**
@@ -305,19 +283,12 @@ export class Ipvs {
    * becomes its default. One message, nothing is read. Rejects with `ENOENT` where it is not there,
    * `ESRCH` where the service is not.
    */
-  async replaceDestination(
+  replaceDestination(
     service: ServiceKey,
     destination: DestinationConfig,
     options?: CallOptions,
   ): Promise<void> {
-    const { call, request } = this.#destinationCall(
-      'replace destination',
-      Command.setDestination,
-      service,
-      destination,
-      options,
-    );
-    await this.#session.change(call, request);
+    return this.#session.change({ op: 'replaceDestination', service, destination }, options);
   }
 
   /**
@@ -329,18 +300,20 @@ export class Ipvs {
     destination: DestinationConfig,
     options?: CallOptions,
   ): Promise<Ensured> {
-    const { call, request } = this.#destinationCall(
-      'ensure destination',
-      Command.newDestination,
-      service,
-      destination,
-      options,
-    );
+    const owner = parseServiceId(service);
+    const { id, numbers } = parseDestinationConfig(destination, owner);
+    const call = {
+      command: 'ensure destination',
+      service: owner,
+      destination: id,
+      ...parseCallOptions(options),
+    };
+    const request = { service: owner, destination: id, destinationNumbers: numbers };
     return this.#session.inTurn(call, () =>
       this.#session.ensure<DestinationRecord>(call, {
-        read: () => this.#session.readDestination(call, request.service, request.destination),
-        same: (present) => sameDestination(present, request.destinationNumbers),
-        add: request,
+        read: () => this.#session.readDestination(call, owner, id),
+        same: (present) => sameDestination(present, numbers),
+        add: { ...request, command: Command.newDestination },
         set: { ...request, command: Command.setDestination },
       }),
     );
@@ -351,24 +324,12 @@ export class Ipvs {
    * to 0 first and wait. Rejects with `ENOENT` where it is not there, `ESRCH` where the service is
    * not.
    */
-  async removeDestination(
+  removeDestination(
     service: ServiceKey,
     destination: DestinationKey,
     options?: CallOptions,
   ): Promise<void> {
-    const owner = parseServiceId(service);
-    const id = parseDestinationId(destination, owner);
-    const call = {
-      command: 'remove destination',
-      service: owner,
-      destination: id,
-      ...parseCallOptions(options),
-    };
-    await this.#session.change(call, {
-      command: Command.deleteDestination,
-      service: owner,
-      destination: id,
-    });
+    return this.#session.change({ op: 'removeDestination', service, destination }, options);
   }
 
   /** Reads one destination; undefined where it (or its service) is not there. */
@@ -474,11 +435,34 @@ export class Ipvs {
     if (!Array.isArray(operations)) throw invalidType('operations', 'an array', operations);
     const call: Call = { command: 'batch', signal };
     const given: readonly unknown[] = [...(operations as unknown[])];
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- only now that it is needed
+    const { Batch, prepare } = require('./batch.js') as typeof import('./batch.js');
     const prepared = prepare(given);
     prepared.catch(() => undefined); // it is waited for when it is this call's turn
     return this.#session.alone(call, async () =>
       new Batch(this.#session, call, given, onProgress).run(await prepared),
     );
+  }
+
+  /**
+   * Brings the table to be as the source says: rules in ipvsadm's language, JSON or YAML of a snapshot,
+   * or such an object. What differs is sent, additions and updates first and removals last, so that a
+   * service that is in both tables is there all the time. Timeouts and sync daemons too, where the
+   * source tells of them.
+   *
+   * All of the source is checked first, and whether this kernel has its schedulers: where something is
+   * wrong the call rejects with a `RulesError` (`ERR_IPVS_RULES`) that has file, line and column, or a
+   * `TypeError` or `RangeError`, and nothing is changed. Where the kernel refuses a change, the others
+   * are made, nothing is removed, and it rejects with an `IpvsError` of the first one's code. An abort
+   * counts until the first change is sent.
+   */
+  async restore(
+    source: string | TableConfig | Snapshot<Counter>,
+    options?: RestoreOptions,
+  ): Promise<RestoreResult> {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- only now that it is needed
+    const { restore } = require('./rules/restore.js') as typeof import('./rules/restore.js');
+    return restore(this.#session, source, options);
   }
 
   /** Removes all services of this network namespace, whoever made them (`ipvsadm -C`). */
@@ -493,13 +477,9 @@ export class Ipvs {
    * service is not there.
    */
   async zero(service?: ServiceKey, options?: CallOptions): Promise<void> {
-    const id = service === undefined ? undefined : parseServiceId(service);
-    const call = { command: 'zero counters', service: id, ...parseCallOptions(options) };
-    if (id === undefined) {
-      await this.#session.whole(call, () => this.#session.send(call, { command: Command.zero }));
-    } else {
-      await this.#session.change({ ...call, service: id }, { command: Command.zero, service: id });
-    }
+    if (service !== undefined) return this.#session.change({ op: 'zero', service }, options);
+    const call = { command: 'zero counters', ...parseCallOptions(options) };
+    await this.#session.whole(call, () => this.#session.send(call, { command: Command.zero }));
   }
 
   // ---- the director
@@ -610,26 +590,12 @@ export class Ipvs {
    */
   async probe(options?: CallOptions): Promise<Capabilities> {
     const call = { command: 'probe', ...parseCallOptions(options) };
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- only now that it is needed
+    const { probe } = require('./probe.js') as typeof import('./probe.js');
     return this.#session.track(call, () => probe(loadAddon(), this.#session.channels));
   }
 
   // ---- what several of these are made of
-
-  #destinationCall(
-    name: string,
-    command: Command,
-    service: ServiceKey,
-    destination: DestinationConfig,
-    options: CallOptions | undefined,
-  ) {
-    const owner = parseServiceId(service);
-    const { id, numbers } = parseDestinationConfig(destination, owner);
-    const { signal } = parseCallOptions(options);
-    return {
-      call: { command: name, service: owner, destination: id, signal, deadline: 0 },
-      request: { command, service: owner, destination: id, destinationNumbers: numbers },
-    };
-  }
 
   async *#services(options: ReadOptions | undefined): AsyncIterable<Service<Counter>[]> {
     const { bigint, signal } = parseReadOptions(options);

@@ -56,10 +56,12 @@ type Done<Result> = (failure: NativeFailure | undefined, result: Result) => void
 /** native/addon/channel.h */
 export interface NativeChannel {
   open(done: (failure: NativeFailure | undefined) => void): void;
+  /** Milliseconds, as `exchange` counts them. */
+  now(): number;
   exchange(
     requests: Uint8Array,
     count: number,
-    milliseconds: number,
+    deadline: number,
     done: (outcomes: Outcome[] | undefined) => void,
   ): void;
   dump(

@@ -6,10 +6,10 @@ import { sameDestination, sameService } from './compare.js';
 import { invalidType, invalidValue } from './errors.js';
 import { Command } from './records.js';
 import type {
+  Change,
   DestinationId,
   DestinationRecord,
   Mutable,
-  Request,
   ServiceId,
   ServiceRecord,
 } from './records.js';
@@ -26,9 +26,6 @@ import {
   readServiceChanges,
 } from './validate.js';
 import type { DestinationSlot } from './validate.js';
-
-/** A request about a service. */
-export type Change = Request & { readonly service: ServiceId };
 
 /** An operation that looks at what is there before it sends anything. */
 export interface Merge {
@@ -133,8 +130,9 @@ const READERS: Readonly<Record<Name, Read>> = {
   removeDestination: (input, reader) => {
     object(input, 'operation', DESTINATION);
     const service = reader.owner(input['service']);
-    const destination = parseDestinationId(input['destination'], service);
-    return { command: Command.deleteDestination, service, destination };
+    reader.key.service = service;
+    parseDestinationId(input['destination'], service, reader.slot.id, reader.slot.address);
+    return reader.key;
   },
 };
 
@@ -154,6 +152,19 @@ const COMMANDS: Readonly<Record<Name, string>> = {
   updateDestination: 'update destination',
   removeDestination: 'remove destination',
 };
+
+const PLAIN_CHANGES = new Map<Command, string>([
+  [Command.newService, COMMANDS.addService],
+  [Command.setService, COMMANDS.replaceService],
+  [Command.deleteService, COMMANDS.removeService],
+  [Command.zero, COMMANDS.zero],
+  [Command.newDestination, COMMANDS.addDestination],
+  [Command.setDestination, COMMANDS.replaceDestination],
+  [Command.deleteDestination, COMMANDS.removeDestination],
+]);
+
+/** How errors name an operation that is just this command. */
+export const nameOfChange = (command: Command): string => PLAIN_CHANGES.get(command) ?? '';
 
 export function commandOf(operation: unknown): string {
   const name = (operation as Operation | undefined)?.op;
@@ -183,18 +194,25 @@ export class OperationReader {
     destination: this.slot.id,
     destinationNumbers: this.slot.numbers,
   };
+  readonly key: Mutable<Change> = {
+    command: Command.deleteDestination,
+    service: this.change.service,
+    destination: this.slot.id,
+  };
 
-  /**
-   * Throws where it makes no sense; `index` is its place among all. What comes of it is valid until
-   * the next one is read.
-   */
-  read(value: unknown, index: number): Step {
+  /** Throws where it makes no sense. What comes of it is valid until the next one is read. */
+  read(value: unknown): Step {
+    const input = operation(value);
+    const name = input['op'];
+    const known = typeof name === 'string' && Object.hasOwn(READERS, name);
+    const read = known ? READERS[name as Name] : unknown(name);
+    return read(input, this);
+  }
+
+  /** The same for one of many: errors name its place among them. */
+  readAt(index: number, value: unknown): Step {
     try {
-      const input = operation(value);
-      const name = input['op'];
-      const known = typeof name === 'string' && Object.hasOwn(READERS, name);
-      const read = known ? READERS[name as Name] : unknown(name);
-      return read(input, this);
+      return this.read(value);
     } catch (error) {
       throw placed(error, index);
     }

@@ -156,3 +156,6 @@ export interface Request {
   readonly timeouts?: TimeoutNumbers;
   readonly daemon?: DaemonNumbers;
 }
+
+/** A request that changes a service, or something of it. */
+export type Change = Request & { readonly service: ServiceId };

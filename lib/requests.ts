@@ -1,7 +1,10 @@
 // Requests as they cross to native code: one after the other in a buffer.
 
+import { IPV6, formatAddress } from './address.js';
 import type { Address } from './address.js';
 import type {
+  Change,
+  Command,
   DaemonNumbers,
   DestinationId,
   DestinationNumbers,
@@ -136,6 +139,8 @@ export function isLayout(ours: readonly number[], theirs: Uint32Array): boolean 
   return theirs.length === ours.length && ours.every((word, i) => word * 4 === theirs[i]);
 }
 
+const NO_SERVICE: ServiceId = { family: 0, protocol: 0, address: undefined, port: 0, fwmark: 0 };
+
 // All parts at once.
 const LARGEST =
   1 +
@@ -176,6 +181,106 @@ export class Requests {
   /** What was added; valid until the next request is added. */
   get bytes(): Uint8Array {
     return this.#bytes.subarray(0, this.#end * 4);
+  }
+
+  /**
+   * The changes of services and destinations that were added, in order: for those that failed, because
+   * nothing else of them is kept. Addresses are in their canonical form, however the caller wrote them.
+   */
+  *changes(): Generator<Change> {
+    let service = NO_SERVICE;
+    for (this.#at = 0; this.#at < this.#end;) {
+      const head = this.#next(1);
+      const word = this.#words[head] ?? 0;
+      const parts = word >> 8;
+      if ((parts & Part.serviceKey) !== 0) service = this.#readServiceKey();
+      yield {
+        command: (word & 0xff) as Command,
+        service,
+        ...((parts & Part.service) !== 0 && { serviceNumbers: this.#readService() }),
+        ...((parts & Part.destinationKey) !== 0 && { destination: this.#readDestinationKey() }),
+        ...((parts & Part.destination) !== 0 && {
+          destinationNumbers: this.#readDestination(parts),
+        }),
+      };
+    }
+  }
+
+  // Where to read on, in words.
+  #at = 0;
+
+  #next(size: number): number {
+    const at = this.#at;
+    this.#at += size;
+    return at;
+  }
+
+  #readServiceKey(): ServiceId {
+    const words = this.#words;
+    const at = this.#next(ServiceKeyColumn.end);
+    const family = words[at + ServiceKeyColumn.family] ?? 0;
+    const fwmark = words[at + ServiceKeyColumn.fwmark] ?? 0;
+    return {
+      family,
+      protocol: words[at + ServiceKeyColumn.protocol] ?? 0,
+      port: words[at + ServiceKeyColumn.port] ?? 0,
+      fwmark,
+      address: fwmark === 0 ? this.#readAddress(family) : undefined,
+    };
+  }
+
+  #readService(): ServiceNumbers {
+    const words = this.#words;
+    const at = this.#next(ServiceColumn.end);
+    return {
+      flags: words[at + ServiceColumn.flags] ?? 0,
+      timeout: words[at + ServiceColumn.timeout] ?? 0,
+      netmask: words[at + ServiceColumn.netmask] ?? 0,
+      scheduler: this.#readText(at + ServiceColumn.scheduler, at + ServiceColumn.engine),
+      engine: this.#readText(at + ServiceColumn.engine, at + ServiceColumn.end),
+    };
+  }
+
+  #readDestinationKey(): DestinationId {
+    const at = this.#next(DestinationKeyColumn.end);
+    const family = this.#words[at + DestinationKeyColumn.family] ?? 0;
+    return {
+      port: this.#words[at + DestinationKeyColumn.port] ?? 0,
+      address: this.#readAddress(family),
+    };
+  }
+
+  #readDestination(parts: number): DestinationNumbers {
+    const words = this.#words;
+    const at = this.#next(DestinationColumn.end);
+    const limits = (parts & Part.limits) === 0 ? undefined : this.#next(LimitsColumn.end);
+    const tunnel = (parts & Part.tunnel) === 0 ? undefined : this.#next(TunnelColumn.end);
+    const read = (part: number | undefined, column: number) =>
+      part === undefined ? 0 : (words[part + column] ?? 0);
+    return {
+      forwarding: read(at, DestinationColumn.forwarding),
+      weight: read(at, DestinationColumn.weight),
+      upperThreshold: read(limits, LimitsColumn.upperThreshold),
+      lowerThreshold: read(limits, LimitsColumn.lowerThreshold),
+      tunnelType: read(tunnel, TunnelColumn.type),
+      tunnelPort: read(tunnel, TunnelColumn.port),
+      tunnelFlags: read(tunnel, TunnelColumn.flags),
+    };
+  }
+
+  #readAddress(family: number): Address {
+    const size = family === IPV6 ? 16 : 4;
+    const from = this.#next(size / 4) * 4;
+    return {
+      family,
+      bytes: [...this.#bytes.subarray(from, from + size)],
+      text: formatAddress(family, this.#bytes, from),
+    };
+  }
+
+  #readText(word: number, end: number): string {
+    const text = String.fromCharCode(...this.#bytes.subarray(word * 4, end * 4));
+    return text.slice(0, (text + '\0').indexOf('\0'));
   }
 
   clear(): void {

@@ -155,7 +155,7 @@ class Row {
 const STATS_WORDS = 20;
 
 // Most of a large table is idle: all that is shares these.
-const NO_STATS: Stats = Object.freeze({
+export const NO_STATS: Stats = Object.freeze({
   connections: 0,
   incomingPackets: 0,
   outgoingPackets: 0,

@@ -3,15 +3,21 @@
 
 import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { formatAddress } from './address.js';
+import type { Address } from './address.js';
 import { NOT_SENT } from './channel.js';
 import type { Channels, Table, WantedService } from './channel.js';
 import { AbortError, IpvsError } from './errors.js';
 import type { Subject, Verdict } from './errors.js';
 import { changes, explain, verdictOf } from './explain.js';
+import type { Asker } from './gathering.js';
 import { Fault, NativeFailure } from './native.js';
 import type { NativeConnectionList, Outcome, Reply } from './native.js';
+import { OperationReader, nameOfChange } from './operations.js';
+import { parseCallOptions } from './options.js';
 import { Command } from './records.js';
 import type {
+  Change,
   ConnectionRecord,
   Counter,
   DaemonNumbers,
@@ -25,7 +31,7 @@ import type {
 import { serviceOfRow } from './rows.js';
 import type { Records } from './rows.js';
 import { Turns, serviceName } from './turns.js';
-import type { Ensured } from './types.js';
+import type { CallOptions, Ensured, Operation } from './types.js';
 import { onAbort, waitFor, whenLate } from './waiting.js';
 import type { Limits } from './waiting.js';
 import { toServiceKey } from './words.js';
@@ -64,8 +70,9 @@ export interface Call {
 export type ServiceCall = Call & { readonly service: ServiceId };
 
 /** What an open handle is made of. */
-export class Session {
+export class Session implements Asker {
   readonly channels: Channels;
+  readonly #reader = new OperationReader();
   readonly #turns = new Turns();
   #running = 0;
   #closed: Promise<void> | undefined;
@@ -112,7 +119,7 @@ export class Session {
     try {
       return await work();
     } finally {
-      if (--this.#running === 0) this.#lastIsDone?.();
+      this.answered(1);
     }
   }
 
@@ -188,22 +195,34 @@ export class Session {
     await waitFor(this.channels.commands.settled(), limits, undefined);
   }
 
-  /** A single change of a service, in its order among the others. */
-  async change(call: ServiceCall, request: Request): Promise<void> {
-    if (this.#closed !== undefined || call.signal !== undefined || !this.#turns.free) {
-      await this.ordered(call, () => this.send(call, request));
-      return;
-    }
-    // The usual case, for many at once: nobody to wait for, and nothing but time that could end it.
-    const now = performance.now();
-    call.deadline = now + this.channels.timeout;
-    this.#running++;
+  /** A plain change of a service, in its order among the others. */
+  change(operation: Operation, options: CallOptions | undefined): Promise<void> {
     try {
-      const outcome = await this.channels.commands.send(request, now);
-      if (outcome instanceof NativeFailure) throw await this.explain(call, request, outcome);
-    } finally {
-      if (--this.#running === 0) this.#lastIsDone?.();
+      const change = this.#reader.read(operation) as Change;
+      const { signal } = parseCallOptions(options);
+      if (this.#closed !== undefined || signal !== undefined || !this.#turns.free) {
+        const own = copyOf(change);
+        const call = { ...callOf(own), signal };
+        return this.ordered(call, () => this.send(call, own)).then(nothing);
+      }
+      // The usual case, for many at once: nobody to wait for, and nothing but time that could end it.
+      this.#running++;
+      return this.channels.commands.gather(change, this);
+    } catch (error) {
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- as it was thrown
+      return Promise.reject(error);
     }
+  }
+
+  failed(change: Change, failure: NativeFailure, deadline: number): Promise<never> {
+    return this.held(async () => {
+      throw await this.explain({ ...callOf(change), deadline }, change, failure);
+    });
+  }
+
+  answered(count: number): void {
+    this.#running -= count;
+    if (this.#running === 0) this.#lastIsDone?.();
   }
 
   #request(call: Call, request: Request): Promise<Outcome> {
@@ -409,17 +428,47 @@ export class Session {
   }
 }
 
+// What is read next overwrites it.
+function copyOf(change: Change): Change {
+  const { destination, destinationNumbers } = change;
+  return {
+    ...change,
+    ...(destination && {
+      destination: {
+        ...destination,
+        address: { ...destination.address, bytes: [...destination.address.bytes] },
+      },
+    }),
+    ...(destinationNumbers && { destinationNumbers: { ...destinationNumbers } }),
+  };
+}
+
+const callOf = ({ command, service, destination }: Change): ServiceCall => ({
+  command: nameOfChange(command),
+  service,
+  destination,
+});
+
+const nothing = (): void => undefined;
+
 export function refusal(errno: number): NativeFailure {
   return new NativeFailure(Fault.refused, errno, '', '');
 }
 
+// Canonical, as everything that is read: of a plain change nothing else is kept.
 export function subjectOf({ command, service, destination }: Call): Subject {
   return {
     command,
-    service: service && toServiceKey({ ...service, address: service.address?.text ?? '' }),
-    destination: destination && { address: destination.address.text, port: destination.port },
+    service: service && toServiceKey({ ...service, address: textOf(service.address) }),
+    destination: destination && {
+      address: textOf(destination.address),
+      port: destination.port,
+    },
   };
 }
+
+const textOf = (address: Address | undefined): string =>
+  address === undefined ? '' : formatAddress(address.family, address.bytes, 0);
 
 function limitsOf(call: Call, request: Request): Limits {
   const { signal, deadline } = call;

@@ -254,12 +254,16 @@ function parseSchedulerFlags(value: unknown, path: string, scheduler: string): n
 function parseNetmask(value: unknown, path: string, family: number): number {
   if (family === IPV6) return integer(value, path, 1, 128);
   if (typeof value === 'number') {
-    const length = integer(value, path, 0, 32);
-    return length === 0 ? 0 : (0xffffffff << (32 - length)) >>> 0;
+    return maskOfLength(integer(value, path, 0, 32));
   }
   if (typeof value !== 'string') throw invalidType(path, 'a string or a number', value);
   if (!isIPv4(value)) throw invalidValue(path, 'must be a dotted mask or a prefix length', value);
   return value.split('.').reduce((mask, byte) => mask * 256 + Number(byte), 0);
+}
+
+/** An IPv4 prefix length as a mask. */
+export function maskOfLength(length: number): number {
+  return length === 0 ? 0 : (0xffffffff << (32 - length)) >>> 0;
 }
 
 /** How errors name the properties of a destination: made once, not for each of many. */

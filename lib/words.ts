@@ -116,7 +116,7 @@ function schedulerFlags(scheduler: string, flags: number): SchedulerFlag[] {
   return names.filter((_, index) => (flags & (SCHEDULER_BITS[index] ?? 0)) !== 0);
 }
 
-function dottedMask(mask: number): string {
+export function dottedMask(mask: number): string {
   return `${mask >>> 24}.${(mask >>> 16) & 255}.${(mask >>> 8) & 255}.${mask & 255}`;
 }
 

@@ -156,6 +156,7 @@ t.test(
       'binding.gyp',
       ...compiled.sort(),
       ...inRoot('docs').filter((file) => /^docs\/[^/]*\.md$/.test(file)),
+      'man/ipvs.1',
       ...inRoot('native/addon'),
       ...inRoot('native/core'),
       'package.json',
@@ -232,6 +233,22 @@ t.test('where the addon is unusable, import is silent and calls say what to do',
       hint: 'npm rebuild ipvs',
     });
   }
+  t.end();
+});
+
+// Catches a command that is not installed, or that needs what is not in the tarball.
+t.test('the command is there, with its manual page', (t) => {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  const command = join('node_modules', '.bin', 'ipvs');
+  t.equal(must(command, ['--version']), `${version}\n`);
+  t.match(must(command, ['add', 'server', '--help']), /^Usage: ipvs add server /);
+  t.equal(must(command, ['help', '--man']), readFileSync(join(root, 'man', 'ipvs.1'), 'utf8'));
+  t.match(run(command, ['add', 'service', 'tcp', '10.0.0.1']), {
+    status: 2,
+    output: 'has no port',
+  });
   t.end();
 });
 

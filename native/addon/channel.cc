@@ -1,6 +1,7 @@
 #include "channel.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <string>
 #include <utility>
@@ -68,12 +69,12 @@ class ExchangeWork : public ConnectionWork {
  public:
   // The buffer is not copied: JavaScript leaves it alone until it hears of the end.
   ExchangeWork(Napi::Function done, std::shared_ptr<Shared<Connection>> shared,
-               Napi::Uint8Array requests, size_t count, int64_t milliseconds)
+               Napi::Uint8Array requests, size_t count, Deadline deadline)
       : ConnectionWork(done, std::move(shared)),
         buffer_(Napi::Persistent(requests)),
         requests_(requests.Data(), requests.ByteLength()),
         count_(count),
-        deadline_(Deadline::After(milliseconds)) {}
+        deadline_(deadline) {}
 
   void Execute() override {
     std::unique_ptr<Scratch> scratch = Scratches::Take();
@@ -269,15 +270,16 @@ int64_t Milliseconds(Napi::Value value) { return value.As<Napi::Number>().Int64V
 }  // namespace
 
 void Channel::Register(Napi::Env env, Napi::Object exports) {
-  exports.Set("Channel", DefineClass(env, "Channel",
-                                     {InstanceMethod<&Channel::Open>("open"),
-                                      InstanceMethod<&Channel::Exchange>("exchange"),
-                                      InstanceMethod<&Channel::Dump>("dump"),
-                                      InstanceMethod<&Channel::Table>("table"),
-                                      InstanceMethod<&Channel::Services>("services"),
-                                      InstanceMethod<&Channel::ReadFile>("readFile"),
-                                      InstanceMethod<&Channel::ListFolder>("listFolder"),
-                                      InstanceMethod<&Channel::Close>("close")}));
+  exports.Set(
+      "Channel",
+      DefineClass(
+          env, "Channel",
+          {InstanceMethod<&Channel::Open>("open"), InstanceMethod<&Channel::Now>("now"),
+           InstanceMethod<&Channel::Exchange>("exchange"), InstanceMethod<&Channel::Dump>("dump"),
+           InstanceMethod<&Channel::Table>("table"), InstanceMethod<&Channel::Services>("services"),
+           InstanceMethod<&Channel::ReadFile>("readFile"),
+           InstanceMethod<&Channel::ListFolder>("listFolder"),
+           InstanceMethod<&Channel::Close>("close")}));
 }
 
 Space Channel::SpaceOf(Napi::Value channel) {
@@ -296,10 +298,16 @@ void Channel::Open(const Napi::CallbackInfo& info) {
   (new OpenWork(info[0].As<Napi::Function>(), shared_))->Queue();
 }
 
+Napi::Value Channel::Now(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(Deadline::Now()));
+}
+
 void Channel::Exchange(const Napi::CallbackInfo& info) {
   if (!shared_->MayStart(info.Env())) return;
-  (new ExchangeWork(info[3].As<Napi::Function>(), shared_, info[0].As<Napi::Uint8Array>(),
-                    info[1].As<Napi::Number>().Uint32Value(), Milliseconds(info[2])))
+  (new ExchangeWork(
+       info[3].As<Napi::Function>(), shared_, info[0].As<Napi::Uint8Array>(),
+       info[1].As<Napi::Number>().Uint32Value(),
+       Deadline::At(static_cast<int64_t>(std::ceil(info[2].As<Napi::Number>().DoubleValue())))))
       ->Queue();
 }
 

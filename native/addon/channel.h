@@ -20,7 +20,8 @@ namespace ipvs::addon {
 //                        null: a new one, or undefined: the process's own; protocol and peer: who
 //                        answers, undefined for the kernel
 //   open(done)           done(failure)
-//   exchange(requests, count, milliseconds, done)
+//   now()                what `deadline` counts, in milliseconds
+//   exchange(requests, count, deadline, done)
 //                        done(undefined) where every command succeeded and none had something to
 //                        read, otherwise done(array of undefined | reply | failure); a service is
 //                        the bytes of a row
@@ -48,6 +49,7 @@ class Channel : public Napi::ObjectWrap<Channel> {
 
  private:
   void Open(const Napi::CallbackInfo& info);
+  Napi::Value Now(const Napi::CallbackInfo& info);
   void Exchange(const Napi::CallbackInfo& info);
   void Dump(const Napi::CallbackInfo& info);
   void Table(const Napi::CallbackInfo& info);

@@ -10,6 +10,15 @@ namespace ipvs {
 class Deadline {
  public:
   static Deadline After(int64_t milliseconds) { return Deadline(Now() + milliseconds); }
+  // `moment` as Now counts.
+  static Deadline At(int64_t moment) { return Deadline(moment); }
+
+  // Milliseconds of a clock that nobody sets.
+  static int64_t Now() {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1000000;
+  }
 
   // What is left in milliseconds, never negative.
   int Remaining() const {
@@ -27,12 +36,6 @@ class Deadline {
   static constexpr uint32_t kSteps = 16;
 
   explicit Deadline(int64_t at) : at_(at) {}
-
-  static int64_t Now() {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1000000;
-  }
 
   int64_t at_;
   mutable uint32_t steps_ = 0;

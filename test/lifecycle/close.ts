@@ -31,6 +31,7 @@ const calls: Record<Exclude<keyof Ipvs, 'close' | typeof Symbol.asyncDispose>, C
   destinations: (ipvs) => first(ipvs.destinations(service)),
   snapshot: (ipvs) => ipvs.snapshot(),
   batch: (ipvs) => ipvs.batch([{ op: 'removeService', service }]),
+  restore: (ipvs) => ipvs.restore(''),
   flush: (ipvs) => ipvs.flush(),
   zero: (ipvs) => ipvs.zero(service),
   getInfo: (ipvs) => ipvs.getInfo(),

@@ -13,6 +13,7 @@ function fakeChannel(): { native: NativeChannel; sent: number[]; answer: () => v
   const sent: number[] = [];
   const waiting: Done[] = [];
   const native = {
+    now: () => performance.now(),
     exchange(_requests: Uint8Array, count: number, _milliseconds: number, done: Done) {
       sent.push(count);
       waiting.push(done);

@@ -202,14 +202,14 @@ t.test('destinations are only looked at where an operation is about one', async 
 
 // Catches calls that have no deadline while they wait for their turn.
 t.test('a call behind a long batch does not wait for its end', async (t) => {
-  const timeout = 400;
+  const timeout = 1000;
   const { ipvs, commands } = fakeIpvs(timeout);
   const alive = setInterval(() => undefined, 20); // the deadlines' own timers do not
   t.teardown(() => {
     clearInterval(alive);
   });
-  // Each portion takes most of its time, and all together several times that of a call.
-  commands.onExchange = ({ finish }) => setTimeout(finish, timeout * 0.9);
+  // Each portion takes more than half of its time, and all together several times that of a call.
+  commands.onExchange = ({ finish }) => setTimeout(finish, timeout * 0.6);
   const order: string[] = [];
   const long = ipvs.batch(range(1, 5 * PORTION).map(add)).then(() => order.push('batch'));
   const behind = failureOf(ipvs.getService(web)).then((error) => {
@@ -794,7 +794,7 @@ t.test('a key that was changed meanwhile is another service', (t) => {
   const reader = new OperationReader();
   const key: Record<string, unknown> = { protocol: 'tcp', address: '10.0.0.1', port: 80 };
   const operation = { op: 'removeDestination', service: key, destination: real };
-  const read = () => reader.read(operation, 0).service;
+  const read = () => reader.readAt(0, operation).service;
   const first = read();
   t.equal(read(), first, 'not read again');
   operation.service = { ...key };

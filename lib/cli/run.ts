@@ -1,0 +1,70 @@
+// A command line from its words to its exit status. Writes to what it is given, and never ends the
+// process: tests run it inside theirs.
+
+import { Context } from './context.js';
+import { Exit, failureText, statusOf, tell, usageError } from './failure.js';
+import { lazy } from './lazy.js';
+import { styleOf } from './terminal.js';
+import type { Io } from './terminal.js';
+
+/** Runs `ipvs` with these arguments; resolves to the exit status. */
+export async function run(argv: readonly string[], io: Io): Promise<number> {
+  if (argv.includes('--version') || argv.includes('-V')) {
+    io.stdout.write(`${version()}\n`);
+    return Exit.done;
+  }
+  const color = argv.includes('--no-color') ? false : undefined;
+  try {
+    return isPlainList(argv) ? await plainList(argv, io) : await runProgram(argv, io, color);
+  } catch (thrown) {
+    const error = ofCommander(thrown);
+    if (error === undefined) return Exit.done;
+    if (error === HELPED) return Exit.usage;
+    if (argv.includes('--json')) io.stderr.write(`${JSON.stringify({ error: tell(error) })}\n`);
+    else io.stderr.write(failureText(error, styleOf(io.stderr, io.env, color)));
+    return statusOf(error);
+  }
+}
+
+async function runProgram(
+  argv: readonly string[],
+  io: Io,
+  color: boolean | undefined,
+): Promise<number> {
+  const state = { io, color, status: Exit.done as number };
+  await lazy.program().makeProgram(state).parseAsync(argv, { from: 'user' });
+  return state.status;
+}
+
+// Looking at the table is what people and scripts do all the time: reading the description of all
+// commands first, and what reads it, would be half of what it takes.
+function isPlainList([command, ...options]: readonly string[]): boolean {
+  return command === 'list' && options.every((each) => each === '--json' || each === '--no-color');
+}
+
+async function plainList(argv: readonly string[], io: Io): Promise<number> {
+  const options = { json: argv.includes('--json'), color: !argv.includes('--no-color') };
+  const context = new Context(io, options);
+  try {
+    return await lazy.list().list(context);
+  } finally {
+    await context.close();
+  }
+}
+
+function version(): string {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- where it is published
+  return (require('../../package.json') as { version: string }).version;
+}
+
+const HELPED = Symbol('help was shown where a command was missing');
+
+/** Commander's errors as ours; undefined where help was asked for and shown. */
+function ofCommander(error: unknown): unknown {
+  const { code, message, exitCode } = error as { code?: unknown } & Error & { exitCode?: number };
+  if (typeof code !== 'string' || !code.startsWith('commander.')) return error;
+  if (exitCode === 0) return undefined;
+  if (code === 'commander.help') return HELPED;
+  const [said = '', hint] = message.replace(/^error: /, '').split('\n');
+  return usageError(said, hint?.replace(/^\(|\)$/g, ''));
+}

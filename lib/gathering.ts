@@ -1,0 +1,106 @@
+// Plain changes that many calls ask for at once: each is written into one buffer when it is asked for,
+// and all of it travels together. A call costs a promise and nothing else, because memory is what
+// thousands of them would be waiting for.
+
+import { NativeFailure } from './native.js';
+import type { Outcome } from './native.js';
+import type { Change } from './records.js';
+import { Requests } from './requests.js';
+
+/** What came of many commands: one failure for all, an outcome each, or nothing but success. */
+export type Outcomes = NativeFailure | readonly Outcome[] | undefined;
+
+/** What waits for its turn to travel, or for its answer. */
+export interface Waiting {
+  /** When it is too late to send it, as performance.now() counts. */
+  deadline: number;
+  state: 'waiting' | 'sent' | 'cancelled' | 'late';
+  settle(outcomes: Outcome | Outcomes): void;
+}
+
+/** Who asks for the changes. */
+export interface Asker {
+  /** Rejects with what the failure meant. */
+  failed(change: Change, failure: NativeFailure, deadline: number): Promise<never>;
+  /** So many have their answers, or will have once `failed` is done with them. */
+  answered(count: number): void;
+}
+
+const LARGEST = 1024;
+
+// Calls that come later than that, in milliseconds, would share a deadline that is not theirs.
+const OPEN_FOR = 50;
+
+// So many that come in one turn of the event loop are taken to come at the same time: where the clock
+// is a system call, looking at it is what each of them would cost.
+const MOST_UNTIMED = 64;
+
+type Answer = (result: undefined | Promise<never>) => void;
+
+export class Gathering implements Waiting {
+  readonly requests = new Requests();
+  deadline = 0;
+  state: Waiting['state'] = 'waiting';
+  readonly #asker: Asker;
+  #answers: Answer[] = [];
+  #closes = 0;
+  #untimed = 0;
+
+  constructor(asker: Asker) {
+    this.#asker = asker;
+  }
+
+  /** Empty, as it was made. */
+  begin(now: number, deadline: number): void {
+    this.deadline = deadline;
+    this.requests.clear();
+    this.#answers = [];
+    this.#closes = now + OPEN_FOR;
+    this.#untimed = 0;
+    this.state = 'waiting';
+  }
+
+  /** Whether one more may join, whose deadline is `timeout` milliseconds from now. */
+  isOpen(timeout: number): boolean {
+    if (this.state !== 'waiting' || this.#answers.length === LARGEST) return false;
+    if (this.#untimed-- > 0) return true;
+    const now = performance.now();
+    if (now >= this.#closes) return false;
+    this.deadline = now + timeout;
+    this.#untimed = MOST_UNTIMED;
+    setImmediate(this.#timeAgain).unref();
+    return true;
+  }
+
+  readonly #timeAgain = (): void => {
+    this.#untimed = 0;
+  };
+
+  add(change: Change): Promise<undefined> {
+    this.requests.add(change);
+    return new Promise(this.#keep);
+  }
+
+  // One for all: a closure for each call would be as large as its promise.
+  readonly #keep = (answer: Answer): void => {
+    this.#answers.push(answer);
+  };
+
+  settle(outcomes: Outcomes): void {
+    const answers = this.#answers;
+    if (outcomes === undefined) {
+      for (const answer of answers) answer(undefined);
+    } else {
+      let index = 0;
+      for (const change of this.requests.changes()) {
+        const outcome = outcomes instanceof NativeFailure ? outcomes : outcomes[index];
+        answers[index++]?.(
+          outcome instanceof NativeFailure
+            ? this.#asker.failed(change, outcome, this.deadline)
+            : undefined,
+        );
+      }
+    }
+    this.#asker.answered(answers.length);
+  }
+}

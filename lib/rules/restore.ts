@@ -1,0 +1,358 @@
+// A table is brought to be as a source says, by what differs: what is in both is never missing.
+
+import { constants } from 'node:os';
+import { boolean, object, quoted } from '../check.js';
+import { sameDestination, sameService } from '../compare.js';
+import { IpvsError, invalidType, invalidValue } from '../errors.js';
+import { hasModules } from '../explain.js';
+import { Fault, NativeFailure } from '../native.js';
+import { parseCallOptions } from '../options.js';
+import { Command } from '../records.js';
+import type {
+  DaemonNumbers,
+  DaemonRecord,
+  DestinationRecord,
+  Request,
+  ServiceId,
+  ServiceRecord,
+  TimeoutNumbers,
+} from '../records.js';
+import { Requests } from '../requests.js';
+import { refusal, subjectOf, throwIfAborted } from '../session.js';
+import type { Call, Session } from '../session.js';
+import { serviceName } from '../turns.js';
+import type { Timeouts } from '../types.js';
+import { ROLES } from '../words.js';
+import { RulesError } from './error.js';
+import { fault, fileName, readRules, textOf } from './parse.js';
+import type { RuleLine } from './parse.js';
+import { Target, destinationName, idOfDestination, idOfService, isRules } from './target.js';
+import type { PresentTable, TargetDestination, TargetService } from './target.js';
+import type { RestoreResult, RestoredEntry } from './types.js';
+
+const { ENOENT, ESRCH } = constants.errno;
+
+/** So many requests go to native code at a time. */
+const PORTION = 4096;
+
+const OPTIONS = new Set(['mode', 'dryRun', 'file', 'signal']);
+const MODES = ['replace', 'merge'] as const;
+type Mode = (typeof MODES)[number];
+
+/** What was given, read when the call is made: an object, or what lines do to a table. */
+type Source = Target | readonly RuleLine[];
+
+interface Settings {
+  readonly mode: Mode;
+  readonly dryRun: boolean;
+  readonly file: string;
+}
+
+type Change = Request & { readonly service: ServiceId };
+
+/** What has to be sent. */
+interface Plan {
+  /** Additions and updates, services before their destinations. */
+  readonly changes: Change[];
+  readonly added: Change[];
+  readonly updated: Change[];
+  readonly removed: Change[];
+  unchanged: number;
+}
+
+/** See {@link Ipvs.restore}. */
+export function restore(
+  session: Session,
+  value: unknown,
+  options: unknown,
+): Promise<RestoreResult> {
+  const input = options === undefined ? {} : object(options, 'options', OPTIONS);
+  const mode = MODES.find((each) => each === (input['mode'] ?? 'replace'));
+  if (mode === undefined) {
+    throw invalidValue('options.mode', `must be one of ${quoted(MODES)}`, input['mode']);
+  }
+  const file = fileName(input['file']);
+  const dryRun = input['dryRun'] === undefined ? false : boolean(input['dryRun'], 'options.dryRun');
+  const signal = input['signal'] === undefined ? {} : { signal: input['signal'] };
+  const call: Call = { command: 'restore', ...parseCallOptions(signal) };
+  const source = readSource(value, mode, file);
+  return session.alone(call, () => new Restore(session, call, { mode, dryRun, file }).run(source));
+}
+
+function readSource(value: unknown, mode: Mode, file: string): Source {
+  if (typeof value === 'string') {
+    return isRules(value)
+      ? readRules(value, file)
+      : Target.of(readDocument(value, file), mode === 'replace');
+  }
+  if (typeof value !== 'object' || value === null) {
+    throw invalidType('source', 'a string or an object', value);
+  }
+  return Target.of(value, mode === 'replace');
+}
+
+/** JSON or YAML; the one is part of the other. */
+function readDocument(text: string, file: string): unknown {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- only now that it is needed
+  const { LineCounter, parseDocument } = require('yaml') as typeof import('yaml');
+  const lineCounter = new LineCounter();
+  const document = parseDocument(text, { lineCounter, prettyErrors: false });
+  const [error] = document.errors;
+  if (error !== undefined) {
+    const { line, col } = lineCounter.linePos(error.pos[0]);
+    throw new RulesError(file, line, col, error.message, error);
+  }
+  return document.toJS() as unknown;
+}
+
+class Restore {
+  readonly #session: Session;
+  readonly #call: Call;
+  readonly #settings: Settings;
+
+  constructor(session: Session, call: Call, settings: Settings) {
+    this.#session = session;
+    this.#call = call;
+    this.#settings = settings;
+  }
+
+  async run(source: Source): Promise<RestoreResult> {
+    const { mode, dryRun } = this.#settings;
+    const present = await this.#readTable();
+    const target = this.#targetOf(source, present);
+    await this.#checkModules(target, present);
+    const plan = planOf(target, present);
+    const timeouts = await this.#timeoutsToSet(target.timeouts);
+    const { started, stopped } = await this.#daemonsToChange(target);
+    throwIfAborted(this.#call);
+    if (!dryRun) {
+      // A sync daemon and destinations of another family than their service exclude each other.
+      for (const role of stopped) await this.#session.stopDaemon(this.#begin(), role);
+      await this.#send(plan.changes);
+      await this.#send(plan.removed);
+      if (Object.keys(timeouts).length > 0) {
+        const all = { tcp: 0, tcpFin: 0, udp: 0, ...timeouts };
+        const request = { command: Command.setTimeouts, timeouts: all };
+        await this.#session.send(this.#begin(), request);
+      }
+      for (const daemon of started) {
+        const request = { command: Command.newDaemon, daemon };
+        await this.#session.send(this.#begin(), request);
+      }
+      for (const service of target.zeroed) {
+        const request = { command: Command.zero, ...(service && { service }) };
+        await this.#session.send(this.#begin(), request);
+      }
+    }
+    return {
+      mode,
+      dryRun,
+      added: plan.added.map(entryOf),
+      updated: plan.updated.map(entryOf),
+      removed: plan.removed.map(entryOf),
+      unchanged: plan.unchanged,
+      timeouts,
+      startedDaemons: started.map(({ role }) => ROLES.word(role)),
+      stoppedDaemons: stopped.map((role) => ROLES.word(role)),
+    };
+  }
+
+  // What has begun is brought to its end, and each step has the time of a call.
+  #begin(): Call {
+    const deadline = performance.now() + this.#session.channels.timeout;
+    return { command: this.#call.command, deadline };
+  }
+
+  async #readTable(): Promise<PresentTable> {
+    const { services, destinations, counts } = await this.#session.table(this.#call, true, false);
+    const table = new Map<string, TargetService>();
+    counts.forEach((count) => {
+      const [service] = services.take(1) as ServiceRecord[];
+      if (service === undefined) return;
+      const list = destinations.take(count) as DestinationRecord[];
+      const own = new Map<string, TargetDestination>();
+      for (const record of list) {
+        const id = idOfDestination(record);
+        own.set(destinationName(id), { id, numbers: record });
+      }
+      const id = idOfService(service);
+      table.set(serviceName(id), { id, numbers: service, destinations: own });
+    });
+    return table;
+  }
+
+  #targetOf(source: Source, present: PresentTable): Target {
+    const { mode, file } = this.#settings;
+    if (source instanceof Target) return mode === 'merge' ? source.over(present) : source;
+    const target = new Target(mode === 'merge' ? present : new Map<string, TargetService>());
+    target.follow(source, file);
+    return target;
+  }
+
+  /** A scheduler or an engine that this kernel lacks is found before anything is changed. */
+  async #checkModules(target: Target, present: PresentTable): Promise<void> {
+    const modules = ({ scheduler, engine }: TargetService['numbers']) => `${scheduler} ${engine}`;
+    const known = new Set([...present.values()].map(({ numbers }) => modules(numbers)));
+    for (const { id, numbers, line } of target.services.values()) {
+      if (known.has(modules(numbers))) continue;
+      known.add(modules(numbers));
+      const { scheduler, engine } = numbers;
+      const { channels } = this.#session;
+      if ((await hasModules(scheduler, engine, channels, this.#call.deadline)) !== false) continue;
+      const request = { command: Command.newService, service: id, serviceNumbers: numbers };
+      const call = { ...this.#call, service: id };
+      const error = await this.#session.explain(call, request, refusal(ENOENT));
+      throw line === undefined ? error : fault(this.#settings.file, line, 0, error.message, error);
+    }
+  }
+
+  async #timeoutsToSet(wanted: TimeoutNumbers): Promise<Partial<Timeouts>> {
+    const names = ['tcp', 'tcpFin', 'udp'] as const;
+    if (names.every((name) => wanted[name] === 0)) return {};
+    const request = { command: Command.getTimeouts };
+    const present = (await this.#session.send(this.#call, request)) as TimeoutNumbers;
+    const different = names.filter((name) => wanted[name] !== 0 && wanted[name] !== present[name]);
+    return Object.fromEntries(different.map((name) => [name, wanted[name]]));
+  }
+
+  async #daemonsToChange({
+    daemons,
+  }: Target): Promise<{ started: DaemonNumbers[]; stopped: number[] }> {
+    const started: DaemonNumbers[] = [];
+    const stopped: number[] = [];
+    if (daemons.size === 0) return { started, stopped };
+    const running = await this.#session.daemons(this.#call);
+    for (const [role, wanted] of daemons) {
+      const present = running.find((daemon) => daemon.role === role);
+      if (present !== undefined && wanted !== 'stopped' && isAs(present, wanted)) continue;
+      if (present !== undefined) stopped.push(role);
+      if (wanted !== 'stopped') started.push(wanted);
+    }
+    return { started, stopped };
+  }
+
+  /** Sends all, and rejects where something was refused. */
+  async #send(changes: readonly Change[]): Promise<void> {
+    const errors: IpvsError[] = [];
+    for (let first = 0; first < changes.length; first += PORTION) {
+      const portion = changes.slice(first, first + PORTION);
+      const call = this.#begin();
+      const requests = new Requests(portion.length);
+      for (const request of portion) requests.add(request);
+      const outcomes = await this.#session.channels.commands.bulk(requests);
+      if (outcomes instanceof NativeFailure) {
+        throw await this.#session.explain(call, portion[0] ?? NOTHING, outcomes);
+      }
+      for (const [index, outcome] of (outcomes ?? []).entries()) {
+        const request = portion[index];
+        if (!(outcome instanceof NativeFailure) || request === undefined) continue;
+        if (isGone(outcome, request)) continue;
+        const { service, destination } = request;
+        const about = { ...call, command: NAMES[request.command] ?? '', service, destination };
+        errors.push(await this.#session.explain(about, request, outcome));
+      }
+    }
+    const [first] = errors;
+    if (first === undefined) return;
+    const refused = `${errors.length} of ${changes.length} changes were refused`;
+    throw new IpvsError(subjectOf(this.#call), {
+      code: first.code,
+      sentence: `${refused}; the first: ${first.message}`,
+      hint: first.hint,
+      errno: first.errno,
+      cause: new AggregateError(errors, refused),
+    });
+  }
+}
+
+/** Whether somebody else removed what was to be removed. */
+function isGone({ fault, errno }: NativeFailure, { command }: Request): boolean {
+  const removes = command === Command.deleteService || command === Command.deleteDestination;
+  return removes && fault === Fault.refused && (errno === ESRCH || errno === ENOENT);
+}
+
+const NOTHING: Request = { command: Command.getInfo };
+
+/** As errors name them. */
+const NAMES: Readonly<Record<number, string>> = {
+  [Command.newService]: 'add service',
+  [Command.setService]: 'replace service',
+  [Command.deleteService]: 'remove service',
+  [Command.newDestination]: 'add destination',
+  [Command.setDestination]: 'replace destination',
+  [Command.deleteDestination]: 'remove destination',
+};
+
+function planOf(target: Target, present: PresentTable): Plan {
+  const plan: Plan = { changes: [], added: [], updated: [], removed: [], unchanged: 0 };
+  for (const [name, service] of target.services) planService(plan, service, present.get(name));
+  for (const [name, { id, destinations }] of present) {
+    const kept = target.services.get(name);
+    if (kept === undefined) {
+      plan.removed.push({ command: Command.deleteService, service: id });
+      continue;
+    }
+    for (const [own, destination] of destinations) {
+      if (kept.destinations.has(own)) continue;
+      const request = { command: Command.deleteDestination, destination: destination.id };
+      plan.removed.push({ ...request, service: id });
+    }
+  }
+  return plan;
+}
+
+function planService(
+  plan: Plan,
+  { id, numbers, destinations }: TargetService,
+  present: TargetService | undefined,
+): void {
+  const service = { service: id, serviceNumbers: numbers };
+  if (present === undefined) {
+    add(plan, { ...service, command: Command.newService });
+  } else if (present.numbers !== numbers && !sameService(present.numbers, numbers)) {
+    update(plan, { ...service, command: Command.setService });
+  } else {
+    plan.unchanged++;
+  }
+  for (const [own, destination] of destinations) {
+    const there = present?.destinations.get(own);
+    const wanted = { destination: destination.id, destinationNumbers: destination.numbers };
+    const request = { service: id, ...wanted };
+    if (there === undefined) {
+      add(plan, { ...request, command: Command.newDestination });
+    } else if (there !== destination && !sameDestination(there.numbers, destination.numbers)) {
+      update(plan, { ...request, command: Command.setDestination });
+    } else {
+      plan.unchanged++;
+    }
+  }
+}
+
+function add(plan: Plan, change: Change): void {
+  plan.changes.push(change);
+  plan.added.push(change);
+}
+
+function update(plan: Plan, change: Change): void {
+  plan.changes.push(change);
+  plan.updated.push(change);
+}
+
+function entryOf({ service, destination }: Change): RestoredEntry {
+  const { service: key, destination: own } = subjectOf({ command: '', service, destination });
+  if (key === undefined) throw new TypeError('a change is about a service');
+  return { service: key, ...(own && { destination: own }) };
+}
+
+/** Whether a daemon runs as it is wanted: what is 0 was the kernel's choice. */
+function isAs(present: DaemonRecord, wanted: DaemonNumbers): boolean {
+  const chosen = (number: number, own: number) => number === 0 || number === own;
+  return (
+    present.interface === wanted.interface &&
+    present.syncId === wanted.syncId &&
+    chosen(wanted.maxLength, present.maxLength) &&
+    chosen(wanted.port, present.port) &&
+    chosen(wanted.ttl, present.ttl) &&
+    (wanted.group === undefined || textOf(wanted.group) === present.group)
+  );
+}

@@ -1,0 +1,280 @@
+// A table brought to be as a source says, on the real kernel.
+
+import assert from 'node:assert';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import t from 'tap';
+import type { Test } from 'tap';
+import { formatRules } from 'ipvs';
+import type { Ipvs, Snapshot } from 'ipvs';
+import { freshIpvs } from '../lab/namespace.js';
+import { failureOf } from '../lab/failure.js';
+
+t.setTimeout(120_000);
+
+const web = { protocol: 'tcp', address: '10.0.0.1', port: 80 } as const;
+const mail = { protocol: 'tcp', address: '10.0.0.1', port: 25 } as const;
+const mark = { fwmark: 4000000000, family: 'ipv4' } as const;
+
+/** An empty list matches every list. */
+const NONE = { length: 0 };
+
+const RULES = `
+-A -t 10.0.0.1:80 -s rr -p 60
+-a -t 10.0.0.1:80 -r 10.0.0.5 -w 2 -x 9 -y 3
+-a -t 10.0.0.1:80 -r 10.0.0.6:8080 -m
+-A -f 4000000000 -s sh -b sh-port
+-a -f 4000000000 -r 10.0.0.5:8080 -g
+`;
+
+/** What is configured, without what was counted. */
+async function configured(ipvs: Ipvs): Promise<Snapshot> {
+  const snapshot = await ipvs.snapshot();
+  const text = JSON.stringify(snapshot, (key, value: unknown) =>
+    ['stats', 'settled'].includes(key) || key.endsWith('Connections') ? undefined : value,
+  );
+  return JSON.parse(text) as Snapshot;
+}
+
+t.test('rules replace a table by what differs', async (t) => {
+  const { ipvs } = await freshIpvs(t);
+  await ipvs.restore(`${RULES}-A -t 10.0.0.1:25\n-a -t 10.0.0.1:25 -r 10.0.0.5 -m\n`);
+  const other =
+    '-A -t 10.0.0.1:80 -s wrr -p 60\n-a -t 10.0.0.1:80 -r 10.0.0.5 -w 2 -x 9 -y 3\n' +
+    '-a -t 10.0.0.1:80 -r 10.0.0.7\n-A -f 4000000000 -s sh -b sh-port\n' +
+    '-a -f 4000000000 -r 10.0.0.5:8080 -g -w 5\n';
+  const expected = {
+    mode: 'replace',
+    added: [{ service: web, destination: { address: '10.0.0.7', port: 80 } }],
+    updated: [
+      { service: web },
+      { service: mark, destination: { address: '10.0.0.5', port: 8080 } },
+    ],
+    unchanged: 2,
+    startedDaemons: NONE,
+    stoppedDaemons: NONE,
+  };
+  // In the order in which the kernel's table has them.
+  const gone = [
+    { service: mail },
+    { service: web, destination: { address: '10.0.0.6', port: 8080 } },
+  ];
+  const before = await configured(ipvs);
+  const dry = await ipvs.restore(other, { dryRun: true });
+  t.match(dry, { ...expected, dryRun: true, removed: gone });
+  t.strictSame(await configured(ipvs), before, 'a dry run changes nothing');
+  const result = await ipvs.restore(other);
+  t.match(result, { ...expected, dryRun: false, removed: gone });
+  t.strictSame(result.timeouts, {});
+  t.match(await ipvs.restore(other), { added: NONE, updated: NONE, removed: NONE, unchanged: 5 });
+  const services = await ipvs.listServices();
+  t.strictSame(
+    services.map((each) => each.scheduler),
+    ['wrr', 'sh'],
+  );
+  t.match(await ipvs.listDestinations(mark), [{ address: '10.0.0.5', port: 8080, weight: 5 }]);
+});
+
+t.test('merged, what the source does not name stays', async (t) => {
+  const { ipvs } = await freshIpvs(t);
+  await ipvs.restore(RULES);
+  const result = await ipvs.restore(
+    '-A -t 10.0.0.1:25\n-A -t 10.0.0.1:80 -s rr -p 90\n-e -t 10.0.0.1:80 -r 10.0.0.5\n' +
+      '-d -t 10.0.0.1:80 -r 10.0.0.6:8080\n',
+    { mode: 'merge' },
+  );
+  t.match(result, {
+    mode: 'merge',
+    added: [{ service: mail }],
+    removed: [{ service: web, destination: { address: '10.0.0.6', port: 8080 } }],
+  });
+  t.equal(result.updated.length, 2);
+  t.match(await ipvs.getService(web), { persistence: { timeout: 90 } });
+  t.match(await ipvs.listDestinations(web), [{ weight: 1, upperThreshold: 0 }]);
+  t.match(await ipvs.getService(mark), { scheduler: 'sh' });
+  const services = [{ ...web, scheduler: 'lc', destinations: [{ address: '10.0.0.9' }] }];
+  t.match(await ipvs.restore({ services }, { mode: 'merge' }), {
+    added: [{ service: web, destination: { address: '10.0.0.9' } }],
+    updated: [{ service: web }],
+    removed: NONE,
+  });
+  t.equal((await ipvs.listDestinations(web)).length, 2);
+});
+
+t.test('a snapshot restores everything, as an object, JSON or YAML', async (t) => {
+  const { ipvs, netns } = await freshIpvs(t);
+  await ipvs.restore(RULES);
+  await ipvs.setTimeouts({ tcp: 60, udp: 70 });
+  const daemon = { role: 'backup', interface: 'lo', syncId: 7, port: 9000 } as const;
+  await ipvs.startSyncDaemon(daemon);
+  const full = await ipvs.snapshot();
+  const saved = await configured(ipvs);
+  const yaml = `# saved\nservices: ${JSON.stringify(full.services)}
+timeouts: { tcp: 60, tcpFin: 120, udp: 70 }
+syncDaemons:
+  - { role: backup, interface: lo, syncId: 7, port: 9000 }
+`;
+  const { warnings } = formatRules(full);
+  t.equal(warnings.length, 2, 'rules say nothing of timeouts and daemons, and say so');
+  for (const source of [full, JSON.stringify(full), JSON.stringify(full, null, 2), yaml]) {
+    await ipvs.flush();
+    await ipvs.setTimeouts({ tcp: 900, udp: 300 });
+    await ipvs.stopSyncDaemon('backup');
+    await ipvs.startSyncDaemon({ role: 'backup', interface: 'lo', syncId: 8 });
+    t.match(await ipvs.restore(source), {
+      timeouts: { tcp: 60, udp: 70 },
+      startedDaemons: ['backup'],
+      stoppedDaemons: ['backup'],
+    });
+    t.strictSame(await configured(ipvs), saved);
+    t.match(await ipvs.restore(source), { added: NONE, timeouts: {}, startedDaemons: NONE });
+  }
+  // Without a word about daemons they go on, with an empty list they end.
+  await ipvs.restore({ services: full.services });
+  t.strictSame(await configured(ipvs), saved);
+  await ipvs.restore({ services: [], syncDaemons: [] }, { mode: 'merge' });
+  t.strictSame(await configured(ipvs), saved, netns);
+  t.match(await ipvs.restore({ services: [], syncDaemons: [] }), { stoppedDaemons: ['backup'] });
+  t.strictSame(await ipvs.listSyncDaemons(), []);
+});
+
+t.test('timeouts, daemons and counters among rules', async (t) => {
+  const { ipvs } = await freshIpvs(t);
+  const rules = '--set 60 0 70\n--start-daemon backup --mcast-interface lo --syncid 3\n-Z\n-C\n';
+  t.match(await ipvs.restore(rules), {
+    timeouts: { tcp: 60, udp: 70 },
+    startedDaemons: ['backup'],
+  });
+  t.match(await ipvs.getTimeouts(), { tcp: 60, tcpFin: 120, udp: 70 });
+  t.match(await ipvs.listSyncDaemons(), [{ role: 'backup', syncId: 3 }]);
+  t.match(await ipvs.restore('--stop-daemon backup\n'), { stoppedDaemons: ['backup'] });
+  t.strictSame(await ipvs.listSyncDaemons(), []);
+});
+
+/** A table of so many services with three real servers each. */
+function manyRules(count: number, weight: number): string {
+  const lines: string[] = [];
+  for (let n = 0; n < count; n++) {
+    const name = `-t 10.1.${n >> 8}.${n & 255}:80`;
+    lines.push(`-A ${name} -s rr`);
+    for (const host of [1, 2, 3]) lines.push(`-a ${name} -r 10.2.0.${host} -m -w ${weight}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+t.test('a mistake in the last line of 4,000 changes nothing', async (t) => {
+  const { ipvs } = await freshIpvs(t);
+  await ipvs.restore(RULES);
+  const before = await configured(ipvs);
+  const many = manyRules(1000, 1);
+  const refuses = async (last: string, reason: RegExp, column = 1) => {
+    const error = await failureOf(ipvs.restore(`${many}${last}\n`, { file: 'new.rules' }));
+    t.match(error, { code: 'ERR_IPVS_RULES', file: 'new.rules', line: 4001, column }, last);
+    t.match(error.message, reason, last);
+    t.strictSame(await configured(ipvs), before, 'nothing was changed');
+  };
+  await refuses('-a -t 10.1.0.0:80 -r 10.2.0.4 -w x', /illegal weight/, 34);
+  await refuses('-A -t 10.1.0.0:80', /there already, since line 1 /);
+  await refuses('-a -t 10.1.0.0:80 -r 10.2.0.1', /there already, since line 2 /);
+  await refuses('-a -t 10.1.0.0:81 -r 10.2.0.1', /no such service at this line/);
+  await refuses('-d -t 10.1.0.0:80 -r 10.2.0.9', /no such real server at this line/);
+  await refuses('-A -t 10.1.0.0:81 -s nosuch', /this kernel has no scheduler 'nosuch'/);
+  const table = { services: [{ ...web, scheduler: 'nosuch' }] };
+  t.match(await failureOf(ipvs.restore(table)), { code: 'ERR_IPVS_SCHEDULER' });
+  t.strictSame(await configured(ipvs), before, 'nothing was changed');
+});
+
+t.test('what the kernel refuses is told, and nothing is removed then', async (t) => {
+  const { ipvs } = await freshIpvs(t);
+  await ipvs.restore(RULES);
+  const error = await failureOf(
+    ipvs.restore('-A -t 10.0.0.1:25\n-a -t 10.0.0.1:25 -r 127.255.255.255 -m\n'),
+  );
+  t.match(error, { name: 'IpvsError', code: 'EINVAL', command: 'restore' });
+  t.match(error.message, /1 of 2 changes were refused; the first: add destination 127\.255/);
+  const services = await ipvs.listServices();
+  t.equal(services.length, 3, 'what was there is there');
+});
+
+t.test('what makes no sense in an object is named by its place', async (t) => {
+  const { ipvs } = await freshIpvs(t);
+  const refuses = async (source: unknown, message: RegExp, options?: unknown) => {
+    const error = await failureOf(ipvs.restore(source as never, options as never));
+    t.match(error.message, message);
+  };
+  const list = (...destinations: object[]) => ({ services: [{ ...web, destinations }] });
+  await refuses(1, /'source' must be a string or an object/);
+  await refuses({}, /'table\.services' must be an array/);
+  await refuses({ services: [], more: 1 }, /'table\.more' is not known/);
+  await refuses({ services: [web, web] }, /'table\.services\[1\]' is there twice/);
+  await refuses({ services: [{ ...web, port: 0 }] }, /'table\.services\[0\]\.port'/);
+  const twice = [{ address: '10.0.0.5' }, { address: '10.0.0.5', port: 80 }];
+  await refuses(list(...twice), /'table\.services\[0\]\.destinations\[1\]' is there twice/);
+  await refuses(list({ address: '10.0.0.5', weight: -1 }), /destinations\[0\]\.weight'/);
+  await refuses(list({ address: '10.0.0.5', port: 81 }), /destinations\[0\]\.port' must be/);
+  await refuses({ services: [], timeouts: { tcp: -1 } }, /'table\.timeouts\.tcp'/);
+  await refuses({ services: [], syncDaemons: [{}] }, /'table\.syncDaemons\[0\]\.role'/);
+  await refuses('services: [}', /^rules:1:12: /);
+  await refuses('', /'options\.mode' must be one of 'replace', 'merge'/, { mode: 'add' });
+  await refuses('', /'options\.dryRun' must be a boolean/, { dryRun: 1 });
+  await refuses('', /'options\.more'/, { more: 1 });
+});
+
+// Catches a restore that clears first, or removes before it adds.
+t.test('while 1,000 services are restored, no listing lacks one', async (t) => {
+  const { ipvs, netns } = await freshIpvs(t);
+  const both = manyRules(1000, 1);
+  const old = `${both}-A -t 10.9.0.1:1\n`;
+  await ipvs.restore(old);
+  const listings = await listWhile(t, netns, async () => {
+    for (let round = 2; round < 8; round++) {
+      await ipvs.restore(`${manyRules(1000, round)}-A -t 10.9.0.1:${round}\n`);
+    }
+  });
+  t.ok(listings.length > 3, `${listings.length} listings`);
+  for (const { services, lacking } of listings) {
+    if (lacking > 0 || services < 1000) t.fail(`a listing of ${services} lacks ${lacking}`);
+  }
+});
+
+interface Listing {
+  readonly services: number;
+  readonly lacking: number;
+}
+
+/** Another process lists the table over and over. */
+async function listWhile(
+  t: Test,
+  netns: string,
+  work: () => Promise<void>,
+): Promise<readonly Listing[]> {
+  const program = `
+    const { Ipvs } = require(${JSON.stringify(require.resolve('ipvs'))});
+    (async () => {
+      const ipvs = await Ipvs.open({ netns: ${JSON.stringify(netns)} });
+      let over = false;
+      process.stdin.on('end', () => (over = true)).resume();
+      console.log('begun');
+      while (!over) {
+        const services = await ipvs.listServices();
+        const seen = new Set(services.map((each) => each.address + ' ' + each.port));
+        let lacking = 0;
+        for (let n = 0; n < 1000; n++) {
+          if (!seen.has('10.1.' + (n >> 8) + '.' + (n & 255) + ' 80')) lacking++;
+        }
+        console.log(JSON.stringify({ services: services.length, lacking }));
+      }
+      await ipvs.close();
+    })();`;
+  const child = spawn(process.execPath, ['-e', program], { stdio: ['pipe', 'pipe', 'inherit'] });
+  t.teardown(() => child.kill());
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+  await once(child.stdout, 'data');
+  await work();
+  child.stdin.end();
+  const [status] = (await once(child, 'close')) as [number];
+  assert.equal(status, 0);
+  const lines = output.trim().split('\n').slice(1);
+  return lines.map((line) => JSON.parse(line) as Listing);
+}

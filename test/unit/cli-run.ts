@@ -1,0 +1,219 @@
+// The command line as far as it needs no kernel: what is refused before anything is asked, how help
+// looks, and how failures are told.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+import t from 'tap';
+import { Exit, failureText, statusOf, tell } from '#lib/cli/failure';
+import { makeStyle, styleOf } from '#lib/cli/terminal';
+import { makeProgram } from '#lib/cli/program';
+import type { CliCommand } from '#lib/cli/command';
+import { IpvsError } from '#lib/errors';
+import { runCli } from '../fixtures/terminal.js';
+
+const root = join(__dirname, '..', '..');
+
+// Only the library makes them, so their constructor is not public.
+function makeError(...args: [subject: object, verdict: object]): IpvsError {
+  return new (IpvsError as unknown as new (...all: typeof args) => IpvsError)(...args);
+}
+
+/** All commands below one, with the words that name them. */
+function commandsOf(command: CliCommand, words: string[] = []): [string[], CliCommand][] {
+  return [
+    [words, command],
+    ...command.commands.flatMap((each) => commandsOf(each, [...words, each.name()])),
+  ];
+}
+
+t.test(
+  'what makes no sense is refused with status 2, on standard error, with what would',
+  async (t) => {
+    const wrong: [string, RegExp][] = [
+      ['lst', /^ipvs: unknown command 'lst'\nhint: .*list/],
+      ['list --jsn', /^ipvs: unknown option '--jsn'\nhint: .*--json/],
+      ['list icmp', /choices are tcp, udp, sctp, mark, mark6/],
+      ['add service tcp 10.0.0.1', /'10.0.0.1' has no port\nhint: for example tcp 10.0.0.1:80/],
+      ['add service tcp', /missing required argument 'service'/],
+      ['add service tcp 10.0.0.1:80 extra', /too many arguments/],
+      ['set service tcp 10.0.0.1:80', /nothing to set\nhint: "ipvs set service --help"/],
+      ['set server tcp 10.0.0.1:80 10.0.0.5', /nothing to set/],
+      ['add server tcp 10.0.0.1:80 10.0.0.5 --nat --dr', /--nat and --dr exclude each other/],
+      ['add server tcp 10.0.0.1:80 10.0.0.5 --weight many', /--weight takes a whole number/],
+      ['add server tcp 10.0.0.1:80 10.0.0.5 --tunnel-port 1', /go with --tunnel/],
+      ['add server tcp 10.0.0.1:80 10.0.0.5 --tunnel vxlan', /choices are ipip, gue, gre/],
+      ['set service tcp 10.0.0.1:80 --no-persistent --netmask 24', /does not go with/],
+      ['zero tcp', /takes a whole service/],
+      ['connections --service :80 --mark 1', /exclude each other/],
+      ['watch --interval 0', /--interval is at least 1s/],
+      ['timeouts --tcp soon', /--tcp takes a time/],
+      ['list --deadline soon', /--deadline takes a time/],
+      ['daemon start primary eth0', /choices are master, backup/],
+    ];
+    for (const [line, message] of wrong) {
+      const { status, out, err } = await runCli(line.split(' '));
+      t.equal(status, Exit.usage, line);
+      t.equal(out, '', line);
+      t.match(err, message, line);
+    }
+  },
+);
+
+t.test('values that the library refuses are named as they were typed', async (t) => {
+  const wrong: [string, RegExp][] = [
+    ['timeouts --tcp 30d', /^ipvs: --tcp is out of range\. It must be >= 0 and <= 2147483/],
+    ['daemon start master eth0 --ttl 300', /^ipvs: --ttl is out of range/],
+    ['daemon start master eth0/1', /^ipvs: the interface must be a network interface's name/],
+    ['connections --client 10.0.0', /^ipvs: --client must be an IPv4 or IPv6 address/],
+    ['list --netns ..', /^ipvs: --netns must be a namespace's name or path/],
+    ['list --deadline 0', /^ipvs: --deadline is out of range/],
+  ];
+  for (const [line, message] of wrong) {
+    const { status, err } = await runCli(line.split(' '));
+    t.equal(status, Exit.usage, line);
+    t.match(err, message, line);
+  }
+});
+
+t.test('--json tells failures as JSON too', async (t) => {
+  const { status, out, err } = await runCli(['list', 'icmp', '--json']);
+  t.equal(status, Exit.usage);
+  t.equal(out, '');
+  t.match(JSON.parse(err), { error: { code: 'ERR_USAGE', message: /icmp/ } });
+});
+
+t.test('help', async (t) => {
+  for (const [words, command] of commandsOf(makeProgram())) {
+    const { status, out, err } = await runCli([...words, '--help'], { columns: 80, env: {} });
+    const name = ['ipvs', ...words].join(' ');
+    t.equal(status, 0, name);
+    t.equal(err, '', name);
+    t.match(stripped(out), `Usage: ${name}`);
+    t.ok(
+      out.split('\n').every((line) => stripped(line).length <= 80),
+      `${name} fits 80 columns`,
+    );
+    for (const { line } of command.examples) t.ok(stripped(out).includes(line), line);
+    if (command.commands.length === 0 && words[0] !== 'probe' && words[0] !== 'help') {
+      t.ok(command.examples.length > 0 || words[0] === 'daemon', `${name} has an example`);
+    }
+  }
+  const nothing = await runCli([]);
+  t.equal(nothing.status, Exit.usage, 'no command is a mistake');
+  t.equal(nothing.out, '');
+  t.match(nothing.err, 'Usage: ipvs');
+  t.notMatch((await runCli(['--help'])).out, '\x1b', 'no colours in a pipe');
+  t.match((await runCli(['--help'], { columns: 80, env: { TERM: 'xterm' } })).out, '\x1b[1m');
+});
+
+// Every example works as far as the command line goes: its words are known.
+t.test('examples are commands that there are', (t) => {
+  for (const [, command] of commandsOf(makeProgram())) {
+    for (const { line } of command.examples) {
+      const [program, ...words] = line
+        .replace(/^source <\((.*)\)$/, '$1')
+        .replace(/ [|<>].*/, '')
+        .split(' ');
+      t.equal(program, 'ipvs');
+      let at = makeProgram();
+      while (at.commands.length > 0) {
+        const next = at.commands.find((each) => each.name() === words[0]);
+        if (next === undefined) break;
+        at = next;
+        words.shift();
+      }
+      const known = new Set(
+        [...at.options, ...makeProgram().options].flatMap(({ long, short }) => [long, short]),
+      );
+      for (const word of words.filter((each) => each.startsWith('-'))) {
+        t.ok(known.has(word), `${word} in: ${line}`);
+      }
+    }
+  }
+  t.end();
+});
+
+t.test("the version is the package's", async (t) => {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  t.same(await runCli(['--version']), { status: 0, out: `${version}\n`, err: '' });
+  t.same(await runCli(['-V']), { status: 0, out: `${version}\n`, err: '' });
+});
+
+t.test('colours follow the user, then the terminal', (t) => {
+  const terminal = { isTTY: true, write: () => true };
+  const pipe = { write: () => true };
+  const isColoured = (...args: Parameters<typeof styleOf>) => styleOf(...args).bold('x') !== 'x';
+  t.equal(isColoured(terminal, {}), true);
+  t.equal(isColoured(pipe, {}), false);
+  t.equal(isColoured(terminal, { NO_COLOR: '1' }), false);
+  t.equal(isColoured(terminal, { NO_COLOR: '' }), true, 'an empty one does not count');
+  t.equal(isColoured(pipe, { FORCE_COLOR: '1' }), true);
+  t.equal(isColoured(terminal, { FORCE_COLOR: '0' }), false);
+  t.equal(isColoured(terminal, { TERM: 'dumb' }), false);
+  t.equal(isColoured(terminal, { FORCE_COLOR: '1' }, false), false, '--no-color');
+  t.equal(styleOf(pipe, { LANG: 'en_US.UTF-8' }).unicode, true);
+  t.equal(styleOf(pipe, { LANG: 'en_US.UTF-8', LC_ALL: 'C' }).unicode, false);
+  t.equal(styleOf(pipe, {}).unicode, false);
+  t.equal(makeStyle(true, true).bold(''), '', 'nothing is not painted');
+  t.end();
+});
+
+t.test('exit statuses by class of failure', (t) => {
+  const of = (code: string) => statusOf(Object.assign(new Error('x'), { code }));
+  t.equal(of('EEXIST'), 3);
+  t.equal(of('ESRCH'), 4);
+  t.equal(of('ENOENT'), 4);
+  t.equal(of('EPERM'), 5);
+  t.equal(of('ERR_IPVS_UNAVAILABLE'), 6);
+  t.equal(of('ERR_IPVS_SCHEDULER'), 6);
+  t.equal(of('ERR_IPVS_TIMEOUT'), 7);
+  t.equal(of('ERR_IPVS_UNKNOWN_OUTCOME'), 8);
+  t.equal(of('EINVAL'), 9);
+  t.equal(of('toString'), 9);
+  t.equal(statusOf(new Error('x')), 9);
+  t.equal(statusOf('x'), 9);
+  t.end();
+});
+
+// Hints of the library name its functions: nobody can type those.
+t.test('hints speak of commands, not of functions', (t) => {
+  const source = readFileSync(join(root, 'lib', 'explain.ts'), 'utf8');
+  const hints = [...source.matchAll(/hint:\s*(?:'([^']*)'|"([^"]*)")/g)].map(
+    ([, single, double]) => single ?? double ?? '',
+  );
+  t.ok(
+    hints.some((hint) => hint.includes('()')),
+    'there are such hints',
+  );
+  for (const hint of hints) {
+    const { hint: told } = tell(makeError({ command: 'x' }, { code: 'X', sentence: 'y', hint }));
+    t.notMatch(told, /\w\(\)|options\./, hint);
+  }
+  t.end();
+});
+
+t.test('what is told of a failure', (t) => {
+  const error = makeError(
+    { command: 'add service', service: { protocol: 'tcp', address: '10.0.0.1', port: 80 } },
+    {
+      code: 'EEXIST',
+      sentence: 'the service already exists',
+      hint: 'ensureService() adds or updates',
+    },
+  );
+  t.equal(
+    failureText(error, makeStyle(false, false)),
+    'ipvs: add service tcp 10.0.0.1:80: the service already exists (EEXIST)\n' +
+      'hint: with --ensure, "ipvs add service" adds or updates\n',
+  );
+  t.same(tell(error).service, { protocol: 'tcp', address: '10.0.0.1', port: 80 });
+  t.match(tell(new Error('a bug')), { code: 'ERR_UNKNOWN', message: /a bug\n.*cli-run/s });
+  t.end();
+});
+
+function stripped(line: string): string {
+  return stripVTControlCharacters(line);
+}
