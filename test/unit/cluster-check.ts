@@ -318,14 +318,16 @@ t.test('what keeps the node from being changed is told', async (t) => {
     machine.obstacles = obstacles;
     return node.check();
   };
+  const ipvs = { code: 'ERR_IPVS_UNAVAILABLE', sentence: 'no IPVS' };
+  t.match(await obstacle({ ipvs: { ...ipvs, code: 'EPERM' } }), [{ code: 'rights' }]);
   const rights = { sentence: 'no rights', hint: 'get some' };
   t.match(await obstacle({ rights }), [
     { severity: 'error', code: 'rights', explanation: 'no rights; get some.' },
   ]);
-  t.match(await obstacle({ ipvs: { sentence: 'no IPVS' } }), [
+  t.match(await obstacle({ ipvs }), [
     { severity: 'error', code: 'ipvs-unavailable', explanation: 'no IPVS.' },
   ]);
-  t.same(await obstacle({ ipvs: { sentence: 'no IPVS' } }, 'rs1'), [], 'only directors need it');
+  t.same(await obstacle({ ipvs }, 'rs1'), [], 'only directors need it');
   t.match(await obstacle({ readOnly: 'net.ipv4.ip_forward' }), [
     { code: 'proc-sys-read-only', explanation: /--sysctl net.ipv4.ip_forward=/ },
   ]);
