@@ -6,7 +6,7 @@ import type { Listener } from './listeners.js';
 import { realAddress, servicesOf } from './model.js';
 import type { Model, ModelNode, ModelService } from './model.js';
 import { hostPrefix } from './networks.js';
-import { changesFor, isFine, makeChange } from './plan.js';
+import { changesFor, isFine, makeChange, makePlan } from './plan.js';
 import type { Change } from './plan.js';
 import { announcesOwn, answersNotForOthers } from './real-server.js';
 import {
@@ -216,12 +216,9 @@ class Check {
     const { ipvs, rights } = this.#survey;
     if (isOfIpvs(resource) && (ipvs !== undefined || rights !== undefined)) return;
     if (this.#isPartOfMissing(resource)) return;
-    const changes = [
-      ...changesFor(wanted, present),
-      ...(present === null
-        ? this.#partsOf(resource).flatMap((each) => this.#changesFor(each))
-        : []),
-    ];
+    // What is gone with it comes back after it.
+    const parts = this.#wanted.filter((each) => isPartOf(each.resource, resource));
+    const { changes } = makePlan('', [wanted, ...parts], this.#look, new Map());
     const told = (severity: Severity, code: FindingCode, subject: string, what: string): void =>
       this.#add(severity, code, subject, `${what} ${sentence(wanted.reason)}`, changes);
     switch (resource.kind) {
@@ -320,16 +317,6 @@ class Check {
       default:
         return;
     }
-  }
-
-  #changesFor(wanted: Wanted): Change[] {
-    const present = this.#look(wanted.resource);
-    return isFine(wanted, present, this.#look) ? [] : changesFor(wanted, present);
-  }
-
-  /** What is gone with a device or a service, and comes back after it. */
-  #partsOf(whole: Resource): Wanted[] {
-    return this.#wanted.filter(({ resource }) => isPartOf(resource, whole));
   }
 
   /** Whether the whole is missing, so that there is no more to say. */

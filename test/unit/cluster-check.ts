@@ -142,6 +142,13 @@ const PLANTED: Planted[] = [
     { 'link ipvs-ip6tnl': null, 'link-state ipvs-ip6tnl': null },
     'tunnel-missing',
   ],
+  [
+    'another tunnel',
+    tun,
+    'rs1',
+    { 'link ipvs-ipip': { type: 'ipip', local: '10.0.0.9' } },
+    'tunnel-differs',
+  ],
   ['no GUE port', gue, 'rs1', { 'fou-port ipv4 6080': null }, 'tunnel-port'],
   [
     'MSS',
