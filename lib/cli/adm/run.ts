@@ -131,7 +131,7 @@ class Adm {
   readonly #program: string;
   readonly #strict: boolean;
   readonly #resolver: AdmResolver;
-  readonly #stdin: AsyncIterable<string | Uint8Array>;
+  readonly #options: AdmOptions;
   readonly #stdout: AdmOutput;
   readonly #stderr: AdmOutput;
   readonly #inNames: EndpointWriter;
@@ -142,7 +142,7 @@ class Adm {
     this.#program = program.startsWith('ipvsadm-') ? 'ipvsadm' : program;
     this.#strict = strict;
     this.#resolver = options.resolver ?? systemResolver;
-    this.#stdin = options.stdin ?? process.stdin;
+    this.#options = options;
     this.#stdout = options.stdout ?? process.stdout;
     this.#stderr = options.stderr ?? process.stderr;
     this.#inNames = inNames(this.#resolver);
@@ -244,7 +244,9 @@ class Adm {
   async *#lines(): AsyncIterable<string> {
     const decoder = new TextDecoder();
     let rest = '';
-    for await (const piece of this.#stdin) {
+    // Only now: an open one keeps the process.
+    const stdin: AsyncIterable<string | Uint8Array> = this.#options.stdin ?? process.stdin;
+    for await (const piece of stdin) {
       rest += typeof piece === 'string' ? piece : decoder.decode(piece, { stream: true });
       const lines = rest.split('\n');
       rest = lines.pop() ?? '';
