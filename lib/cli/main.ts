@@ -24,11 +24,12 @@ const io = {
   env,
 };
 
-/** The drop-in, by `ipvs adm` or by a link of one of ipvsadm's names; everything else is for people. */
+/** A link of one of ipvsadm's names is that program. */
 function start([, file = '', ...words]: readonly string[]): Promise<number> {
   const program = basename(file);
-  if (/^ipvsadm(-save|-restore)?$/.test(program)) return lazy.adm().runAdm(words, { program });
-  return words[0] === 'adm' ? lazy.adm().runAdm(words.slice(1)) : lazy.run().run(words, io);
+  return /^ipvsadm(-save|-restore)?$/.test(program)
+    ? lazy.adm().runAdm(words, { program })
+    : lazy.run().run(words, io);
 }
 
 void start(process.argv).then((status) => {

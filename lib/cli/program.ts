@@ -138,6 +138,7 @@ function addChanges(program: CliCommand): void {
     .does(() => lazy.clear().clear);
   addDirector(program);
   addTable(program.commandsGroup('Keep:'));
+  addDropIn(program.commandsGroup('Scripts:'));
   addHelp(program.commandsGroup('Help:'));
 }
 
@@ -179,6 +180,18 @@ function addTable(program: CliCommand): void {
     .option('--merge', 'what the file does not name does not count')
     .example('ipvs diff /etc/ipvs.yaml', '+ would be added, ~ changed, - removed')
     .does(() => lazy.table().diff);
+}
+
+// For its description: run() takes it by itself.
+function addDropIn(program: CliCommand): void {
+  program
+    .sub(
+      'adm',
+      'do what ipvsadm would do',
+      'Takes the arguments of ipvsadm 1.31, and does and prints what that would do and print. A link ' +
+        'to this program named ipvsadm, ipvsadm-save or ipvsadm-restore is the same.',
+    )
+    .argument('[arguments...]', "ipvsadm's; in front of them --strict and --netns <namespace>");
 }
 
 function addHelp(program: CliCommand): void {

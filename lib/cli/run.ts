@@ -9,6 +9,8 @@ import type { Io } from './terminal.js';
 
 /** Runs `ipvs` with these arguments; resolves to the exit status. */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
+  // All behind it is ipvsadm's, --version included.
+  if (argv[0] === 'adm') return lazy.adm().runAdm(argv.slice(1), io);
   if (argv.includes('--version') || argv.includes('-V')) {
     io.stdout.write(`${version()}\n`);
     return Exit.done;
