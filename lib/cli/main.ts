@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The command `ipvs`: the process around run().
 
+import { basename } from 'node:path';
 import { lazy } from './lazy.js';
 
 // Node.js 22 and later keep what they compiled.
@@ -25,7 +26,7 @@ const io = {
 
 void lazy
   .run()
-  .run(process.argv.slice(2), io)
+  .run(process.argv.slice(2), io, basename(process.argv[1] ?? ''))
   .then((status) => {
     process.exitCode = status;
   });

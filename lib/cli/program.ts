@@ -138,6 +138,7 @@ function addChanges(program: CliCommand): void {
     .does(() => lazy.clear().clear);
   addDirector(program);
   addTable(program.commandsGroup('Keep:'));
+  addAdm(program.commandsGroup('Scripts:'));
   addHelp(program.commandsGroup('Help:'));
 }
 
@@ -179,6 +180,21 @@ function addTable(program: CliCommand): void {
     .option('--merge', 'what the file does not name does not count')
     .example('ipvs diff /etc/ipvs.yaml', '+ would be added, ~ changed, - removed')
     .does(() => lazy.table().diff);
+}
+
+function addAdm(program: CliCommand): void {
+  // Never reached by way of this tree: run() hands its arguments on as they are.
+  program
+    .sub(
+      'adm',
+      'do what ipvsadm does',
+      "Takes ipvsadm's arguments and does what ipvsadm 1.31 does, with the same output and exit " +
+        'status; --strict, in front of them, refuses where that is dangerous. The same happens where ' +
+        'the command is invoked as ipvsadm, ipvsadm-save or ipvsadm-restore: a symbolic link is enough.',
+    )
+    .argument('[argument...]', 'what ipvsadm takes')
+    .example('ipvs adm -L -n --stats', 'a listing as scripts know it')
+    .example('ln -s "$(command -v ipvs)" /usr/local/sbin/ipvsadm', 'for scripts that call ipvsadm');
 }
 
 function addHelp(program: CliCommand): void {

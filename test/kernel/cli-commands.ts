@@ -360,3 +360,26 @@ t.test('drain waits for connections to end, and says what is left', async (t) =>
   ]);
   t.same(await ipvs.listDestinations(web), []);
 });
+
+t.test('adm is ipvsadm, and so is a link of that name', async (t) => {
+  const { ipvs, netns, ipvsadm } = await freshIpvs(t);
+  await ipvs.addService(web);
+  await ipvs.addDestination(web, { address: '10.0.0.5' });
+  const written = async (argv: readonly string[], name?: string) => {
+    const terminal = new FakeTerminal();
+    const status = await run(argv, terminal, name);
+    return { status, out: terminal.stdout.text, err: terminal.stderr.text };
+  };
+  const listing = { status: 0, out: ipvsadm('-Ln'), err: '' };
+  t.same(await written(['adm', '--netns', netns, '-Ln']), listing);
+  t.same(await written(['--netns', netns, '-Ln'], 'ipvsadm'), listing);
+  t.same(await written(['--netns', netns, '-n'], 'ipvsadm-save'), {
+    ...listing,
+    out: ipvsadm('-Sn'),
+  });
+  t.match(await written(['adm', '--netns', netns, '-A', '-t', '10.0.0.1:80']), {
+    status: 255,
+    out: '',
+    err: 'Service already exists\n',
+  });
+});
