@@ -165,8 +165,21 @@ export function errnoName(errno: number): string {
 
 // The caller's own mistakes are what Node.js throws for them: TypeError or RangeError with a code.
 
-function argumentError(Kind: typeof TypeError, code: string, message: string): Error {
-  const error = new Kind(message);
+const PROPERTIES = new WeakMap<object, string>();
+
+/** The property that such an error is about, or undefined for any other error. */
+export function propertyOf(error: unknown): string | undefined {
+  return typeof error === 'object' && error !== null ? PROPERTIES.get(error) : undefined;
+}
+
+function argumentError(
+  Kind: typeof TypeError,
+  code: string,
+  property: string,
+  message: string,
+): Error {
+  const error = new Kind(`The property '${property}' ${message}`);
+  PROPERTIES.set(error, property);
   return Object.assign(error, { code });
 }
 
@@ -179,7 +192,8 @@ export function invalidType(property: string, expected: string, value: unknown):
   return argumentError(
     TypeError,
     'ERR_INVALID_ARG_TYPE',
-    `The property '${property}' must be ${expected}. ${received(value)}`,
+    property,
+    `must be ${expected}. ${received(value)}`,
   );
 }
 
@@ -188,7 +202,8 @@ export function invalidValue(property: string, reason: string, value: unknown): 
   return argumentError(
     TypeError,
     'ERR_INVALID_ARG_VALUE',
-    `The property '${property}' ${reason}. ${received(value)}`,
+    property,
+    `${reason}. ${received(value)}`,
   );
 }
 
@@ -197,6 +212,7 @@ export function outOfRange(property: string, range: string, value: unknown): Err
   return argumentError(
     RangeError,
     'ERR_OUT_OF_RANGE',
-    `The property '${property}' is out of range. It must be ${range}. ${received(value)}`,
+    property,
+    `is out of range. It must be ${range}. ${received(value)}`,
   );
 }

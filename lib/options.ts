@@ -113,17 +113,17 @@ export function parseRole(value: unknown, path = 'role'): number {
 }
 
 /** The kernel chooses where there is a 0. */
-export function parseDaemon(value: unknown): DaemonNumbers {
+export function parseDaemon(value: unknown, path = 'daemon'): DaemonNumbers {
   const known = ['role', 'interface', 'syncId', 'maxLength', 'group', 'port', 'ttl'];
-  const input = object(value, 'daemon', new Set(known));
+  const input = object(value, path, new Set(known));
   const choice = (name: string, most: number): number =>
-    input[name] === undefined ? 0 : integer(input[name], `daemon.${name}`, 1, most);
+    input[name] === undefined ? 0 : integer(input[name], `${path}.${name}`, 1, most);
   return {
-    role: parseRole(input['role'], 'daemon.role'),
-    interface: interfaceName(input['interface'], 'daemon.interface'),
-    syncId: input['syncId'] === undefined ? 0 : integer(input['syncId'], 'daemon.syncId', 0, 255),
+    role: parseRole(input['role'], `${path}.role`),
+    interface: interfaceName(input['interface'], `${path}.interface`),
+    syncId: input['syncId'] === undefined ? 0 : integer(input['syncId'], `${path}.syncId`, 0, 255),
     maxLength: choice('maxLength', 65535),
-    group: input['group'] === undefined ? undefined : group(input['group'], 'daemon.group'),
+    group: input['group'] === undefined ? undefined : group(input['group'], `${path}.group`),
     port: choice('port', 65535),
     ttl: choice('ttl', 255),
   };

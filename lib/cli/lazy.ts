@@ -4,13 +4,13 @@
 /* eslint-disable @typescript-eslint/no-require-imports */
 
 export const lazy = {
+  adm: () => require('./adm/run.js') as typeof import('./adm/run.js'),
   compileCache: () =>
     (require('node:module') as { enableCompileCache(): void }).enableCompileCache(),
   ipvs: () => require('../ipvs.js') as typeof import('../ipvs.js'),
   predict: () => require('./predict.js') as typeof import('./predict.js'),
   program: () => require('./program.js') as typeof import('./program.js'),
   run: () => require('./run.js') as typeof import('./run.js'),
-  adm: () => require('./adm/run.js') as typeof import('./adm/run.js'),
   change: () => require('./commands/change.js') as typeof import('./commands/change.js'),
   clear: () => require('./commands/clear.js') as typeof import('./commands/clear.js'),
   connections: () =>

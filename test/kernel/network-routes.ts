@@ -128,7 +128,7 @@ function fits(route: object, wanted: object): boolean {
 const NUMBERS: Readonly<Record<string, number>> = { main: 254, local: 255, default: 253 };
 
 function line(parts: readonly unknown[]): string {
-  return parts.map((part) => (part === undefined ? '-' : part as string)).join(' ');
+  return parts.map((part) => (part ?? '-') as string).join(' ');
 }
 
 function summary(route: object): string {
@@ -149,7 +149,7 @@ function summary(route: object): string {
 
 // ip leaves a prefix of the full length out, and calls the interface of an IPv6 blackhole "lo".
 function fromIp(told: Told, family: string): string {
-  const table = (told.table as string | undefined) ?? 'main';
+  const table = (told.table ?? 'main') as string;
   const to = String(told.dst);
   const whole = family === 'ipv4' ? '/32' : '/128';
   const via = told.via as { host: string } | undefined;

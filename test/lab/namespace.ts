@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { Ipvs } from 'ipvs';
 import type { OpenOptions } from 'ipvs';
 
-interface Test {
+export interface Test {
   teardown(work: () => void | Promise<void>): void;
 }
 
@@ -22,13 +22,21 @@ const over: string[] = [];
 
 /** A fresh namespace with its loopback up, removed some time after the test ends. */
 export function freshNamespace(t: Test, { loopback = true } = {}): string {
-  const name = `ipvs-test-${process.pid}-${++made}`;
-  execFileSync('ip', ['netns', 'add', name]);
+  const [name = ''] = freshNamespaces(t, 1);
   if (loopback) execFileSync('ip', ['-n', name, 'link', 'set', 'lo', 'up']);
-  t.teardown(() => {
-    if (over.push(name) === 1) process.on('exit', removeNamespaces);
-  });
   return name;
+}
+
+/** So many of them, made by one program, with nothing up. */
+export function freshNamespaces(t: Test, count: number): string[] {
+  const names = Array.from({ length: count }, () => `ipvs-test-${process.pid}-${++made}`);
+  const input = names.map((name) => `netns add ${name}\n`).join('');
+  execFileSync('ip', ['-batch', '-'], { input });
+  t.teardown(() => {
+    if (over.length === 0) process.on('exit', removeNamespaces);
+    over.push(...names);
+  });
+  return names;
 }
 
 // All with one program: in the lab, starting one for each is what would take the time.

@@ -98,7 +98,8 @@ t.test(`${ENTRIES} connections are read in bounded memory`, async (t) => {
   t.comment(`${Math.round(performance.now() - began)} ms, ${grown.toFixed(1)} MiB more`);
   t.equal(count, ENTRIES);
   t.equal(wrong, 0, 'all of them are right');
-  t.ok(grown < 32, `${grown.toFixed(1)} MiB`);
+  // Kept all, they would be 400 MiB; how far the heap grows before it is swept is the machine's affair.
+  t.ok(grown < 128, `${grown.toFixed(1)} MiB`);
 });
 
 t.test('a filter that matches one of a hundred thousand finds it', async (t) => {

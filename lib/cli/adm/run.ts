@@ -66,8 +66,6 @@ class Exit extends Error {
 /**
  * Does what ipvsadm 1.31 would do with these arguments (without the program's name) and resolves to its
  * exit status. In front of them `--strict` and `--netns NAME` may stand, which ipvsadm does not have.
- *
- * Rejects only where its own arguments make no sense.
  */
 export async function runAdm(args: readonly string[], options: AdmOptions = {}): Promise<number> {
   const own = takeOwnOptions(args);
@@ -108,11 +106,15 @@ function takeOwnOptions(args: readonly string[]): OwnOptions {
 }
 
 async function openChannels(netns: AdmOptions['netns'], stderr: AdmOutput): Promise<Channels> {
-  const place = parseOpenOptions(netns === undefined ? {} : { netns });
-  const channels = await Channels.open(loadAddon(), place, place.timeout);
-  if (!(channels instanceof NativeFailure)) return channels;
-  stderr.write(`${explainOpen(channels, place.netns).message}\n`);
-  throw new Exit(USAGE);
+  try {
+    const place = parseOpenOptions(netns === undefined ? {} : { netns });
+    const channels = await Channels.open(loadAddon(), place, place.timeout);
+    if (!(channels instanceof NativeFailure)) return channels;
+    throw explainOpen(channels, place.netns);
+  } catch (error) {
+    stderr.write(`${(error as Error).message}\n`);
+    throw new Exit(USAGE);
+  }
 }
 
 function checkSaveArguments(args: readonly string[], stderr: AdmOutput): void {

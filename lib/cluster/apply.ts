@@ -1,0 +1,284 @@
+// Carries a plan out: journal, change, look again.
+
+import { ClusterError } from './errors.js';
+import type { Disturbed, Journal, Line } from './journal.js';
+import type { Machine } from './machine.js';
+import { changesTo } from './plan.js';
+import type { Change, Plan } from './plan.js';
+import { disturbedBy, fits, isRecord } from './resources.js';
+import type { Value } from './types.js';
+import type { AbortSignalLike } from '../types.js';
+
+/** How far a plan is. */
+export interface ApplyProgress {
+  readonly done: number;
+  readonly total: number;
+  /** The change that was made. */
+  readonly change: Change;
+}
+
+/** How a plan is carried out. */
+export interface ApplyOptions {
+  /** Ends it between two changes: it rejects with `ABORT_ERR`. */
+  readonly signal?: AbortSignalLike;
+  /** Called after each change. What it throws is an uncaught exception. */
+  readonly onProgress?: (progress: ApplyProgress) => void;
+}
+
+/** @internal */
+export interface Purpose {
+  /** The changes mend what was found wrong. */
+  readonly mends?: true;
+}
+
+// So many services and destinations go to the kernel at a time.
+const PORTION = 1024;
+
+/** Gives the changes that were made; those that had become unnecessary are left out. */
+export async function applyPlan(
+  machine: Machine,
+  journal: Journal,
+  plan: Plan,
+  { signal, onProgress, mends }: ApplyOptions & Purpose,
+): Promise<Change[]> {
+  const command = `apply ${plan.node}`;
+  refuseIrreversible(command, plan.changes);
+  const done: Change[] = [];
+  let finished = 0;
+  for (const group of groupsOf(plan.changes)) {
+    if (signal?.aborted) {
+      throw new ClusterError(command, {
+        code: 'ABORT_ERR',
+        sentence: `aborted after ${done.length} changes`,
+        cause: signal.reason,
+        done,
+      });
+    }
+    const step = new Step(command, machine, journal, done, mends);
+    const made = await step.run(group);
+    for (const change of group) {
+      finished++;
+      if (made.has(change)) report(onProgress, { done: finished, total: plan.length, change });
+    }
+  }
+  return done;
+}
+
+// What the listener throws is its own affair, and no reason to leave the rest undone.
+function report(listener: ApplyOptions['onProgress'], progress: ApplyProgress): void {
+  try {
+    listener?.(progress);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+}
+
+/** What could not be put back is not changed. */
+function refuseIrreversible(command: string, changes: readonly Change[]): void {
+  for (const change of changes) {
+    if (change.kind !== 'route' || !isRecord(change.before)) continue;
+    if ((change.before['nextHops'] ?? null) === null) continue;
+    throw new ClusterError(command, {
+      code: 'ERR_IPVS_NOT_RESTORABLE',
+      sentence: 'the route has several next hops, which could not be put back as they were',
+      hint: `replace it yourself (${change.shell}), or leave the gateway out of the description`,
+      done: [],
+      failed: change,
+    });
+  }
+}
+
+/** Services and destinations in a row go together, everything else goes alone. */
+function groupsOf(changes: readonly Change[]): Change[][] {
+  const groups: Change[][] = [];
+  let last: Change[] | undefined;
+  for (const change of changes) {
+    // A service that goes is looked at when its own real servers are gone already.
+    const alone = change.kind === 'service' && change.after === null;
+    if (isTable(change) && !alone && last?.[0] && isTable(last[0]) && last.length < PORTION) {
+      last.push(change);
+    } else {
+      groups.push((last = [change]));
+    }
+  }
+  return groups;
+}
+
+function isTable({ kind }: Change): boolean {
+  return kind === 'service' || kind === 'destination';
+}
+
+/** Some changes that are made together. */
+class Step {
+  readonly #command: string;
+  readonly #machine: Machine;
+  readonly #journal: Journal;
+  readonly #done: Change[];
+  readonly #mends: true | undefined;
+
+  constructor(
+    command: string,
+    machine: Machine,
+    journal: Journal,
+    done: Change[],
+    mends: true | undefined,
+  ) {
+    this.#mends = mends;
+    this.#command = command;
+    this.#machine = machine;
+    this.#journal = journal;
+    this.#done = done;
+  }
+
+  /** Which of them were made; the others had become unnecessary. */
+  async run(group: readonly Change[]): Promise<ReadonlySet<Change>> {
+    const made = new Set<Change>();
+    const writes: { readonly change: Change; readonly own: Change }[] = [];
+    const values = await this.#read(group);
+    group.forEach((change, index) => {
+      const present = values[index] ?? null;
+      if (fits(change.after, present)) return;
+      made.add(change);
+      // It may have changed since it was planned.
+      for (const own of changesTo(change.resource, present, change.after, change.reason)) {
+        writes.push({ change, own });
+      }
+    });
+    for (const { own } of writes) await this.#refuseOccupied(own);
+    // Two writes of one thing (remove, add) are two steps: the second is looked at after the first.
+    const alone = writes.some(({ own }) => !isTable(own));
+    for (const portion of alone ? writes.map((each) => [each]) : [writes]) {
+      await this.#write(portion.map(({ own }) => own));
+    }
+    return made;
+  }
+
+  async #read(changes: readonly Change[]): Promise<Value[]> {
+    try {
+      return await this.#machine.read(changes.map(({ resource }) => resource));
+    } catch (error) {
+      const [first] = changes;
+      throw first === undefined ? error : this.#failure(first, error);
+    }
+  }
+
+  async #refuseOccupied(change: Change): Promise<void> {
+    if (change.after !== null) return;
+    const occupants = await this.#machine.occupantsOf(change.resource);
+    if (occupants === undefined) return;
+    throw new ClusterError(this.#command, {
+      code: 'EBUSY',
+      sentence: `${change.description} It can't go: ${occupants}`,
+      hint: 'they are not of this cluster: remove them, or describe the service again',
+      done: this.#done,
+      failed: change,
+    });
+  }
+
+  async #write(changes: readonly Change[]): Promise<void> {
+    const disturbed = new Map<Change, Disturbed[]>();
+    for (const change of changes) {
+      const noted = await this.#disturbed(change);
+      if (noted.length > 0) disturbed.set(change, noted);
+    }
+    await this.#journal.append(
+      changes.map((change): Line => {
+        const { resource, before, after } = change;
+        const noted = disturbed.get(change);
+        return {
+          line: 'change',
+          resource,
+          before,
+          after,
+          ...(noted && { disturbed: noted }),
+          ...(this.#mends && { mends: this.#mends }),
+        };
+      }),
+    );
+    const outcomes = await this.#machine.write(changes);
+    const failed: [Change, Error][] = [];
+    const tried: Change[] = [];
+    changes.forEach((change, index) => {
+      if (index >= outcomes.length) return;
+      const error = outcomes[index];
+      if (error === undefined) tried.push(change);
+      else failed.push([change, error]);
+    });
+    await this.#verify(tried);
+    for (const [change, noted] of disturbed) {
+      if (tried.includes(change)) await this.#noteLeft(change, noted);
+    }
+    const [first] = failed;
+    if (first !== undefined) throw this.#failure(...first);
+  }
+
+  /** What the kernel will change along with it, as it is now. */
+  async #disturbed({ resource }: Change): Promise<Disturbed[]> {
+    return readDisturbed(this.#machine, resource);
+  }
+
+  async #noteLeft({ resource }: Change, before: readonly Disturbed[]): Promise<void> {
+    const resources = before.map((each) => each.resource);
+    const values = await this.#machine.read(resources);
+    await this.#journal.append([
+      {
+        line: 'disturbed',
+        resource,
+        disturbed: resources.map((each, index) => ({
+          resource: each,
+          value: values[index] ?? null,
+        })),
+      },
+    ]);
+  }
+
+  async #verify(changes: readonly Change[]): Promise<void> {
+    const values = await this.#read(changes);
+    changes.forEach((change, index) => {
+      const present = values[index] ?? null;
+      if (fits(change.after, present)) {
+        this.#done.push(change);
+        return;
+      }
+      throw new ClusterError(this.#command, {
+        code: 'ERR_IPVS_NOT_TAKEN',
+        sentence:
+          `${change.description} The kernel took it, and has something else: ` +
+          JSON.stringify(present),
+        hint: 'another program may be changing it back',
+        done: this.#done,
+        failed: change,
+      });
+    });
+  }
+
+  #failure(change: Change, cause: unknown): ClusterError {
+    const { code, message, hint } = cause as Error & { code?: string; hint?: string };
+    return new ClusterError(this.#command, {
+      code: code ?? 'ERR_IPVS_UNKNOWN_OUTCOME',
+      sentence: `${change.description} ${message}`,
+      hint: hint ?? 'revert() takes back what was done',
+      cause,
+      done: this.#done,
+      failed: change,
+    });
+  }
+}
+
+/** What the kernel changes along with this, as it is now. */
+export async function readDisturbed(
+  machine: Machine,
+  resource: Change['resource'],
+): Promise<Disturbed[]> {
+  if (disturbedBy(resource, []).length === 0) return [];
+  const { mtus } = await machine.facts();
+  const resources = disturbedBy(resource, Object.keys(mtus));
+  const values = await machine.read(resources);
+  return resources.flatMap((each, index): Disturbed[] => {
+    const value = values[index] ?? null;
+    // An interface without IPv6 has no settings for it.
+    return value === null && each.kind === 'sysctl' ? [] : [{ resource: each, value }];
+  });
+}

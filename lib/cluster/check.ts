@@ -1,0 +1,710 @@
+// What is wrong with a node, from what was seen of it. Nothing here looks at the node itself.
+
+import { vipInterface } from './director.js';
+import { isServed } from './listeners.js';
+import type { Listener } from './listeners.js';
+import { realAddress, servicesOf } from './model.js';
+import type { Model, ModelNode, ModelService } from './model.js';
+import { hostPrefix } from './networks.js';
+import { changesFor, isFine, makeChange } from './plan.js';
+import type { Change } from './plan.js';
+import { announcesOwn, answersNotForOthers } from './real-server.js';
+import {
+  fits,
+  interfaceOfSetting,
+  isOfIpvs,
+  isRecord,
+  keyOf,
+  serviceKeyOf,
+  settingOf,
+} from './resources.js';
+import type { Resource } from './resources.js';
+import { nameOfService } from './shell.js';
+import type { Value } from './types.js';
+import { numberAt, sysctl } from './wanted.js';
+import type { Look, Wanted } from './wanted.js';
+
+/** What was found: docs/cluster.md has each with what to do. */
+export type FindingCode =
+  | 'address-missing'
+  | 'arp-announce'
+  | 'arp-ignore'
+  | 'conntrack'
+  | 'default-gateway'
+  | 'destination-differs'
+  | 'destination-missing'
+  | 'expire-nodest-conn'
+  | 'ip-forward'
+  | 'ipvs-unavailable'
+  | 'link-down'
+  | 'mark-route'
+  | 'mss'
+  | 'mtu'
+  | 'no-listener'
+  | 'proc-sys-read-only'
+  | 'proxy-missing'
+  | 'rights'
+  | 'route-missing'
+  | 'rp-filter'
+  | 'send-redirects'
+  | 'service-differs'
+  | 'service-missing'
+  | 'sync-daemon'
+  | 'sysctl'
+  | 'tunnel-differs'
+  | 'tunnel-down'
+  | 'tunnel-missing'
+  | 'tunnel-port'
+  | 'two-directors'
+  | 'vip-advertised'
+  | 'vip-missing'
+  | 'vip-scope';
+
+/** `error`: traffic stops or goes wrong; `warning`: it may; `info`: it is otherwise than described. */
+export type Severity = 'error' | 'warning' | 'info';
+
+/** Something that was found, without the means to mend it. */
+export interface Fault {
+  readonly severity: Severity;
+  readonly code: FindingCode;
+  /** What it is about: a setting, an address, a service. */
+  readonly subject: string;
+  /** What is wrong and what comes of it, in sentences. */
+  readonly explanation: string;
+  /** What mends it, where this library can. */
+  readonly changes: readonly Change[];
+}
+
+/** What was seen of a node besides the settings that are wanted. */
+export interface Survey {
+  readonly addresses: readonly {
+    readonly interface: string;
+    readonly address: string;
+    readonly prefix: number;
+    readonly scope: string | number;
+  }[];
+  readonly listeners: readonly Listener[];
+  /** Why IPVS can't be used. */
+  readonly ipvs?: { readonly sentence: string; readonly hint?: string };
+  /** Why this process may not change anything. */
+  readonly rights?: { readonly sentence: string; readonly hint: string };
+  /** A setting that can't be written because /proc/sys is read-only. */
+  readonly readOnly?: string;
+}
+
+/** The settings that a check looks at besides those that are wanted. */
+export function settingsToCheck(
+  model: Model,
+  node: ModelNode,
+  wanted: readonly Wanted[],
+): Resource[] {
+  const { inside, outside } = node;
+  const names = new Set(['all', inside.interface, outside.interface]);
+  for (const { resource } of wanted) {
+    const own = resource.kind === 'sysctl' ? interfaceOfSetting(resource.name) : undefined;
+    if (own !== undefined) names.add(own);
+    if (resource.kind === 'address') names.add(resource.interface);
+  }
+  const settings = ['arp_ignore', 'arp_announce', 'rp_filter'].flatMap((setting) =>
+    [...names].map((name) => sysctl(settingOf('ipv4', name, setting))),
+  );
+  const tunnelled = model.services.some(({ mode }) => mode === 'tun');
+  return [
+    ...settings,
+    ...(tunnelled ? [sysctl('net.ipv4.vs.pmtu_disc')] : []),
+    { kind: 'route', family: 'ipv4', destination: 'default', table: 254 },
+  ];
+}
+
+/** All faults, the worst first. */
+export function findFaults(
+  model: Model,
+  node: ModelNode,
+  wanted: readonly Wanted[],
+  look: Look,
+  survey: Survey,
+): Fault[] {
+  const check = new Check(model, node, wanted, look, survey);
+  return check.run();
+}
+
+const RANK: readonly Severity[] = ['error', 'warning', 'info'];
+
+class Check {
+  readonly #model: Model;
+  readonly #node: ModelNode;
+  readonly #wanted: readonly Wanted[];
+  readonly #look: Look;
+  readonly #survey: Survey;
+  readonly #faults = new Map<string, Fault>();
+
+  constructor(
+    model: Model,
+    node: ModelNode,
+    wanted: readonly Wanted[],
+    look: Look,
+    survey: Survey,
+  ) {
+    this.#model = model;
+    this.#node = node;
+    this.#wanted = wanted;
+    this.#look = look;
+    this.#survey = survey;
+  }
+
+  run(): Fault[] {
+    this.#checkMeans();
+    const special = new Set([...this.#checkArp(), ...this.#checkWayBack()].map(keyOf));
+    for (const each of this.#wanted) {
+      if (!special.has(keyOf(each.resource))) this.#checkWanted(each);
+    }
+    this.#checkStrayVips();
+    this.#checkListeners();
+    this.#checkPathMtu();
+    const faults = [...this.#faults.values()];
+    return faults.sort((a, b) => RANK.indexOf(a.severity) - RANK.indexOf(b.severity));
+  }
+
+  /** Several settings may be one fault. */
+  #add(
+    severity: Severity,
+    code: FindingCode,
+    subject: string,
+    explanation: string,
+    changes: readonly Change[] = [],
+  ): void {
+    const key = `${code} ${subject}`;
+    const known = this.#faults.get(key);
+    this.#faults.set(
+      key,
+      known === undefined
+        ? { severity, code, subject, explanation, changes }
+        : { ...known, changes: [...known.changes, ...changes] },
+    );
+  }
+
+  // ---- whether anything can be done here at all
+
+  #checkMeans(): void {
+    const { rights, ipvs, readOnly } = this.#survey;
+    if (rights !== undefined) {
+      this.#add('error', 'rights', 'this process', `${rights.sentence}; ${rights.hint}.`);
+    } else if (ipvs !== undefined && this.#node.roles.has('director')) {
+      const hint = ipvs.hint === undefined ? '' : `; ${ipvs.hint}`;
+      this.#add('error', 'ipvs-unavailable', 'ip_vs', `${ipvs.sentence}${hint}.`);
+    }
+    if (readOnly !== undefined) {
+      this.#add(
+        'warning',
+        'proc-sys-read-only',
+        '/proc/sys',
+        `/proc/sys is read-only, so that ${readOnly} and its like can't be set from here; start the ` +
+          `container with --sysctl ${readOnly}=…, or with --privileged.`,
+      );
+    }
+  }
+
+  // ---- what the description asks for
+
+  #checkWanted(wanted: Wanted): void {
+    const { resource } = wanted;
+    if (wanted.manual === true) return;
+    const present = this.#look(resource);
+    if (isFine(wanted, present, this.#look)) return;
+    if (wanted.optional === true && present === null) return;
+    const { ipvs, rights } = this.#survey;
+    if (isOfIpvs(resource) && (ipvs !== undefined || rights !== undefined)) return;
+    if (this.#isPartOfMissing(resource)) return;
+    const changes = [
+      ...changesFor(wanted, present),
+      ...(present === null
+        ? this.#partsOf(resource).flatMap((each) => this.#changesFor(each))
+        : []),
+    ];
+    const told = (severity: Severity, code: FindingCode, subject: string, what: string): void =>
+      this.#add(severity, code, subject, `${what} ${sentence(wanted.reason)}`, changes);
+    switch (resource.kind) {
+      case 'sysctl': {
+        const [severity, code] = SETTINGS.find(([pattern]) => pattern.test(resource.name))?.[1] ?? [
+          'warning',
+          'sysctl',
+        ];
+        const is = present === null ? 'is not there' : `is ${text(present)}`;
+        const subject = code === 'sysctl' ? resource.name : code;
+        told(severity, code, subject, `${resource.name} ${is}, not ${text(wanted.value)}.`);
+        return;
+      }
+      case 'address':
+        this.#checkAddress(wanted, present, changes);
+        return;
+      case 'route':
+        this.#checkRoute(wanted, present, changes);
+        return;
+      case 'rule':
+        told(
+          'error',
+          'mark-route',
+          `mark ${resource.fwmark}`,
+          'The rule for marked packets is missing.',
+        );
+        return;
+      case 'proxy':
+        told(
+          'error',
+          'proxy-missing',
+          resource.address,
+          `Nothing answers for ${resource.address} on ${resource.interface}.`,
+        );
+        return;
+      case 'link':
+        told(
+          'error',
+          present === null ? 'tunnel-missing' : 'tunnel-differs',
+          resource.name,
+          present === null
+            ? `The tunnel device ${resource.name} is missing.`
+            : `The tunnel device ${resource.name} is made otherwise: ${text(present)}.`,
+        );
+        return;
+      case 'link-state': {
+        const tunnel = this.#wanted.some(
+          (each) => each.resource.kind === 'link' && each.resource.name === resource.name,
+        );
+        const code = tunnel ? 'tunnel-down' : 'link-down';
+        told('error', code, resource.name, `${resource.name} is down.`);
+        return;
+      }
+      case 'fou-port':
+        told(
+          'error',
+          'tunnel-port',
+          `UDP port ${resource.port}`,
+          `Nothing takes packets out of GUE at UDP port ${resource.port}.`,
+        );
+        return;
+      case 'service': {
+        const name = nameOfService(resource.service);
+        if (present === null)
+          told('error', 'service-missing', name, `The service ${name} is missing.`);
+        else told('warning', 'service-differs', name, `The service ${name} has other settings.`);
+        return;
+      }
+      case 'destination': {
+        const name = `${resource.address} port ${resource.port} of ${nameOfService(resource.service)}`;
+        if (present === null) {
+          told('error', 'destination-missing', name, `The real server ${name} is missing.`);
+          return;
+        }
+        const weight =
+          isRecord(present) &&
+          fits({ ...record(wanted.value), weight: present['weight'] ?? null }, present);
+        told(
+          weight ? 'info' : 'error',
+          'destination-differs',
+          name,
+          weight
+            ? `The real server ${name} has another weight.`
+            : `The real server ${name} has other settings.`,
+        );
+        return;
+      }
+      case 'sync-daemon':
+        told(
+          'warning',
+          'sync-daemon',
+          resource.role,
+          `The ${resource.role} sync daemon does not run as described.`,
+        );
+        return;
+      default:
+        return;
+    }
+  }
+
+  #changesFor(wanted: Wanted): Change[] {
+    const present = this.#look(wanted.resource);
+    return isFine(wanted, present, this.#look) ? [] : changesFor(wanted, present);
+  }
+
+  /** What is gone with a device or a service, and comes back after it. */
+  #partsOf(whole: Resource): Wanted[] {
+    return this.#wanted.filter(({ resource }) => isPartOf(resource, whole));
+  }
+
+  /** Whether the whole is missing, so that there is no more to say. */
+  #isPartOfMissing(part: Resource): boolean {
+    return this.#wanted.some(
+      ({ resource }) => isPartOf(part, resource) && this.#look(resource) === null,
+    );
+  }
+
+  #checkAddress(wanted: Wanted, present: Value, changes: readonly Change[]): void {
+    const { resource, reason } = wanted;
+    if (resource.kind !== 'address') return;
+    const { address } = resource;
+    const isVip = this.#model.vips.some((each) => each.address === address);
+    if (!isVip) {
+      const name = `${address} on ${resource.interface}`;
+      this.#add(
+        'error',
+        'address-missing',
+        name,
+        `The address ${name} is missing. ${sentence(reason)}`,
+        changes,
+      );
+      return;
+    }
+    if (present !== null) {
+      const { prefix, scope } = record(present);
+      const wrong =
+        prefix !== hostPrefix(address.includes(':') ? 'ipv6' : 'ipv4') &&
+        resource.interface === 'lo';
+      this.#add(
+        wrong ? 'error' : 'warning',
+        'vip-scope',
+        address,
+        `The virtual address ${address} on ${resource.interface} has the prefix length ` +
+          `${text(prefix ?? null)} and the scope ${text(scope ?? null)}. ` +
+          (wrong ? 'On the loopback the whole network is taken for local then.' : sentence(reason)),
+        changes,
+      );
+      return;
+    }
+    if (this.#isElsewhere(resource)) return;
+    this.#add(
+      'error',
+      'vip-missing',
+      address,
+      `The virtual address ${address} is missing. ${sentence(reason)}`,
+      changes,
+    );
+  }
+
+  /** Whether the virtual address is at another place where it serves as well. */
+  #isElsewhere({ address, interface: place }: Resource & { kind: 'address' }): boolean {
+    const { inside } = this.#node;
+    const others = this.#survey.addresses.filter(
+      (each) => each.address === address && each.interface !== place,
+    );
+    const isDirectors = place !== 'lo' && !this.#isTunnel(place);
+    if (isDirectors) {
+      // Linux answers for it on every interface, unless it is told not to.
+      return others.length > 0 && this.#effective('arp_ignore', place) === 0;
+    }
+    return others.some(
+      (each) =>
+        each.interface !== inside.interface && (each.interface !== 'lo' || each.prefix >= 32),
+    );
+  }
+
+  #isTunnel(name: string): boolean {
+    return this.#wanted.some(({ resource }) => resource.kind === 'link' && resource.name === name);
+  }
+
+  #checkRoute(wanted: Wanted, present: Value, changes: readonly Change[]): void {
+    const { resource, value, reason } = wanted;
+    if (resource.kind !== 'route') return;
+    const { destination, table } = resource;
+    if (table !== 254) {
+      this.#add(
+        'error',
+        'mark-route',
+        `table ${table}`,
+        `The local route in table ${table} is missing. ${sentence(reason)}`,
+        changes,
+      );
+      return;
+    }
+    if (destination !== 'default') {
+      this.#add(
+        'error',
+        'route-missing',
+        destination,
+        `The route to ${destination} is missing. ${sentence(reason)}`,
+        changes,
+      );
+      return;
+    }
+    const { gateway = null } = record(value);
+    if (fits({ gateway }, present)) {
+      const { advertisedMss = null } = record(present);
+      const is = advertisedMss === null ? 'the default one' : text(advertisedMss);
+      this.#add(
+        'warning',
+        'mss',
+        `${resource.family} default route`,
+        `Clients are told that they may send segments of ${is}, ${text(record(value)['advertisedMss'] ?? null)} ` +
+          `fit into the tunnel. ${sentence(reason)}`,
+        changes,
+      );
+      return;
+    }
+    const is =
+      present === null
+        ? 'There is no default route'
+        : `The default gateway is ${text(record(present)['gateway'] ?? null)}`;
+    this.#add(
+      'error',
+      'default-gateway',
+      `${resource.family} default route`,
+      `${is}, it has to be ${text(gateway)}. ${sentence(reason)}`,
+      changes,
+    );
+  }
+
+  // ---- ARP: what counts is the larger of two settings
+
+  #effective(setting: string, name: string): number {
+    const [all, own] = ['all', name].map((each) =>
+      numberAt(this.#look, settingOf('ipv4', each, setting)),
+    );
+    return Math.max(all ?? 0, own ?? 0);
+  }
+
+  #checkArp(): Resource[] {
+    const quiet = this.#wanted.filter(
+      ({ resource }) =>
+        resource.kind === 'sysctl' && /\.arp_(ignore|announce)$/.test(resource.name),
+    );
+    if (quiet.length === 0) return [];
+    const { interface: name } = this.#node.inside;
+    const rules = [
+      [
+        'arp_ignore',
+        answersNotForOthers,
+        '1',
+        'answers ARP for the virtual address: clients may reach it past the director, always the same one',
+      ],
+      [
+        'arp_announce',
+        announcesOwn,
+        '2',
+        'asks with the virtual address as its own, and the router then takes it for the director',
+      ],
+    ] as const;
+    for (const [setting, isFineValue, value, effect] of rules) {
+      const effective = this.#effective(setting, name);
+      if (isFineValue(effective)) continue;
+      const all = numberAt(this.#look, settingOf('ipv4', 'all', setting));
+      const own = numberAt(this.#look, settingOf('ipv4', name, setting));
+      // Where the larger one is too large, that one has to change.
+      const wrong = [['all', all] as const, [name, own] as const].filter(
+        ([, each]) => each > Number(value) && !isFineValue(each),
+      );
+      const targets =
+        wrong.length > 0 ? wrong.map(([each]) => each) : [this.#model.arp === 'all' ? 'all' : name];
+      this.#add(
+        'error',
+        setting === 'arp_ignore' ? 'arp-ignore' : 'arp-announce',
+        name,
+        `${setting} is ${effective} on ${name} (the larger of all: ${all} and ${name}: ${own}), so that this real server ${effect}.`,
+        targets.map((each) => {
+          const resource = sysctl(settingOf('ipv4', each, setting));
+          return makeChange(
+            resource,
+            this.#look(resource),
+            value,
+            'only the director may answer for the virtual address',
+          );
+        }),
+      );
+    }
+    return quiet.map(({ resource }) => resource);
+  }
+
+  // ---- rp_filter: the way back has to be the way in
+
+  #checkWayBack(): Resource[] {
+    const { roles, inside } = this.#node;
+    if (!roles.has('real-server')) return [];
+    const special: Resource[] = [];
+    for (const { resource } of this.#wanted) {
+      if (resource.kind !== 'sysctl' || !resource.name.endsWith('rp_filter')) continue;
+      const name = interfaceOfSetting(resource.name);
+      if (name === undefined) continue;
+      special.push(resource);
+      if (this.#isPartOfMissing(resource)) continue;
+      const effective = this.#effective('rp_filter', name);
+      const addressed = this.#survey.addresses.some(
+        (each) => each.interface === name && !each.address.includes(':'),
+      );
+      if (effective === 0 || (effective === 2 && addressed)) continue;
+      const mends = this.#wanted.filter(
+        (each) =>
+          each.resource.kind === 'address' &&
+          each.resource.interface === name &&
+          !isFine(each, this.#look(each.resource), this.#look),
+      );
+      // Without the virtual address nothing comes out anyway.
+      const gone = mends.some(
+        ({ resource: vip }) => vip.kind === 'address' && !this.#isElsewhere(vip),
+      );
+      if (effective === 2 && gone) continue;
+      this.#add(
+        'error',
+        'rp-filter',
+        name,
+        `rp_filter is ${effective} on ${name} (the larger of all and ${name}), which drops what comes ` +
+          `out of the tunnel: it has to be 2, with an IPv4 address on ${name}, or 0.`,
+        [
+          ...mends.flatMap((each) => changesFor(each, this.#look(each.resource))),
+          ...(this.#look(resource) === '2'
+            ? []
+            : [
+                makeChange(
+                  resource,
+                  this.#look(resource),
+                  '2',
+                  'the answer leaves by another interface',
+                ),
+              ]),
+        ],
+      );
+    }
+    const direct = servicesOf(this.#model, this.#node).some(
+      ({ mode, family }) => mode === 'dr' && family === 'ipv4',
+    );
+    const out = record(
+      this.#look({ kind: 'route', family: 'ipv4', destination: 'default', table: 254 }),
+    )['interface'];
+    if (
+      direct &&
+      typeof out === 'string' &&
+      out !== inside.interface &&
+      this.#effective('rp_filter', inside.interface) === 1
+    ) {
+      const resource = sysctl(settingOf('ipv4', inside.interface, 'rp_filter'));
+      this.#add(
+        'error',
+        'rp-filter',
+        inside.interface,
+        `rp_filter is 1 on ${inside.interface}, and answers leave by ${out}: requests are dropped, because ` +
+          'their way back is not the way that they came.',
+        [makeChange(resource, this.#look(resource), '2', 'the answer leaves by another interface')],
+      );
+    }
+    return special;
+  }
+
+  // ---- virtual addresses where they must not be
+
+  #checkStrayVips(): void {
+    const { roles, state, inside, outside } = this.#node;
+    const holds = roles.has('director') && state === 'master';
+    if (holds) return;
+    const lans = new Set([inside.interface, outside.interface]);
+    for (const vip of this.#model.vips) {
+      if (roles.has('director')) lans.add(vipInterface(this.#node, vip));
+      for (const { interface: place, address, prefix, scope } of this.#survey.addresses) {
+        if (address !== vip.address || !lans.has(place)) continue;
+        const resource: Resource = { kind: 'address', interface: place, address };
+        const present: Value = { prefix, scope };
+        const changes = [makeChange(resource, present, null, 'only one node may answer for it')];
+        const more = `${address} is on ${place}, where this node answers ARP (or neighbour discovery) for it`;
+        if (roles.has('director')) {
+          this.#add(
+            'error',
+            'two-directors',
+            address,
+            `This director is the backup, yet ${more}: two directors do.`,
+            changes,
+          );
+        } else {
+          this.#add(
+            'error',
+            'vip-advertised',
+            address,
+            `${more}: clients may reach it past the director.`,
+            changes,
+          );
+        }
+      }
+    }
+  }
+
+  // ---- the programs that serve
+
+  #checkListeners(): void {
+    for (const service of servicesOf(this.#model, this.#node)) {
+      const { protocol, realPort, config } = service;
+      if (protocol === 'sctp') continue;
+      const ports = config.fwmark === undefined ? [realPort] : service.ports.map(Number);
+      for (const port of ports) {
+        if (!(port > 0)) continue; // every port, or a range: any may do without
+        for (const address of this.#servedAddresses(service)) {
+          if (isServed(this.#survey.listeners, protocol, address, port)) continue;
+          this.#add(
+            'warning',
+            'no-listener',
+            `${protocol} ${address} port ${port}`,
+            `Nothing listens at ${protocol} ${address} port ${port}: clients that are sent here are refused. ` +
+              'A server that is bound to the address of the machine alone does not get packets for the virtual one.',
+          );
+        }
+      }
+    }
+  }
+
+  #servedAddresses(service: ModelService): readonly string[] {
+    if (service.mode !== 'nat') return service.vips;
+    const own = realAddress(service, this.#node);
+    return own === undefined ? [] : [own];
+  }
+
+  // ---- large packets
+
+  #checkPathMtu(): void {
+    if (!this.#node.roles.has('director')) return;
+    const six = this.#model.services.some(
+      ({ mode, family }) => mode === 'tun' && family === 'ipv6',
+    );
+    const resource = sysctl('net.ipv4.vs.pmtu_disc');
+    if (!six || this.#look(resource) !== '0') return;
+    this.#add(
+      'warning',
+      'mtu',
+      resource.name,
+      'net.ipv4.vs.pmtu_disc is 0: clients are not told what fits into the tunnel, and IPv6 never fragments on the way.',
+      [makeChange(resource, '0', '1', 'clients have to learn what fits into the tunnel')],
+    );
+  }
+}
+
+function isPartOf(part: Resource, whole: Resource): boolean {
+  if (whole.kind === 'service') {
+    return (
+      part.kind === 'destination' && serviceKeyOf(part.service) === serviceKeyOf(whole.service)
+    );
+  }
+  if (whole.kind !== 'link') return false;
+  switch (part.kind) {
+    case 'link-state':
+      return part.name === whole.name;
+    case 'address':
+      return part.interface === whole.name;
+    case 'sysctl':
+      return interfaceOfSetting(part.name) === whole.name;
+    default:
+      return false;
+  }
+}
+
+const SETTINGS: readonly (readonly [RegExp, readonly [Severity, FindingCode]])[] = [
+  [/ip_forward$|\.forwarding$/, ['error', 'ip-forward']],
+  [/send_redirects$/, ['error', 'send-redirects']],
+  [/proxy_ndp$/, ['error', 'proxy-missing']],
+  [/vs\.conntrack$/, ['error', 'conntrack']],
+  [/expire_nodest_conn$/, ['warning', 'expire-nodest-conn']],
+];
+
+function record(value: Value): Readonly<Record<string, Value>> {
+  return isRecord(value) ? value : {};
+}
+
+function text(value: Value): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+function sentence(reason: string): string {
+  return `${reason.charAt(0).toUpperCase()}${reason.slice(1)}.`;
+}

@@ -1,0 +1,254 @@
+// What was changed on a node, so that it can be put back: also by another process, and after a crash
+// at any byte. A line is on disk before the change that it is about is made.
+
+import { constants } from 'node:fs';
+import { mkdir, open, readFile, unlink } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { ClusterError } from './errors.js';
+import { fits, keyOf } from './resources.js';
+import type { Resource } from './resources.js';
+import type { Value } from './types.js';
+
+/** Something whose value the kernel changes along with another's. */
+export interface Disturbed {
+  readonly resource: Resource;
+  readonly value: Value;
+}
+
+/** A line of the file. */
+export type Line =
+  | {
+      /** About to change this. */
+      readonly line: 'change';
+      readonly resource: Resource;
+      readonly before: Value;
+      readonly after: Value;
+      /** What the kernel will change along with it, as it was before. */
+      readonly disturbed?: readonly Disturbed[];
+      /** It mends what was found wrong: only a revert takes it back. */
+      readonly mends?: true;
+    }
+  | {
+      /** The change was made; so the kernel has left what it changed along with it. */
+      readonly line: 'disturbed';
+      readonly resource: Resource;
+      readonly disturbed: readonly Disturbed[];
+    }
+  | {
+      /** About to put this back; what is disturbed by that is to be so afterwards. */
+      readonly line: 'restore';
+      readonly resource: Resource;
+      readonly disturbed: readonly Disturbed[];
+    };
+
+/** What the first line says, to tell whose journal it is. */
+export interface Header {
+  readonly journal: 1;
+  readonly node: string;
+  /** The network namespace, as the kernel numbers it, and what else tells it from its successors. */
+  readonly namespace: string;
+}
+
+/** All that was done to one thing. */
+export class Chain {
+  readonly resource: Resource;
+  readonly #links: { readonly before: Value; readonly after: Value }[] = [];
+  /** What the kernel changed along with it: as it was at first, and as it was left. */
+  before: readonly Disturbed[] = [];
+  left: readonly Disturbed[] | undefined;
+  /** Whether the last change mended what was found wrong. */
+  mended = false;
+  /** Where putting back was begun: how what is disturbed is to be in the end. */
+  restoring: readonly Disturbed[] | undefined;
+
+  constructor(resource: Resource) {
+    this.resource = resource;
+  }
+
+  add(line: Line): void {
+    switch (line.line) {
+      case 'change': {
+        const { before, after, disturbed = [], mends = false } = line;
+        this.#links.push({ before, after });
+        if (this.#links.length === 1 || this.restoring !== undefined) this.before = disturbed;
+        this.left = undefined;
+        this.restoring = undefined;
+        this.mended = mends;
+        break;
+      }
+      case 'disturbed':
+        this.left = line.disturbed;
+        break;
+      case 'restore':
+        this.restoring = line.disturbed;
+        break;
+    }
+  }
+
+  /**
+   * Walks back from what is there to what was there before us. `kept`: somebody else has changed it
+   * meanwhile.
+   */
+  unwind(present: Value): { readonly target: Value; readonly kept: boolean } {
+    let target = present;
+    let ours = false;
+    // What came after the value that is there was never made, or is taken back already.
+    for (const { before, after } of [...this.#links].reverse()) {
+      ours = fits(after, target) || fits(before, target);
+      if (ours) target = before;
+    }
+    return { target, kept: !ours };
+  }
+}
+
+/** By what they are about, in the order in which they were first changed. */
+export type Chains = ReadonlyMap<string, Chain>;
+
+function note(chains: Map<string, Chain>, lines: readonly Line[]): void {
+  for (const line of lines) {
+    const key = keyOf(line.resource);
+    let chain = chains.get(key);
+    if (chain === undefined) chains.set(key, (chain = new Chain(line.resource)));
+    chain.add(line);
+  }
+}
+
+/** The journal of one node in one network namespace. */
+export class Journal {
+  readonly path: string;
+  readonly #header: Header;
+  readonly #chains = new Map<string, Chain>();
+  #file: FileHandle | undefined;
+  /** Bytes of whole lines: what is behind them was being written when the writer died. */
+  #length = 0;
+
+  private constructor(path: string, header: Header) {
+    this.path = path;
+    this.#header = header;
+  }
+
+  /** Reads what there is of it. */
+  static async read(path: string, header: Header): Promise<Journal> {
+    const journal = new Journal(path, header);
+    let text: Buffer;
+    try {
+      text = await readFile(path);
+    } catch (error) {
+      if ((error as { code?: string }).code === 'ENOENT') return journal;
+      throw failure('read the journal', path, error);
+    }
+    const end = text.lastIndexOf('\n') + 1;
+    const [first, ...rest] = text.subarray(0, end).toString('utf8').split('\n').slice(0, -1);
+    if (first === undefined) return journal;
+    try {
+      const found = JSON.parse(first) as { [Name in keyof Header]?: unknown };
+      // The number of a namespace that is gone is given to another one.
+      if (found.namespace !== header.namespace || found.node !== header.node) return journal;
+      if (found.journal !== header.journal)
+        throw new Error(`its format is ${String(found.journal)}`);
+      note(
+        journal.#chains,
+        rest.map((each) => JSON.parse(each) as Line),
+      );
+    } catch (error) {
+      throw failure('read the journal', path, error);
+    }
+    journal.#length = end;
+    return journal;
+  }
+
+  get chains(): Chains {
+    return this.#chains;
+  }
+
+  /** Writes lines; they are on disk when it resolves. */
+  async append(lines: readonly Line[]): Promise<void> {
+    if (lines.length === 0) return;
+    try {
+      this.#file ??= await this.#open();
+      const text = lines.map((each) => `${JSON.stringify(each)}\n`).join('');
+      await this.#file.appendFile(text);
+      await this.#file.datasync();
+    } catch (error) {
+      throw failure('write the journal', this.path, error);
+    }
+    note(this.#chains, lines);
+  }
+
+  async #open(): Promise<FileHandle> {
+    const {
+      O_RDWR,
+      O_CREAT,
+      O_APPEND,
+      O_CLOEXEC = 0,
+      O_NOFOLLOW,
+    } = constants as typeof constants & {
+      O_CLOEXEC?: number;
+    };
+    await makeFolder(dirname(this.path));
+    const flags = O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW;
+    const file = await open(this.path, flags, 0o600);
+    try {
+      await file.truncate(this.#length);
+      if (this.#length === 0) {
+        await file.appendFile(`${JSON.stringify(this.#header)}\n`);
+        await syncFolder(dirname(this.path));
+      }
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    return file;
+  }
+
+  /** Takes the file away: everything is as it was. */
+  async remove(): Promise<void> {
+    await this.close();
+    try {
+      await unlink(this.path);
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'ENOENT') {
+        throw failure('remove the journal', this.path, error);
+      }
+    }
+    this.#chains.clear();
+    this.#length = 0;
+  }
+
+  async close(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close();
+  }
+}
+
+/** Not those above it: a folder that is not there at all is a mistake. */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'EEXIST') throw error;
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, constants.O_RDONLY);
+  try {
+    await folder.sync();
+  } catch {
+    // Not every file system can: then its order is its own affair.
+  } finally {
+    await folder.close();
+  }
+}
+
+function failure(command: string, path: string, cause: unknown): ClusterError {
+  const { message } = cause as Error;
+  return new ClusterError(`${command} ${path}`, {
+    code: 'ERR_IPVS_JOURNAL',
+    sentence: message,
+    hint: 'the option "journal" names a folder that this process may write to and that survives it',
+    cause,
+  });
+}

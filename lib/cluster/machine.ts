@@ -1,0 +1,46 @@
+// The node itself, as far as the helper looks at it and changes it. What is behind it is the kernel
+// (kernel-machine.ts) or, in tests, a table.
+
+import type { Survey } from './check.js';
+import type { AnnounceOptions } from './node.js';
+import type { Resource } from './resources.js';
+import type { Value } from './types.js';
+import type { Facts } from './wanted.js';
+
+/** A change as a machine makes it. */
+export interface Write {
+  readonly resource: Resource;
+  readonly before: Value;
+  readonly after: Value;
+}
+
+export interface Machine {
+  /** What there is, in the order asked for; null for what is not there. */
+  read(resources: readonly Resource[]): Promise<Value[]>;
+
+  /**
+   * Makes changes, in order. For each one that was tried: undefined, or why it could not be made.
+   * After a failure the others may not have been tried.
+   */
+  write(writes: readonly Write[]): Promise<(Error | undefined)[]>;
+
+  facts(): Promise<Facts>;
+
+  /** What a check looks at besides; `settings` are sysctls that should be writable. */
+  survey(settings: readonly string[]): Promise<Survey>;
+
+  /** Rejects where it shows beforehand that the changes can't all be made; nothing is changed. */
+  preflight(command: string, changes: readonly Write[]): Promise<void>;
+
+  /** Has the neighbours on an interface know that these addresses are here. */
+  announce(
+    interfaceName: string,
+    addresses: readonly string[],
+    options: AnnounceOptions,
+  ): Promise<void>;
+
+  /** What others have put into this, so that it can't be removed without theirs; a sentence. */
+  occupantsOf(resource: Resource): Promise<string | undefined>;
+
+  close(): Promise<void>;
+}

@@ -1,0 +1,392 @@
+// One machine of a cluster: what would change on it, changing it, and changing it back.
+
+// For programs that are compiled without @types/node, which declares Symbol.asyncDispose too.
+/// <reference lib="esnext.disposable" preserve="true" />
+
+import { object, string } from '../check.js';
+import type { Input } from '../check.js';
+import { invalidType, invalidValue } from '../errors.js';
+import { parseOpenOptions } from '../options.js';
+import type { AbortSignalLike, OpenOptions } from '../types.js';
+import { applyPlan } from './apply.js';
+import type { ApplyOptions } from './apply.js';
+import { findFaults, settingsToCheck } from './check.js';
+import type { Fault } from './check.js';
+import { desired } from './desired.js';
+import { vipInterface } from './director.js';
+import { ClusterError } from './errors.js';
+import { Journal } from './journal.js';
+import { lock } from './lock.js';
+import type { Machine } from './machine.js';
+import { withState } from './model.js';
+import type { Model, ModelNode } from './model.js';
+import { JOURNALS, placeOf } from './place.js';
+import { Plan, makePlan, resourcesOf } from './plan.js';
+import type { Change } from './plan.js';
+import { interfaceOfSetting, isOfIpvs, isRecord, keyOf } from './resources.js';
+import type { Resource, RouteResource } from './resources.js';
+import { revertAll } from './revert.js';
+import type { RevertOptions, Reverted } from './revert.js';
+import type { Value } from './types.js';
+import type { Facts, Look } from './wanted.js';
+
+/** Where a node is, and how it is worked on. */
+export interface NodeOptions extends OpenOptions {
+  /** The folder of journals. Default `/run/ipvs`. */
+  readonly journal?: string;
+  /** A director's state, instead of the description's: another one is not the master then. */
+  readonly state?: 'master' | 'backup';
+}
+
+/** How addresses are announced. */
+export interface AnnounceOptions {
+  readonly signal?: AbortSignalLike;
+  /** How many announcements of each address. Default 5. */
+  readonly count?: number;
+  /** Again as many after so many milliseconds; 0: not. Default 5000, as keepalived does. */
+  readonly repeatAfter?: number;
+}
+
+/** What a check has found. */
+export interface Finding extends Omit<Fault, 'changes'> {
+  /** What mends it, where this library can. */
+  readonly mend?: Mend;
+}
+
+/** What mends a finding. */
+export interface Mend {
+  readonly changes: readonly Change[];
+  /** Makes the changes, and gives those that it took: {@link ClusterNode.mend}. */
+  apply(): Promise<Plan>;
+}
+
+const OPTIONS = new Set(['netns', 'timeout', 'journal', 'state']);
+
+/** @internal How the machine behind a node is opened. */
+export type OpenMachine = (options: OpenOptions) => Promise<Machine>;
+
+/**
+ * A node of a cluster: the machine that the program runs on, or one of its network namespaces.
+ *
+ * Calls are carried out one after the other. Nothing is opened before the first one.
+ */
+export class ClusterNode {
+  /** Its name in the description. */
+  readonly name: string;
+  readonly #model: Model;
+  readonly #node: ModelNode;
+  readonly #options: OpenOptions;
+  readonly #namespace: string | undefined;
+  readonly #folder: string;
+  readonly #openMachine: OpenMachine;
+  #machine: Promise<Machine> | undefined;
+  #closed = false;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  /** @internal */
+  constructor(model: Model, node: ModelNode, options: NodeOptions, openMachine: OpenMachine) {
+    const input: Input = object(options, 'options', OPTIONS);
+    const { journal, state, ...rest } = options;
+    this.#namespace = parseOpenOptions(rest).netns;
+    this.#folder = journal === undefined ? JOURNALS : string(journal, 'options.journal');
+    if (this.#folder === '') throw invalidValue('options.journal', 'must not be empty', journal);
+    if (state !== undefined) {
+      if (!['master', 'backup'].includes(state)) {
+        throw invalidValue('options.state', "must be 'master' or 'backup'", input['state']);
+      }
+      if (!node.roles.has('director')) {
+        throw invalidValue('options.state', 'is for a director only', state);
+      }
+      ({ model, node } = withState(model, node, state));
+    }
+    this.name = node.name;
+    this.#model = model;
+    this.#node = node;
+    this.#options = rest;
+    this.#openMachine = openMachine;
+  }
+
+  /** What would change, in order. Looks, and changes nothing. */
+  plan(): Promise<Plan> {
+    return this.#inTurn('plan', async (machine) => {
+      const journal = await this.#readJournal();
+      return this.#plan(machine, journal, 'plan');
+    });
+  }
+
+  /**
+   * Carries the plan out, and gives what was changed. Before each change the value that was there is
+   * noted in the journal. Repeated, it changes nothing. A director that got a virtual address
+   * announces it.
+   *
+   * Rejects with a {@link ClusterError} at the first failure: `done` is what was changed before it,
+   * `failed` what could not be, `code` why. Nothing at all is changed where the node can't be set up
+   * to the end for a reason that shows beforehand: `EPERM`, `EROFS` (/proc/sys), `ENODEV`,
+   * `ERR_IPVS_UNAVAILABLE`. `ERR_IPVS_LOCKED`: another process is changing this node.
+   */
+  apply(options: ApplyOptions = {}): Promise<Plan> {
+    const { signal, onProgress } = parseApplyOptions(options);
+    return this.#inTurn('apply', (machine) =>
+      this.#locked('apply', async (journal) => {
+        const plan = await this.#plan(machine, journal, 'apply');
+        await machine.preflight(`apply ${this.name}`, plan.changes);
+        const done = await applyPlan(machine, journal, plan, {
+          ...(signal && { signal }),
+          ...(onProgress && { onProgress }),
+        });
+        await this.#announceNew(machine, done);
+        return new Plan(this.name, done, plan.manual);
+      }),
+    );
+  }
+
+  /**
+   * Puts back what was there before, from the journal: what this or another process has applied, all
+   * or part of it. What somebody else has changed meanwhile is left alone and told; then the journal
+   * stays as well. May be repeated after a failure.
+   */
+  revert(options: RevertOptions = {}): Promise<Reverted> {
+    const { signal } = parseApplyOptions(options);
+    return this.#inTurn('revert', (machine) =>
+      this.#locked('revert', (journal) =>
+        revertAll(machine, journal, this.name, { ...(signal && { signal }) }),
+      ),
+    );
+  }
+
+  /**
+   * Looks for what is wrong, the worst first: what is not as described, and what keeps a cluster from
+   * working besides. A healthy node has no findings.
+   */
+  check(): Promise<Finding[]> {
+    return this.#inTurn('check', async (machine) => {
+      const journal = await this.#readJournal();
+      const facts = await this.#facts(machine, journal, 'check');
+      const all = desired(this.#model, this.#node, facts);
+      const settings = all.flatMap(({ resource }) =>
+        resource.kind === 'sysctl' && interfaceOfSetting(resource.name) === undefined
+          ? [resource.name]
+          : [],
+      );
+      const survey = await machine.survey([...settings, 'net.ipv4.ip_forward']);
+      const usable = survey.ipvs === undefined && survey.rights === undefined;
+      const wanted = all.filter(({ resource }) => usable || !isOfIpvs(resource));
+      const resources = [
+        ...resourcesOf(wanted, new Map()),
+        ...settingsToCheck(this.#model, this.#node, wanted),
+      ];
+      const look = await lookAt(machine, resources);
+      return findFaults(this.#model, this.#node, wanted, look, survey).map((fault) =>
+        this.#finding(fault),
+      );
+    });
+  }
+
+  /**
+   * Mends what a check has found, and gives what was changed; nothing where the finding has no mend.
+   * Rejects as {@link ClusterNode.apply} does. {@link ClusterNode.revert} takes it back.
+   */
+  mend(finding: Finding): Promise<Plan> {
+    const changes = finding.mend?.changes ?? [];
+    return this.#inTurn('mend', (machine) =>
+      this.#locked('mend', async (journal) => {
+        const plan = new Plan(this.name, changes, []);
+        await machine.preflight(`mend ${this.name}`, plan.changes);
+        const done = await applyPlan(machine, journal, plan, { mends: true });
+        await this.#announceNew(machine, done);
+        return new Plan(this.name, done, []);
+      }),
+    );
+  }
+
+  #finding({ changes, ...fault }: Fault): Finding {
+    if (changes.length === 0) return fault;
+    const finding: Finding = {
+      ...fault,
+      mend: { changes, apply: () => this.mend(finding) },
+    };
+    return finding;
+  }
+
+  /**
+   * Tells the neighbours that the virtual addresses are here now: gratuitous ARP (RFC 5227) and
+   * unsolicited neighbour advertisements (RFC 4861), five of each, and again after five seconds. On a
+   * node that has none it does nothing.
+   */
+  announce(options: AnnounceOptions = {}): Promise<void> {
+    return this.#inTurn('announce', (machine) => this.#announce(machine, this.#ownVips(), options));
+  }
+
+  /** Closes what was opened, when everything that was asked is done. Repeating it is harmless. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#turn.catch(() => undefined);
+    const machine = await this.#machine?.catch(() => undefined);
+    this.#machine = undefined;
+    await machine?.close();
+  }
+
+  /** {@link ClusterNode.close}, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  // ---- of which these are made
+
+  #inTurn<T>(command: string, work: (machine: Machine) => Promise<T>): Promise<T> {
+    const run = async (): Promise<T> => {
+      if (this.#closed) {
+        throw new ClusterError(`${command} ${this.name}`, {
+          code: 'ERR_IPVS_CLOSED',
+          sentence: 'the node was closed',
+        });
+      }
+      this.#machine ??= this.#openMachine(this.#options);
+      let machine: Machine;
+      try {
+        machine = await this.#machine;
+      } catch (error) {
+        this.#machine = undefined;
+        throw error;
+      }
+      return work(machine);
+    };
+    const result = this.#turn.then(run, run);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  async #readJournal(): Promise<Journal> {
+    const { path, header } = await placeOf(this.#folder, this.name, this.#namespace);
+    return Journal.read(path, header);
+  }
+
+  async #locked<T>(command: string, work: (journal: Journal) => Promise<T>): Promise<T> {
+    const { path, header } = await placeOf(this.#folder, this.name, this.#namespace);
+    const unlock = await lock(`${path}.lock`, `${command} ${this.name}`);
+    try {
+      const journal = await Journal.read(path, header);
+      try {
+        return await work(journal);
+      } finally {
+        await journal.close();
+      }
+    } finally {
+      await unlock();
+    }
+  }
+
+  async #facts(machine: Machine, journal: Journal, command: string): Promise<Facts> {
+    const facts = await machine.facts();
+    const { inside, outside } = this.#node;
+    for (const [side, path] of [
+      [inside, 'interface'],
+      [outside, 'clients'],
+    ] as const) {
+      if (facts.mtus[side.interface] !== undefined) continue;
+      throw new ClusterError(`${command} ${this.name}`, {
+        code: 'ENODEV',
+        sentence: `there is no network interface ${side.interface} here`,
+        path: `nodes.${this.name}.${path}`,
+        hint: `here are: ${Object.keys(facts.mtus).join(', ')}`,
+      });
+    }
+    // A default route of our own is none that somebody else has set.
+    const gateways = { ...facts.gateways };
+    for (const { resource, unwound } of await unwindRoutes(machine, journal)) {
+      const { gateway = null } = isRecord(unwound) ? unwound : {};
+      if (typeof gateway === 'string') gateways[resource.family] = gateway;
+      // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- one of two names
+      else delete gateways[resource.family];
+    }
+    return { ...facts, gateways };
+  }
+
+  async #plan(machine: Machine, journal: Journal, command: string): Promise<Plan> {
+    const wanted = desired(this.#model, this.#node, await this.#facts(machine, journal, command));
+    const look = await lookAt(machine, resourcesOf(wanted, journal.chains));
+    return makePlan(this.name, wanted, look, journal.chains);
+  }
+
+  async #announceNew(machine: Machine, done: readonly Change[]): Promise<void> {
+    const added = done.filter(({ after }) => after !== null).map(({ resource }) => keyOf(resource));
+    const fresh = this.#ownVips().filter((each) => added.includes(keyOf(each)));
+    await this.#announce(machine, fresh, { repeatAfter: 0 });
+  }
+
+  /** The virtual addresses that are to be here, on interfaces with neighbours. */
+  #ownVips(): (Change['resource'] & { kind: 'address' })[] {
+    const { roles, state, inside } = this.#node;
+    if (!roles.has('director') || state !== 'master') return [];
+    return [
+      ...this.#model.vips.map((vip) => ({
+        kind: 'address' as const,
+        interface: vipInterface(this.#node, vip),
+        address: vip.address,
+      })),
+      ...this.#model.natGateways.map(({ address }) => ({
+        kind: 'address' as const,
+        interface: inside.interface,
+        address,
+      })),
+    ].filter((each) => each.interface !== 'lo');
+  }
+
+  async #announce(
+    machine: Machine,
+    vips: readonly { readonly interface: string; readonly address: string }[],
+    options: AnnounceOptions,
+  ): Promise<void> {
+    const interfaces = new Set(vips.map((each) => each.interface));
+    await Promise.all(
+      [...interfaces].map((name) =>
+        machine.announce(
+          name,
+          vips.filter((each) => each.interface === name).map(({ address }) => address),
+          options,
+        ),
+      ),
+    );
+  }
+}
+
+async function lookAt(machine: Machine, resources: readonly Resource[]): Promise<Look> {
+  const values = await machine.read(resources);
+  const found = new Map(
+    resources.map((resource, index) => [keyOf(resource), values[index] ?? null]),
+  );
+  return (resource) => found.get(keyOf(resource)) ?? null;
+}
+
+/** The default routes that we have changed, as they would be without us. */
+async function unwindRoutes(
+  machine: Machine,
+  journal: Journal,
+): Promise<{ resource: RouteResource; unwound: Value }[]> {
+  const chains = [...journal.chains.values()].flatMap((chain) =>
+    chain.resource.kind === 'route' && chain.resource.destination === 'default'
+      ? [{ chain, resource: chain.resource }]
+      : [],
+  );
+  const own = chains.filter(({ resource }) => resource.table === 254);
+  const values = await machine.read(own.map(({ resource }) => resource));
+  return own.map(({ chain, resource }, index) => ({
+    resource,
+    unwound: chain.unwind(values[index] ?? null).target,
+  }));
+}
+
+function parseApplyOptions(value: unknown): {
+  signal: AbortSignal | undefined;
+  onProgress: ApplyOptions['onProgress'];
+} {
+  const input = object(value, 'options', new Set(['signal', 'onProgress']));
+  const { signal, onProgress } = input as { signal?: unknown; onProgress?: unknown };
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw invalidType('options.signal', 'an AbortSignal', signal);
+  }
+  if (onProgress !== undefined && typeof onProgress !== 'function') {
+    throw invalidType('options.onProgress', 'a function', onProgress);
+  }
+  return { signal, onProgress: onProgress as ApplyOptions['onProgress'] };
+}

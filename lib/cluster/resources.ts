@@ -1,0 +1,224 @@
+// Everything on a node that this library may change: how each thing is named, and which value it has.
+// A value is JSON, and null where the thing is not there.
+
+import { isDeepStrictEqual } from 'node:util';
+import type { AddressFamily, Protocol, ServiceKey, SyncRole } from '../types.js';
+import type { Value, ValueRecord } from './types.js';
+
+/** A kernel setting. Value: its text. */
+export interface SysctlResource {
+  readonly kind: 'sysctl';
+  readonly name: string;
+}
+
+/** A tunnel device. Value: its type and what else it is made of. */
+export interface LinkResource {
+  readonly kind: 'link';
+  readonly name: string;
+}
+
+/** Whether a network interface is up. Value: `{ up }`. */
+export interface LinkStateResource {
+  readonly kind: 'link-state';
+  readonly name: string;
+}
+
+/** An address of an interface. Value: prefix length, scope and flags. */
+export interface AddressResource {
+  readonly kind: 'address';
+  readonly interface: string;
+  readonly address: string;
+}
+
+/** A route. Value: where it leads. */
+export interface RouteResource {
+  readonly kind: 'route';
+  readonly family: AddressFamily;
+  /** `'default'`, or an address with its prefix length. */
+  readonly destination: string;
+  readonly table: number;
+}
+
+/** A policy rule that sends marked packets to a table. Value: `{}`. */
+export interface RuleResource {
+  readonly kind: 'rule';
+  readonly family: AddressFamily;
+  readonly priority: number;
+  readonly fwmark: number;
+  readonly table: number;
+}
+
+/** An address for which an interface answers on behalf of another (proxy ARP). Value: `{}`. */
+export interface ProxyResource {
+  readonly kind: 'proxy';
+  readonly interface: string;
+  readonly address: string;
+}
+
+/** A UDP port on which the kernel decapsulates. Value: `{ type }`. */
+export interface FouPortResource {
+  readonly kind: 'fou-port';
+  readonly family: AddressFamily;
+  readonly port: number;
+}
+
+/** A firewall rule that marks packets. Value: what is marked. */
+export interface MarkResource {
+  readonly kind: 'mark';
+  readonly fwmark: number;
+  readonly family: AddressFamily;
+  readonly protocol: Protocol;
+  readonly addresses: readonly string[];
+  readonly ports: readonly string[];
+}
+
+/** A firewall rule that makes answers come back through the director. */
+export interface SnatResource {
+  readonly kind: 'snat';
+  readonly family: AddressFamily;
+  readonly protocol: Protocol;
+  readonly address: string;
+  readonly port: number;
+}
+
+/** A virtual service. Value: its settings. */
+export interface ServiceResource {
+  readonly kind: 'service';
+  readonly service: ServiceKey;
+}
+
+/** A real server of a virtual service. Value: its settings. */
+export interface DestinationResource {
+  readonly kind: 'destination';
+  readonly service: ServiceKey;
+  readonly address: string;
+  readonly port: number;
+}
+
+/** A sync daemon. Value: its settings. */
+export interface SyncDaemonResource {
+  readonly kind: 'sync-daemon';
+  readonly role: SyncRole;
+}
+
+export type Resource =
+  | SysctlResource
+  | LinkResource
+  | LinkStateResource
+  | AddressResource
+  | RouteResource
+  | RuleResource
+  | ProxyResource
+  | FouPortResource
+  | MarkResource
+  | SnatResource
+  | ServiceResource
+  | DestinationResource
+  | SyncDaemonResource;
+
+export type Kind = Resource['kind'];
+
+/** The same text for the same thing. */
+export function keyOf(resource: Resource): string {
+  const { kind } = resource;
+  switch (kind) {
+    case 'sysctl':
+    case 'link':
+    case 'link-state':
+      return `${kind} ${resource.name}`;
+    case 'address':
+    case 'proxy':
+      return `${kind} ${resource.interface} ${resource.address}`;
+    case 'route':
+      return `${kind} ${resource.family} ${resource.table} ${resource.destination}`;
+    case 'rule':
+      return `${kind} ${resource.family} ${resource.priority} ${resource.fwmark} ${resource.table}`;
+    case 'fou-port':
+      return `${kind} ${resource.family} ${resource.port}`;
+    case 'mark':
+      return `${kind} ${resource.family} ${resource.protocol} ${resource.fwmark}`;
+    case 'snat':
+      return `${kind} ${resource.protocol} ${resource.address} ${resource.port}`;
+    case 'service':
+      return `${kind} ${serviceKeyOf(resource.service)}`;
+    case 'destination':
+      return `${kind} ${serviceKeyOf(resource.service)} ${resource.address} ${resource.port}`;
+    case 'sync-daemon':
+      return `${kind} ${resource.role}`;
+  }
+}
+
+export function serviceKeyOf(service: ServiceKey): string {
+  return service.fwmark !== undefined
+    ? `fwmark ${service.fwmark} ${service.family ?? 'ipv4'}`
+    : `${service.protocol} ${service.address} ${service.port}`;
+}
+
+/** Whether `present` is as `wanted` asks; what `wanted` does not name may be anything. */
+export function fits(wanted: Value, present: Value): boolean {
+  if (!isRecord(wanted)) return isDeepStrictEqual(wanted, present);
+  if (!isRecord(present)) return false;
+  return Object.entries(wanted).every(([name, value]) => fits(value, present[name] ?? null));
+}
+
+export function isRecord(value: Value): value is ValueRecord {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Whether the kernel can change it in place; otherwise it is removed and added again. */
+export function isChangeable(kind: Kind): boolean {
+  switch (kind) {
+    case 'sysctl':
+    case 'link-state':
+    case 'route':
+    case 'service':
+    case 'destination':
+      return true;
+    default:
+      return false;
+  }
+}
+
+/**
+ * Whose value the kernel changes by itself when this is changed: they are noted too, and put back.
+ * `interfaces` are the names of those that there are.
+ */
+export function disturbedBy(resource: Resource, interfaces: readonly string[]): Resource[] {
+  const sysctls = (family: string, names: readonly string[], setting: string): Resource[] =>
+    names.map((name) => ({ kind: 'sysctl', name: settingOf(family, name, setting) }));
+  if (resource.kind === 'link-state' && resource.name === 'lo') {
+    // 127.0.0.1 comes when the loopback goes up, and stays when it goes down (inetdev_event).
+    return [{ kind: 'address', interface: 'lo', address: '127.0.0.1' }];
+  }
+  if (resource.kind !== 'sysctl') return [];
+  switch (resource.name) {
+    case 'net.ipv4.ip_forward':
+      // inet_forward_change
+      return [
+        ...sysctls('ipv4', ['all'], 'accept_redirects'),
+        ...sysctls('ipv4', ['default', ...interfaces], 'forwarding'),
+      ];
+    case 'net.ipv6.conf.all.forwarding':
+      // addrconf_fixup_forwarding
+      return sysctls('ipv6', ['default', ...interfaces], 'forwarding');
+    default:
+      return [];
+  }
+}
+
+/** `net.ipv4.conf.eth0.arp_ignore`; with slashes where the interface's name has a dot. */
+export function settingOf(family: string, interfaceName: string, setting: string): string {
+  const parts = ['net', family, 'conf', interfaceName, setting];
+  return parts.join(interfaceName.includes('.') ? '/' : '.');
+}
+
+/** The interface whose setting this is, or undefined. */
+export function interfaceOfSetting(name: string): string | undefined {
+  const match = /^net[./]ipv[46][./]conf[./](.+)[./][^./]+$/.exec(name);
+  return match?.[1] === 'all' || match?.[1] === 'default' ? undefined : match?.[1];
+}
+
+/** Whether IPVS has it. */
+export function isOfIpvs({ kind }: Resource): boolean {
+  return kind === 'service' || kind === 'destination' || kind === 'sync-daemon';
+}

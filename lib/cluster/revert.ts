@@ -1,0 +1,174 @@
+// Puts back what the journal says was there before, and leaves alone what others have changed.
+
+import type { AbortSignalLike } from '../types.js';
+import { readDisturbed } from './apply.js';
+import { ClusterError } from './errors.js';
+import type { Chain, Disturbed, Journal } from './journal.js';
+import type { Machine } from './machine.js';
+import { changesTo, makeChange } from './plan.js';
+import type { Change } from './plan.js';
+import { fits, keyOf } from './resources.js';
+import type { Resource } from './resources.js';
+import type { Value } from './types.js';
+
+/** Something that was not put back. */
+export interface Kept {
+  /** The change that would have put it back. */
+  readonly change: Change;
+  /** What is there now. */
+  readonly current: Value;
+  /** Why it was left alone, in a sentence. */
+  readonly reason: string;
+}
+
+/** What became of a node's changes. */
+export interface Reverted {
+  /** What was put back, in order. */
+  readonly reverted: readonly Change[];
+  /** What was left alone, because somebody else has changed it meanwhile. */
+  readonly kept: readonly Kept[];
+}
+
+/** How changes are taken back. */
+export interface RevertOptions {
+  /** Ends it between two changes: it rejects with `ABORT_ERR`, and may be repeated. */
+  readonly signal?: AbortSignalLike;
+}
+
+const BACK = 'it was so before';
+
+export async function revertAll(
+  machine: Machine,
+  journal: Journal,
+  node: string,
+  { signal }: RevertOptions,
+): Promise<Reverted> {
+  const run = new Run(`revert ${node}`, machine, journal);
+  for (const chain of [...journal.chains.values()].reverse()) {
+    run.endIfAborted(signal);
+    await run.unwind(chain);
+  }
+  const { reverted, kept } = run;
+  if (kept.length === 0) await journal.remove();
+  return { reverted, kept };
+}
+
+class Run {
+  readonly reverted: Change[] = [];
+  readonly kept: Kept[] = [];
+  readonly #command: string;
+  readonly #machine: Machine;
+  readonly #journal: Journal;
+
+  constructor(command: string, machine: Machine, journal: Journal) {
+    this.#command = command;
+    this.#machine = machine;
+    this.#journal = journal;
+  }
+
+  endIfAborted(signal: AbortSignalLike | undefined): void {
+    if (!signal?.aborted) return;
+    throw new ClusterError(this.#command, {
+      code: 'ABORT_ERR',
+      sentence: `aborted after ${this.reverted.length} changes`,
+      cause: signal.reason,
+      done: this.reverted,
+    });
+  }
+
+  async unwind(chain: Chain): Promise<void> {
+    const { resource } = chain;
+    const present = await this.#read(resource);
+    const { target, kept } = chain.unwind(present);
+    if (kept) {
+      // The device is gone, and with it what would have to be put back.
+      if (present === null && isPartOfDevice(resource)) return;
+      this.kept.push({
+        change: makeChange(resource, present, target, BACK),
+        current: present,
+        reason: `somebody else has changed it to ${JSON.stringify(present)}`,
+      });
+    }
+    if (fits(target, present)) {
+      await this.#restore(chain.restoring ?? (await this.#targetsOf(chain)));
+      return;
+    }
+    if (target === null) {
+      const occupants = await this.#machine.occupantsOf(resource);
+      if (occupants !== undefined) {
+        this.kept.push({
+          change: makeChange(resource, present, target, BACK),
+          current: present,
+          reason: occupants,
+        });
+        return;
+      }
+    }
+    const disturbed = await this.#targetsOf(chain);
+    if (disturbed.length > 0) {
+      await this.#journal.append([{ line: 'restore', resource, disturbed }]);
+    }
+    for (const change of changesTo(resource, present, target, BACK)) await this.#write(change);
+    await this.#restore(disturbed);
+  }
+
+  /** How what the kernel changes along with it is to be afterwards. */
+  async #targetsOf(chain: Chain): Promise<Disturbed[]> {
+    const now = await readDisturbed(this.#machine, chain.resource);
+    const before = byKey(chain.before);
+    const left = chain.left && byKey(chain.left);
+    return now.map(({ resource, value }) => {
+      const key = keyOf(resource);
+      const was = before.get(key);
+      // It came after us.
+      if (was === undefined) return { resource, value };
+      const changed = left !== undefined && !fits(left.get(key)?.value ?? null, value);
+      if (!changed || fits(was.value, value)) return { resource, value: was.value };
+      this.kept.push({
+        change: makeChange(resource, value, was.value, BACK),
+        current: value,
+        reason: `somebody else has changed it to ${JSON.stringify(value)}`,
+      });
+      return { resource, value };
+    });
+  }
+
+  async #restore(disturbed: readonly Disturbed[]): Promise<void> {
+    for (const { resource, value } of disturbed) {
+      const present = await this.#read(resource);
+      if (fits(value, present)) continue;
+      for (const change of changesTo(resource, present, value, BACK)) await this.#write(change);
+    }
+  }
+
+  async #read(resource: Resource): Promise<Value> {
+    const [value = null] = await this.#machine.read([resource]);
+    return value;
+  }
+
+  async #write(change: Change): Promise<void> {
+    const [error] = await this.#machine.write([change]);
+    if (error !== undefined) throw this.#failure(change, error);
+    this.reverted.push(change);
+  }
+
+  #failure(change: Change, cause: Error): ClusterError {
+    const { code, hint } = cause as Error & { code?: string; hint?: string };
+    return new ClusterError(this.#command, {
+      code: code ?? 'ERR_IPVS_UNKNOWN_OUTCOME',
+      sentence: `${change.description} ${cause.message}`,
+      hint: hint ?? 'revert() may be repeated',
+      cause,
+      done: this.reverted,
+      failed: change,
+    });
+  }
+}
+
+function isPartOfDevice({ kind }: Resource): boolean {
+  return kind === 'sysctl' || kind === 'link-state';
+}
+
+function byKey(disturbed: readonly Disturbed[]): Map<string, Disturbed> {
+  return new Map(disturbed.map((each) => [keyOf(each.resource), each]));
+}

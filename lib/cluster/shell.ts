@@ -1,0 +1,276 @@
+// The same changes as lines for a shell, with ip, sysctl, ipvsadm and nft.
+
+import { serviceKeyOf } from './resources.js';
+import type { DestinationResource, MarkResource, Resource, SnatResource } from './resources.js';
+import { isRecord } from './resources.js';
+import { familyOf } from './networks.js';
+import type { ServiceKey } from '../types.js';
+import type { Value, ValueRecord } from './types.js';
+
+/** A word as a POSIX shell reads it back. */
+export function quote(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+/** The command that makes `after` of `before`; it may be several lines. */
+export function shellOf(resource: Resource, before: Value, after: Value): string {
+  const lines = commandsOf(resource, before, after);
+  return lines
+    .map((words) => (typeof words === 'string' ? words : words.map(quote).join(' ')))
+    .join('\n');
+}
+
+type Command = readonly string[] | string;
+
+function commandsOf(resource: Resource, before: Value, after: Value): Command[] {
+  const add = after !== null;
+  const settings: ValueRecord = isRecord(after) ? after : {};
+  switch (resource.kind) {
+    case 'sysctl':
+      return add ? [['sysctl', '-qw', `${resource.name}=${textOf(after)}`]] : [];
+    case 'link':
+      if (!add) return [['ip', 'link', 'delete', resource.name]];
+      return [['ip', 'link', 'add', resource.name, ...linkWords(settings)]];
+    case 'link-state':
+      return [['ip', 'link', 'set', resource.name, settings['up'] === true ? 'up' : 'down']];
+    case 'address': {
+      const from = add ? settings : isRecord(before) ? before : {};
+      const place = `${resource.address}/${textOf(from['prefix'] ?? null)}`;
+      const own = ['ip', 'address', add ? 'add' : 'delete', place, 'dev', resource.interface];
+      return [add ? [...own, ...addressWords(resource.address, settings)] : own];
+    }
+    case 'route': {
+      const ip = resource.family === 'ipv6' ? ['ip', '-6'] : ['ip'];
+      const table = resource.table === 254 ? [] : ['table', String(resource.table)];
+      if (add) {
+        const [type, ...words] = routeWords(resource.destination, settings);
+        return [[...ip, 'route', 'replace', ...(type ? [type] : []), ...words, ...table]];
+      }
+      const [type, ...words] = routeWords(resource.destination, isRecord(before) ? before : {});
+      return [[...ip, 'route', 'delete', ...(type ? [type] : []), ...words, ...table]];
+    }
+    case 'rule':
+      return [
+        [
+          ...(resource.family === 'ipv6' ? ['ip', '-6'] : ['ip']),
+          'rule',
+          add ? 'add' : 'delete',
+          'priority',
+          String(resource.priority),
+          'fwmark',
+          String(resource.fwmark),
+          'table',
+          String(resource.table),
+        ],
+      ];
+    case 'proxy':
+      return [
+        [
+          'ip',
+          'neighbour',
+          add ? 'add' : 'delete',
+          'proxy',
+          resource.address,
+          'dev',
+          resource.interface,
+        ],
+      ];
+    case 'fou-port': {
+      const type = isRecord(after) ? [textOf(after['type'] ?? 'gue')] : [];
+      return [
+        [
+          'ip',
+          'fou',
+          add ? 'add' : 'delete',
+          'port',
+          String(resource.port),
+          ...type,
+          ...(resource.family === 'ipv6' ? ['-6'] : []),
+        ],
+      ];
+    }
+    case 'mark':
+      return markLines(resource, add);
+    case 'snat':
+      return snatLines(resource, add);
+    case 'service': {
+      const key = serviceWords(resource.service);
+      if (!add) return [['ipvsadm', '-D', ...key]];
+      return [['ipvsadm', before === null ? '-A' : '-E', ...key, ...serviceOptions(settings)]];
+    }
+    case 'destination': {
+      const key = [
+        ...serviceWords(resource.service),
+        '-r',
+        endpoint(resource.address, portOf(resource)),
+      ];
+      if (!add) return [['ipvsadm', '-d', ...key]];
+      return [['ipvsadm', before === null ? '-a' : '-e', ...key, ...destinationOptions(settings)]];
+    }
+    case 'sync-daemon':
+      if (!add) return [['ipvsadm', '--stop-daemon', resource.role]];
+      return [['ipvsadm', '--start-daemon', resource.role, ...daemonOptions(settings)]];
+  }
+}
+
+function textOf(value: Value): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** `name value` for each that is there. */
+function pairs(settings: ValueRecord, names: Readonly<Record<string, string>>): string[] {
+  return Object.entries(names).flatMap(([property, option]) => {
+    const value = settings[property] ?? null;
+    return value === null ? [] : [option, textOf(value)];
+  });
+}
+
+function linkWords(settings: ValueRecord): string[] {
+  const type = textOf(settings['type'] ?? '');
+  return [
+    'type',
+    type,
+    ...(type === 'ip6tnl' ? ['mode', 'any'] : []),
+    ...pairs(settings, { local: 'local' }),
+    ...(settings['checksum'] === true ? ['csum'] : []),
+  ];
+}
+
+function addressWords(address: string, settings: ValueRecord): string[] {
+  const scope = settings['scope'] ?? null;
+  return [
+    ...(scope === null || scope === 'global' || familyOf(address) === 'ipv6'
+      ? []
+      : ['scope', textOf(scope)]),
+    ...pairs(settings, { label: 'label', broadcast: 'broadcast' }),
+    ...(settings['noPrefixRoute'] === true ? ['noprefixroute'] : []),
+    ...(settings['noDad'] === true ? ['nodad'] : []),
+    ...(settings['deprecated'] === true ? ['preferred_lft', '0'] : []),
+  ];
+}
+
+// What `ip route` says by itself, and what is no protocol.
+const OWN_PROTOCOLS: ReadonlySet<Value> = new Set([null, 'boot']);
+
+/** First the type, which may be ''. */
+function routeWords(destination: string, settings: ValueRecord): string[] {
+  const type = settings['type'] ?? 'unicast';
+  return [
+    type === 'unicast' ? '' : textOf(type),
+    destination,
+    ...pairs(settings, {
+      gateway: 'via',
+      interface: 'dev',
+      source: 'src',
+      metric: 'metric',
+      mtu: 'mtu',
+      advertisedMss: 'advmss',
+    }),
+    ...(OWN_PROTOCOLS.has(settings['protocol'] ?? null)
+      ? []
+      : pairs(settings, { protocol: 'proto' })),
+    ...(settings['onLink'] === true ? ['onlink'] : []),
+  ];
+}
+
+function endpoint(address: string, port: number | undefined): string {
+  if (port === undefined) return address;
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+function portOf({ service, port }: DestinationResource): number | undefined {
+  return service.fwmark !== undefined && port === 0 ? undefined : port;
+}
+
+const PROTOCOL_OPTIONS = { tcp: '-t', udp: '-u', sctp: '--sctp-service' } as const;
+
+function serviceWords(service: ServiceKey): string[] {
+  if (service.fwmark !== undefined) {
+    return ['-f', String(service.fwmark), ...(service.family === 'ipv6' ? ['-6'] : [])];
+  }
+  return [PROTOCOL_OPTIONS[service.protocol], endpoint(service.address, service.port)];
+}
+
+function serviceOptions(settings: ValueRecord): string[] {
+  const flags = settings['schedulerFlags'];
+  const persistence = settings['persistence'] ?? null;
+  return [
+    ...pairs(settings, { scheduler: '-s' }),
+    ...(Array.isArray(flags) && flags.length > 0 ? ['-b', flags.join(',')] : []),
+    ...(isRecord(persistence)
+      ? pairs(persistence, { timeout: '-p', netmask: '-M', engine: '--pe' })
+      : []),
+    ...(settings['onePacket'] === true ? ['-o'] : []),
+  ];
+}
+
+const FORWARDING_OPTIONS: Readonly<Record<string, string>> = { nat: '-m', dr: '-g', tun: '-i' };
+
+function destinationOptions(settings: ValueRecord): string[] {
+  const tunnel = settings['tunnel'] ?? null;
+  const checksum = isRecord(tunnel) ? tunnel['checksum'] : 'none';
+  return [
+    FORWARDING_OPTIONS[textOf(settings['forwarding'] ?? '')] ?? '-g',
+    ...(isRecord(tunnel) ? ['--tun-type', textOf(tunnel['type'] ?? 'ipip')] : []),
+    ...(isRecord(tunnel) ? pairs(tunnel, { port: '--tun-port' }) : []),
+    ...(checksum === 'csum' ? ['--tun-csum'] : checksum === 'remcsum' ? ['--tun-remcsum'] : []),
+    ...pairs(settings, { weight: '-w', upperThreshold: '-x', lowerThreshold: '-y' }),
+  ];
+}
+
+function daemonOptions(settings: ValueRecord): string[] {
+  return pairs(settings, {
+    interface: '--mcast-interface',
+    syncId: '--syncid',
+    maxLength: '--sync-maxlen',
+    group: '--mcast-group',
+    port: '--mcast-port',
+    ttl: '--mcast-ttl',
+  });
+}
+
+// A table of its own for each mark: it can be made again, and taken away, without asking what is there.
+
+function markLines(resource: MarkResource, add: boolean): Command[] {
+  const { fwmark, family, protocol, addresses, ports } = resource;
+  const name = `ipvs_mark_${fwmark}_${protocol}`;
+  const ip = family === 'ipv4' ? 'ip' : 'ip6';
+  const table = `${ip} ${name}`;
+  if (!add) return [`nft delete table ${table}`];
+  return [
+    `nft -f - <<'END'`,
+    `add table ${table}`,
+    `delete table ${table}`,
+    `table ${table} {`,
+    '  chain prerouting {',
+    '    type filter hook prerouting priority mangle; policy accept;',
+    `    ${ip} daddr { ${addresses.join(', ')} } ${protocol} dport { ${ports.join(', ')} } meta mark set ${fwmark}`,
+    '  }',
+    '}',
+    'END',
+  ];
+}
+
+function snatLines({ family, protocol, address, port }: SnatResource, add: boolean): Command[] {
+  const ip = family === 'ipv4' ? 'ip' : 'ip6';
+  const table = `${ip} ipvs_snat_${protocol}_${port}_${address.replaceAll(/[.:]/g, '_')}`;
+  if (!add) return [`nft delete table ${table}`];
+  return [
+    `nft -f - <<'END'`,
+    `add table ${table}`,
+    `delete table ${table}`,
+    `table ${table} {`,
+    '  chain postrouting {',
+    '    type nat hook postrouting priority srcnat; policy accept;',
+    `    meta l4proto ${protocol} ct original ${ip} daddr ${address} ct original proto-dst ${port} masquerade`,
+    '  }',
+    '}',
+    'END',
+  ];
+}
+
+/** For a sentence: `tcp 192.168.51.11:80`. */
+export function nameOfService(service: ServiceKey): string {
+  if (service.fwmark !== undefined) return serviceKeyOf(service);
+  return `${service.protocol} ${endpoint(service.address, service.port)}`;
+}

@@ -1,0 +1,52 @@
+// What a node should be like: a list of settings in the order in which they are safe to make.
+
+import type { AddressFamily } from '../types.js';
+import type { Resource } from './resources.js';
+import type { Value } from './types.js';
+
+/** One thing as it should be. */
+export interface Wanted {
+  readonly resource: Resource;
+  readonly value: Value;
+  /** Why, in a sentence, with its source where there is one. */
+  readonly reason: string;
+  /** What it also may be, in view of other things: see `looksAt`. Default: only `value`. */
+  readonly accepts?: (present: Value, look: Look) => boolean;
+  /** What `accepts` looks at besides. */
+  readonly looksAt?: readonly Resource[];
+  /** A setting that not every kernel has: without it nothing is done. */
+  readonly optional?: boolean;
+  /** Not done by this library, only said and put into the shell script. */
+  readonly manual?: boolean;
+}
+
+/** The value of something that was looked at; null where it is not there. */
+export type Look = (resource: Resource) => Value;
+
+/** What is known of a node besides its description. */
+export interface Facts {
+  /** The kernel's release, as `uname -r` has it. */
+  readonly release: string;
+  /** The MTU of each network interface by name. */
+  readonly mtus: Readonly<Record<string, number>>;
+  /** The default gateways that somebody has set; not those that routers advertise. */
+  readonly gateways: Readonly<Partial<Record<AddressFamily, string>>>;
+}
+
+export type Sysctl = Extract<Resource, { kind: 'sysctl' }>;
+
+export function sysctl(name: string): Sysctl {
+  return { kind: 'sysctl', name };
+}
+
+/** The value of a setting as a number; NaN where it is not there. */
+export function numberAt(look: Look, name: string): number {
+  const value = look(sysctl(name));
+  return typeof value === 'string' && value !== '' ? Number(value) : NaN;
+}
+
+/** Whether a kernel is at least of that version. */
+export function isSince(release: string, major: number, minor: number): boolean {
+  const [, first = '0', second = '0'] = /^(\d+)\.(\d+)/.exec(release) ?? [];
+  return Number(first) > major || (Number(first) === major && Number(second) >= minor);
+}

@@ -1,0 +1,491 @@
+// Applying a plan and taking it back, on a machine without a kernel: what fails or dies at whichever
+// step is put back to the last value.
+
+import { readFileSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
+import t from 'tap';
+import type { Test } from 'tap';
+import fc from 'fast-check';
+import type { ClusterDescription, ClusterError, ClusterNode, Plan } from 'ipvs/cluster';
+import { Journal } from '#lib/cluster/journal';
+import type { Header, Line } from '#lib/cluster/journal';
+import type { Value } from '#lib/cluster/types';
+import { FakeMachine, freshState } from '../fixtures/fake-machine.js';
+import { fakeNode, interfacesOf } from '../fixtures/fake-node.js';
+import { reference } from '../fixtures/clusters.js';
+
+const CASES: readonly [name: string, description: ClusterDescription][] = [
+  ...(['dr', 'nat', 'tun'] as const).map((mode): [string, ClusterDescription] => [
+    mode,
+    { ...reference(mode, { ipv6: true }), sysctl: { profile: 'director' }, sync: { syncId: 1 } },
+  ]),
+  ['gue', reference('tun', { tunnel: { type: 'gue', port: 6080 } })],
+  ['gre', reference('tun', { tunnel: { type: 'gre' } })],
+  ['mark', { ...reference('dr'), services: [{ fwmark: 9, ports: [80] }] }],
+];
+
+const folder = t.testdir();
+let folders = 0;
+
+/** Not there yet: the first journal makes it. */
+function freshFolder(): string {
+  return `${folder}/${++folders}`;
+}
+
+const NODES = ['gw', 'lb1', 'rs1'];
+
+/** What is there before differs from what the kernel has by itself. */
+function usedState(name: string): Record<string, Value> {
+  return {
+    ...freshState(interfacesOf(name)),
+    'link-state eth0': { up: true },
+    'sysctl net.ipv4.conf.all.accept_redirects': '0',
+    'sysctl net.ipv4.conf.eth0.forwarding': '1',
+    'route ipv4 254 default': { gateway: '192.168.118.99', interface: 'eth0', metric: 0 },
+    'address lo 192.168.51.11': {
+      prefix: 32,
+      scope: 'global',
+      noDad: false,
+      deprecated: false,
+      label: 'lo:1',
+    },
+    'service tcp 192.168.51.11 80': { scheduler: 'wlc', schedulerFlags: [], onePacket: false },
+    'destination tcp 192.168.51.11 80 192.168.118.12 80': { forwarding: 'nat', weight: 7 },
+  };
+}
+
+function eachCase(
+  t: Test,
+  work: (
+    t: Test,
+    description: ClusterDescription,
+    name: string,
+    state: Record<string, Value>,
+  ) => Promise<void>,
+  { usedOnly = false } = {},
+): void {
+  for (const [title, description] of CASES) {
+    for (const name of NODES) {
+      if (usedOnly && name === 'gw' && title !== 'dr') continue; // a router is always the same
+      for (const used of usedOnly ? [true] : [false, true]) {
+        const state = used ? usedState(name) : freshState(interfacesOf(name));
+        t.test(`${title} ${name} ${used ? 'used' : 'fresh'}`, (t) =>
+          work(t, description, name, state),
+        );
+      }
+    }
+  }
+}
+
+const filesIn = (folder: string): string[] => readdirSync(folder);
+
+t.test('applied twice, it changes nothing; reverted, all is as before', (t) => {
+  eachCase(t, async (t, description, name, state) => {
+    const journal = freshFolder();
+    const { node, machine } = fakeNode(description, name, journal, {
+      machine: new FakeMachine(state),
+    });
+    const before = machine.snapshot();
+    const plan = await node.plan();
+    t.ok(plan.length > 2);
+    t.same(machine.snapshot(), before, 'planning changes nothing');
+    const done = await node.apply();
+    t.same(
+      [...done].map(({ shell }) => shell),
+      [...plan].map(({ shell }) => shell),
+    );
+    t.equal(filesIn(journal).length, 1);
+    t.equal(statSync(`${journal}/${filesIn(journal)[0]}`).mode & 0o777, 0o600);
+    const after = machine.snapshot();
+    const { writes } = machine;
+    t.equal((await node.plan()).isEmpty, true);
+    t.equal((await node.apply()).length, 0);
+    t.equal(machine.writes, writes);
+    t.same(machine.snapshot(), after);
+
+    // By another process.
+    const other = fakeNode(description, name, journal, { machine }).node;
+    const { kept } = await other.revert();
+    t.same(kept, []);
+    t.same(machine.snapshot(), before);
+    t.same(filesIn(journal), [], 'the journal is gone');
+    t.match(await other.revert(), { reverted: [], kept: [] });
+    await node.close();
+    await t.rejects(node.plan(), { code: 'ERR_IPVS_CLOSED' });
+  });
+  t.end();
+});
+
+t.test('a failure at any step is told, and what was done is taken back', (t) => {
+  eachCase(
+    t,
+    async (t, description, name, state) => {
+      const dry = fakeNode(description, name, freshFolder(), { machine: new FakeMachine(state) });
+      await dry.node.apply();
+      const total = dry.machine.writes;
+      for (let write = 0; write < total; write++) {
+        for (const made of [false, true]) {
+          const journal = freshFolder();
+          const machine = new FakeMachine(state, { failAt: { write, made } });
+          const { node } = fakeNode(description, name, journal, { machine });
+          const before = machine.snapshot();
+          const error = await node.apply().then(
+            () => undefined,
+            (reason: unknown) => reason as ClusterError,
+          );
+          if (error?.code !== 'EIO' || error.done?.length !== write || !error.failed) {
+            t.fail(`step ${write}`, { error });
+          }
+          const { kept } = await fakeNode(description, name, journal, { machine }).node.revert();
+          t.same(kept, []);
+          if (!t.same(machine.snapshot(), before, `step ${write}, made: ${made}`)) return;
+        }
+      }
+    },
+    { usedOnly: true },
+  );
+  t.end();
+});
+
+t.test('a revert that fails at any step is repeated', (t) => {
+  eachCase(
+    t,
+    async (t, description, name, state) => {
+      const dry = fakeNode(description, name, freshFolder(), { machine: new FakeMachine(state) });
+      await dry.node.apply();
+      const applied = dry.machine.writes;
+      await dry.node.revert();
+      const total = dry.machine.writes;
+      for (let write = applied; write < total; write++) {
+        for (const made of [false, true]) {
+          const journal = freshFolder();
+          const machine = new FakeMachine(state, { failAt: { write, made } });
+          const { node } = fakeNode(description, name, journal, { machine });
+          const before = machine.snapshot();
+          await node.apply();
+          await t.rejects(node.revert(), { code: 'EIO' });
+          const { kept } = await fakeNode(description, name, journal, { machine }).node.revert();
+          t.same(kept, []);
+          if (!t.same(machine.snapshot(), before, `step ${write}, made: ${made}`)) return;
+          t.same(filesIn(journal), []);
+        }
+      }
+    },
+    { usedOnly: true },
+  );
+  t.end();
+});
+
+t.test('what was applied in part is completed', async (t) => {
+  const description = reference('tun', { ipv6: true });
+  for (let write = 0; write < 12; write++) {
+    const journal = freshFolder();
+    const machine = new FakeMachine(freshState(), { failAt: { write, made: write % 2 === 0 } });
+    const { node } = fakeNode(description, 'rs1', journal, { machine });
+    const before = machine.snapshot();
+    await t.rejects(node.apply(), { code: 'EIO' });
+    await node.apply();
+    t.equal((await node.plan()).isEmpty, true);
+    await node.revert();
+    t.same(machine.snapshot(), before);
+  }
+});
+
+t.test('what the description no longer has is taken back, and nothing of others', async (t) => {
+  const one = { services: [{ protocol: 'tcp', port: 443 } as const] };
+  const descriptions = [
+    reference('dr', { ipv6: true }),
+    { ...reference('tun'), ...one },
+    reference('nat', { ipv6: true }),
+    reference('dr'),
+    { ...reference('nat'), ...one },
+  ];
+  for (const name of ['rs1', 'lb1']) {
+    const journal = freshFolder();
+    const machine = new FakeMachine(usedState(name));
+    const before = machine.snapshot();
+    for (const description of descriptions) {
+      await fakeNode(description, name, journal, { machine }).node.apply();
+      const fresh = new FakeMachine(usedState(name));
+      await fakeNode(description, name, freshFolder(), { machine: fresh }).node.apply();
+      const title = `${description.mode ?? ''} on ${name} is as if it had been the first`;
+      // What the kernel changes along with ip_forward it does not change back by itself.
+      const settled = (each: FakeMachine) =>
+        Object.entries(each.snapshot()).filter(([key]) => !/forwarding|redirects/.test(key));
+      t.same(settled(machine), settled(fresh), title);
+    }
+    const [first] = descriptions;
+    if (first) await fakeNode(first, name, journal, { machine }).node.revert();
+    t.same(machine.snapshot(), before);
+  }
+});
+
+t.test('a director changes its state', async (t) => {
+  const journal = freshFolder();
+  const description: ClusterDescription = {
+    ...reference('dr'),
+    sync: { syncId: 1 },
+    nodes: {
+      ...reference('dr').nodes,
+      lb1: { role: ['director', 'real-server'], interface: 'eth0', address: '192.168.118.10' },
+      lb2: { role: 'director', interface: 'eth0', address: '192.168.118.20' },
+    },
+  };
+  const machine = new FakeMachine();
+  const before = machine.snapshot();
+  const become = (state: 'master' | 'backup') =>
+    fakeNode(description, 'lb1', journal, { machine, state }).node.apply();
+  await become('backup');
+  t.same(machine.announced, []);
+  const master: Plan = await become('master');
+  t.same(machine.announced, ['192.168.51.11 on eth0']);
+  t.same(
+    [...master].map(({ shell }) => shell.split(' ').slice(0, 3).join(' ')),
+    [
+      'ipvsadm --stop-daemon backup',
+      'ip address delete',
+      'ip address add',
+      'ipvsadm --start-daemon master',
+    ],
+  );
+  await become('master');
+  t.equal(machine.announced.length, 1, 'only what is new is announced');
+  await become('backup');
+  t.ok(machine.snapshot()['address lo 192.168.51.11']);
+  t.notOk(machine.snapshot()['address eth0 192.168.51.11']);
+  await fakeNode(description, 'lb1', journal, { machine }).node.announce();
+  t.equal(machine.announced.length, 2);
+  await fakeNode(description, 'lb1', journal, { machine }).node.revert();
+  t.same(machine.snapshot(), before);
+});
+
+t.test('what somebody else has changed meanwhile is told and left alone', async (t) => {
+  const journal = freshFolder();
+  const { node, machine } = fakeNode(reference('nat'), 'lb1', journal);
+  const before = machine.snapshot();
+  await node.apply();
+  const weight = 'destination tcp 192.168.51.11 80 192.168.118.11 80';
+  const foreign: Record<string, Value> = {
+    'sysctl net.ipv4.conf.eth0.send_redirects': '1',
+    'sysctl net.ipv4.conf.lo.forwarding': '0',
+    [weight]: { forwarding: 'nat', weight: 0, upperThreshold: 0, lowerThreshold: 0 },
+    'destination udp 192.168.51.11 53 192.168.118.99 53': { forwarding: 'nat', weight: 1 },
+    'address eth0 192.168.51.11': null,
+  };
+  Object.assign(machine.state, foreign);
+  const { kept } = await node.revert();
+  t.same(
+    kept.map(({ change }) => change.kind),
+    ['service', 'destination', 'service'],
+    'what is as before is not told',
+  );
+  t.match(kept[0], {
+    reason: '1 real servers are left',
+    change: { resource: { kind: 'service' } },
+  });
+  t.match(kept[1], { current: { weight: 0 }, reason: /somebody else has changed it to/ });
+  const after = machine.snapshot();
+  for (const [key, value] of Object.entries(after)) {
+    if (/192.168.51.11/.test(key)) continue;
+    t.same(value, before[key] ?? null, key);
+  }
+  t.same(
+    Object.keys(after).filter((key) => /192.168.51.11/.test(key)),
+    [
+      weight,
+      'destination udp 192.168.51.11 53 192.168.118.99 53',
+      'service tcp 192.168.51.11 80',
+      'service udp 192.168.51.11 53',
+    ],
+  );
+  t.equal(filesIn(journal).length, 1, 'the journal stays, for another try');
+  delete machine.state['destination udp 192.168.51.11 53 192.168.118.99 53'];
+  Object.assign(machine.state, { [weight]: null });
+  t.same((await node.revert()).kept.length, 0);
+  t.same(machine.snapshot(), before);
+});
+
+t.test('a setting that others put back before us is not touched', async (t) => {
+  const machine = new FakeMachine();
+  const { node } = fakeNode(reference('nat'), 'lb1', freshFolder(), { machine });
+  await node.apply();
+  machine.state['sysctl net.ipv4.ip_forward'] = '7';
+  const { kept } = await node.revert();
+  t.match(kept, [{ change: { before: '7', after: '7' }, current: '7' }]);
+  t.equal(machine.state['sysctl net.ipv4.ip_forward'], '7');
+});
+
+t.test('an abort ends it between two changes', async (t) => {
+  const controller = new AbortController();
+  const { node, machine } = fakeNode(reference('dr'), 'rs1', freshFolder());
+  const before = machine.snapshot();
+  const seen: string[] = [];
+  await t.rejects(
+    node.apply({
+      signal: controller.signal,
+      onProgress: ({ done, total, change }) => {
+        seen.push(`${done}/${total} ${change.kind}`);
+        if (done === 3) controller.abort(new Error('enough'));
+      },
+    }),
+    { code: 'ABORT_ERR', cause: { message: 'enough' }, done: { length: 3 } },
+  );
+  t.same(seen, ['1/9 link-state', '2/9 link-state', '3/9 address']);
+  await t.rejects(node.revert({ signal: controller.signal }), { code: 'ABORT_ERR' });
+  await node.revert();
+  t.same(machine.snapshot(), before);
+  t.throws(() => node.apply({ signal: 3 as never }), { code: 'ERR_INVALID_ARG_TYPE' });
+  t.throws(() => node.apply({ onprogress: 3 } as never), { code: 'ERR_INVALID_ARG_VALUE' });
+});
+
+t.test('a change that the kernel takes and does not make is told', async (t) => {
+  const machine = new FakeMachine();
+  machine.faults.onWrite = (_, { resource, before }) => {
+    if (resource.kind !== 'sysctl') return;
+    queueMicrotask(() => {
+      machine.state['sysctl net.ipv4.conf.all.arp_ignore'] = before;
+    });
+  };
+  const { node } = fakeNode(reference('dr'), 'rs1', freshFolder(), { machine });
+  await t.rejects(node.apply(), {
+    code: 'ERR_IPVS_NOT_TAKEN',
+    failed: { resource: { name: 'net.ipv4.conf.all.arp_ignore' } },
+    message: /^apply rs1: Set net.ipv4.conf.all.arp_ignore to 1 \(it is 0\)\. .*has something else/,
+  });
+});
+
+t.test('a route with several next hops is not replaced', async (t) => {
+  const machine = new FakeMachine();
+  machine.state['route ipv4 254 default'] = { nextHops: [{ gateway: '10.0.0.1' }] };
+  const { node } = fakeNode(reference('dr'), 'rs1', freshFolder(), { machine });
+  await t.rejects(node.apply(), { code: 'ERR_IPVS_NOT_RESTORABLE', failed: { kind: 'route' } });
+  t.equal(machine.writes, 0);
+});
+
+t.test('one process at a time; a lock whose owner is gone is broken', async (t) => {
+  const journal = freshFolder();
+  const { node, machine } = fakeNode(reference('dr'), 'rs1', journal);
+  const others = [1, 2, 3].map(() => fakeNode(reference('dr'), 'rs1', journal, { machine }).node);
+  const [other, another, third] = others as [ClusterNode, ClusterNode, ClusterNode];
+  let lockFile = '';
+  const outcomes: Promise<unknown>[] = [];
+  machine.write = async (writes) => {
+    if (machine.writes === 2) {
+      lockFile = filesIn(journal).find((name) => name.endsWith('.lock')) ?? '';
+      outcomes.push(other.apply(), another.revert(), third.plan());
+      await Promise.allSettled(outcomes);
+    }
+    return FakeMachine.prototype.write.call(machine, writes);
+  };
+  await node.apply();
+  const [apply, revert, plan] = await Promise.allSettled(outcomes);
+  t.match(apply, { reason: { code: 'ERR_IPVS_LOCKED', message: new RegExp(`${process.pid}`) } });
+  t.match(revert, { reason: { code: 'ERR_IPVS_LOCKED' } });
+  t.match(plan, { status: 'fulfilled' });
+  for (const stale of ['999999 1', `${process.pid} 1`, '', 'what']) {
+    writeFileSync(`${journal}/${lockFile}`, stale);
+    t.equal((await other.apply()).length, 0);
+  }
+  t.notOk(filesIn(journal).some((name) => name.includes('.lock')));
+});
+
+t.test('calls of one node wait for each other', async (t) => {
+  const { node, machine } = fakeNode(reference('dr'), 'rs1', freshFolder());
+  const before = machine.snapshot();
+  const [first, second, , plan] = await Promise.all([
+    node.apply(),
+    node.apply(),
+    node.revert(),
+    node.plan(),
+  ]);
+  t.same([first.length, second.length, plan.length], [9, 0, 9]);
+  t.same(machine.snapshot(), before);
+});
+
+// ---- the journal
+
+const HEADER: Header = { journal: 1, node: 'x', namespace: '4:5 boot' };
+
+function lines(count: number): Line[] {
+  return Array.from({ length: count }, (_, index) => ({
+    line: 'change',
+    resource: { kind: 'sysctl', name: `net.ipv4.x${index}` },
+    before: 'ä"\n',
+    after: String(index),
+  }));
+}
+
+t.test('a journal that was cut at any byte is read up to its last whole line', async (t) => {
+  const file = `${t.testdir()}/x.journal`;
+  const writer = await Journal.read(file, HEADER);
+  await writer.append(lines(3));
+  await writer.close();
+  const whole = readFileSync(file);
+  for (let length = 0; length <= whole.length; length++) {
+    writeFileSync(file, whole.subarray(0, length));
+    const journal = await Journal.read(file, HEADER);
+    const ends = whole.subarray(0, length).filter((byte) => byte === 10).length;
+    if (journal.chains.size !== Math.max(0, ends - 1)) t.fail(`${length} bytes`);
+    await journal.append(lines(4).slice(3));
+    await journal.close();
+    const again = await Journal.read(file, HEADER);
+    if (again.chains.size !== Math.max(0, ends - 1) + 1) t.fail(`${length} bytes, and on`);
+  }
+  t.pass(`${whole.length} places`);
+});
+
+t.test('a journal of another namespace, node or format is not taken for ours', async (t) => {
+  const file = `${t.testdir()}/x.journal`;
+  const writer = await Journal.read(file, HEADER);
+  await writer.append(lines(1));
+  await writer.close();
+  for (const other of [{ namespace: '4:5 later' }, { node: 'y' }]) {
+    t.equal((await Journal.read(file, { ...HEADER, ...other })).chains.size, 0);
+  }
+  t.equal((await Journal.read(file, HEADER)).chains.size, 1);
+  writeFileSync(file, '{"journal":2,"node":"x","namespace":"4:5 boot"}\n');
+  await t.rejects(Journal.read(file, HEADER), { code: 'ERR_IPVS_JOURNAL', message: /format is 2/ });
+  writeFileSync(file, `${JSON.stringify(HEADER)}\nnonsense\n`);
+  await t.rejects(Journal.read(file, HEADER), { code: 'ERR_IPVS_JOURNAL' });
+  truncateSync(file);
+  t.equal((await Journal.read(file, HEADER)).chains.size, 0);
+});
+
+t.test('a folder that can not be written to is told before anything is changed', async (t) => {
+  const file = t.testdir({ file: '' });
+  const { node, machine } = fakeNode(reference('dr'), 'rs1', `${file}/file/folder`);
+  await t.rejects(node.apply(), { code: 'ERR_IPVS_JOURNAL', hint: /option "journal"/ });
+  t.equal(machine.writes, 0);
+});
+
+t.test('whatever was there, and however often it is applied, all is put back', async () => {
+  const description = fc.constantFrom(...CASES.map(([, each]) => each));
+  const existing = fc.subarray(Object.entries(usedState('rs1')));
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(description, { minLength: 1, maxLength: 4 }),
+      existing,
+      fc.constantFrom('lb1', 'rs1'),
+      fc.nat(40),
+      async (descriptions, present, name, write) => {
+        const journal = freshFolder();
+        const machine = new FakeMachine({
+          ...freshState(),
+          ...Object.fromEntries(present.filter(([key]) => !key.startsWith('destination'))),
+        });
+        const before = machine.snapshot();
+        machine.faults.failAt = { write, made: write % 2 === 0 };
+        for (const each of descriptions) {
+          await fakeNode(each, name, journal, { machine })
+            .node.apply()
+            .catch(() => undefined);
+        }
+        const [first] = descriptions;
+        machine.faults = {};
+        if (first) await fakeNode(first, name, journal, { machine }).node.revert();
+        return isDeepStrictEqual(machine.snapshot(), before);
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
