@@ -215,6 +215,17 @@ function addCluster(program: CliCommand): void {
     .does(() => lazy.cluster().apply);
   node(
     cluster.sub(
+      'check',
+      'say what is wrong with the node',
+      'Says what is wrong with the node, the worst first (E errors, W warnings, i information), and ' +
+        'the lines that mend it. The exit status is 1 where there is an error or a warning.',
+    ),
+  )
+    .option('--mend', 'make the changes that mend it; "revert" takes them back')
+    .example(`ipvs cluster check -f ${file} --node lb1`, 'for monitoring, too')
+    .does(() => lazy.cluster().check);
+  node(
+    cluster.sub(
       'revert',
       'take the changes back',
       'Puts back what was there before. What somebody else has changed meanwhile is left as it is, ' +

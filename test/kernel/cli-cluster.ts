@@ -67,6 +67,17 @@ t.test('plan, apply, revert', async (t) => {
   t.match(await cluster(['plan', ...director]), { status: 0, out: '' });
   t.match(await cluster(['apply', ...director]), { status: 0, out: '0 changes made on lb1\n' });
 
+  t.same(await ipvs.listServices().then((all) => all.length), 2);
+  await ipvs.removeService({ protocol: 'udp', address: '192.168.51.11', port: 53 });
+  const sick = await cluster(['check', ...director]);
+  t.equal(sick.status, 1);
+  t.match(sick.out, /^E service-missing .*53\n {4}\S[^]*\n {4}ipvsadm -A -u 192\.168\.51\.11:53/m);
+  const found = JSON.parse((await cluster(['check', '--json', ...director])).out) as unknown;
+  t.match(found, { node: 'lb1', healthy: false, findings: [{ severity: 'error', mend: {} }] });
+  await cluster(['check', '--mend', ...director]);
+  t.equal((await ipvs.listServices()).length, 2, 'mended');
+  t.notMatch((await cluster(['check', ...director])).out, 'service-missing');
+
   const reverted = await cluster(['revert', ...director]);
   t.equal(reverted.status, 0, reverted.err);
   t.match(reverted.out, /^- Remove the service tcp 192\.168\.51\.11:80\.$/m);

@@ -4,7 +4,7 @@ import { Cluster } from '../../cluster/index.js';
 import type { Change, ClusterNode } from '../../cluster/index.js';
 import type { Context } from '../context.js';
 import { Exit, usageError } from '../failure.js';
-import { keptLines, planLines } from '../render/cluster.js';
+import { clusterFindingLines, keptLines, planLines } from '../render/cluster.js';
 import { countOf } from '../render/numbers.js';
 
 export interface ClusterFlags {
@@ -102,6 +102,32 @@ async function tellDone(context: Context, error: unknown): Promise<void> {
   if (context.json || done === undefined || done.length === 0) return;
   await context.print(planLines(done, [], context.style, context.width));
   context.warn(`these were changed before it failed; "ipvs cluster revert" takes them back`);
+}
+
+export interface CheckFlags extends ClusterFlags {
+  readonly mend?: boolean;
+}
+
+/** Says what is wrong; the exit status says whether something is that was not mended. */
+export function check(context: Context, { mend = false, ...flags }: CheckFlags): Promise<number> {
+  return withNode(context, flags, async (node) => {
+    const findings = await node.check();
+    const mended: Change[] = [];
+    if (mend) for (const each of findings) mended.push(...(await node.mend(each)));
+    const left = mend ? await node.check() : findings;
+    const healthy = left.every(({ severity }) => severity === 'info');
+    if (context.json) {
+      await context.printJson({ node: node.name, healthy, findings: left, mended });
+    } else {
+      const { style, width } = context;
+      await context.print([
+        ...planLines(mended, [], style, width),
+        ...clusterFindingLines(left, style, width),
+      ]);
+      if (left.length === 0) context.remark(`Nothing is wrong with ${node.name}.`);
+    }
+    return healthy ? Exit.done : Exit.no;
+  });
 }
 
 /** Takes back what was applied. */

@@ -1,6 +1,6 @@
 // What would change on a node of a cluster, what was changed, and what is wrong with it.
 
-import type { Change, Kept } from '../../cluster/index.js';
+import type { Change, Finding, Kept } from '../../cluster/index.js';
 import type { Style } from '../terminal.js';
 import { wrap } from './table.js';
 
@@ -53,5 +53,21 @@ export function keptLines(kept: readonly Kept[], style: Style, width: number): s
   return kept.flatMap(({ change, reason }) => [
     ...marked(style.yellow('!'), `left as it is: ${change.description}`, width),
     ...indented(reason, style, width),
+  ]);
+}
+
+/** What is wrong with a node, and what mends it. */
+export function clusterFindingLines(
+  findings: readonly Finding[],
+  style: Style,
+  width: number,
+): string[] {
+  const signs = { error: style.red('E'), warning: style.yellow('W'), info: style.dim('i') };
+  return findings.flatMap(({ severity, code, subject, explanation, mend }) => [
+    ...marked(signs[severity], `${code} ${subject}`, width),
+    ...wrap(explanation, width - 4).map((line) => `    ${line}`),
+    ...(mend?.changes ?? []).flatMap(({ shell }) =>
+      shell.split('\n').map((line) => `    ${style.cyan(line)}`),
+    ),
   ]);
 }
