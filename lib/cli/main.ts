@@ -24,14 +24,9 @@ const io = {
   env,
 };
 
-/** A link of one of ipvsadm's names is that program. */
-function start([, file = '', ...words]: readonly string[]): Promise<number> {
-  const program = basename(file);
-  return /^ipvsadm(-save|-restore)?$/.test(program)
-    ? lazy.adm().runAdm(words, { program })
-    : lazy.run().run(words, io);
-}
-
-void start(process.argv).then((status) => {
-  process.exitCode = status;
-});
+void lazy
+  .run()
+  .run(process.argv.slice(2), io, basename(process.argv[1] ?? ''))
+  .then((status) => {
+    process.exitCode = status;
+  });
