@@ -68,11 +68,18 @@ const OF: Readonly<Record<string, Reasons>> = {
     ENOENT: { sentence: NOT_THERE },
   },
   port: {
-    EALREADY: { code: 'EEXIST', sentence: THERE },
-    EADDRINUSE: { sentence: 'something else listens there, or a port of another type' },
-    ENOENT: { sentence: NOT_THERE },
+    EADDRINUSE: {
+      sentence: 'the port is taken, by FOU or GUE or by something else that listens',
+      hint: 'fouPorts() shows what is there',
+    },
+    // fou_destroy has no other word for it.
+    EINVAL: { code: 'ENOENT', sentence: NOT_THERE },
   },
   announce: {
+    EPERM: {
+      sentence: 'this process lacks the capability CAP_NET_RAW, which a packet socket takes',
+      hint: 'run it as root, or give it the capability: setcap cap_net_raw+ep, --cap-add NET_RAW',
+    },
     EOPNOTSUPP: {
       sentence: 'the interface has no MAC or does no ARP, so that there is nobody to tell',
       hint: 'announce on the interface that the clients and the router are connected to',
@@ -127,8 +134,8 @@ async function reasonOf(
   switch (failure.fault) {
     case Fault.refused:
     case Fault.systemCall: {
-      if (name === 'EPERM') return notPermitted();
       const reasons = OF[command.slice(command.lastIndexOf(' ') + 1)];
+      if (name === 'EPERM') return reasons?.['EPERM'] ?? notPermitted();
       const sentence =
         failure.fault === Fault.refused
           ? 'the kernel refused it'

@@ -237,8 +237,11 @@ export class Network {
   }
 
   /**
-   * Has the kernel unwrap the tunnelled packets that arrive at a UDP port. Rejects with `EEXIST`
-   * where it does, `ERR_IPVS_UNAVAILABLE` where it can't. Source: net/ipv4/fou_core.c.
+   * Has the kernel unwrap the tunnelled packets that arrive at a UDP port. The module `fou` has to be
+   * there; a process with CAP_SYS_MODULE has the kernel load it.
+   *
+   * Rejects with `EADDRINUSE` where the port is taken, also by the same, `ERR_IPVS_UNAVAILABLE` where
+   * the module is not there. Source: net/ipv4/fou_core.c.
    */
   async addFouPort(port: FouPort): Promise<void> {
     return this.#change('add FOU port', Kind.fouPort, Change.add, parseFouPort(port));
