@@ -48,7 +48,6 @@ export class Handle {
   #closed: Promise<void> | undefined;
   #lastIsDone: (() => void) | undefined;
 
-  /** @internal */
   constructor(native: NativeNetwork, timeout: number) {
     this.#native = native;
     this.#timeout = timeout;

@@ -189,6 +189,65 @@ function seedMade() {
   seed('connection_table', 'made-cut', [0, 0, 0], text(`Pro\n${line}\n${line}`).subarray(0, -1));
 }
 
+// rtnetlink's payloads: a fixed header, then attributes.
+function seedNetwork() {
+  const v4 = Buffer.from([10, 0, 0, 1]);
+  const v6 = Buffer.from('fd000000000000000000000000000001', 'hex');
+  const header = (hex) => Buffer.from(hex, 'hex');
+
+  const linkHeader = header('00000100070000004110000000000000');
+  const name = attribute(3, text('eth0'));
+  const basics = [name, attribute(4, u32(1400)), attribute(1, Buffer.alloc(6, 2))];
+  const tunnel = (kind, ...data) =>
+    attribute(18, attribute(1, text(kind)), attribute(2, ...data));
+  const ports = (first) => [u16(2), u16(1), be16(7), be16(6080)].map((v, i) => attribute(first + i, v));
+  const ipip = [attribute(1, u32(3)), attribute(2, v4), attribute(3, v4), attribute(4, u8(64))];
+  const gre = [attribute(3, be16(0x8000)), attribute(6, v4), attribute(7, v4), attribute(18)];
+  seed('link', 'plain', linkHeader, ...basics);
+  seed('link', 'ipip', linkHeader, ...basics, tunnel('ipip', ...ipip, ...ports(15), attribute(19)));
+  seed('link', 'gre', linkHeader, name, tunnel('gre', ...gre, ...ports(14)));
+  seed('link', 'ip6tnl', linkHeader, name, tunnel('ip6tnl', attribute(2, v6), attribute(5, u8(4))));
+  seed('link', 'ip6gre', linkHeader, name, tunnel('ip6gre', attribute(6, v6), attribute(11, u8(4))));
+  seed('link', 'strange-kind', linkHeader, name, tunnel('k'.repeat(40), attribute(2, v4)));
+
+  const lifetimes = attribute(6, u32(5), u32(9), u64(0));
+  const label = attribute(3, text('eth0:1'));
+  const flags = attribute(8, u32(0x280));
+  const ends = [attribute(1, Buffer.from([10, 0, 0, 2])), attribute(2, v4), attribute(4, v4)];
+  seed('interface_address', 'ipv4', header('021880fe07000000'), ...ends, label, flags, lifetimes);
+  seed('interface_address', 'ipv6', header('0a40800007000000'), attribute(1, v6), flags, lifetimes);
+  seed('interface_address', 'other-family', header('1c40800007000000'), attribute(1, u16(1)));
+
+  const routeHeader = header('02100000fe03000100000000');
+  const hop = (...parts) => {
+    const bytes = Buffer.concat([u8(0), u8(2), u32(3), ...parts]);
+    return Buffer.concat([u16(bytes.length + 2), bytes]);
+  };
+  const via = attribute(18, u16(10), v6);
+  const metrics = attribute(8, attribute(2, u32(1400)), attribute(8, u32(1360)));
+  const numbers = [15, 6, 4].map((type) => attribute(type, u32(70000 + type)));
+  const to = attribute(1, Buffer.from([10, 5, 0, 0]));
+  seed('route', 'ipv4', routeHeader, to, ...numbers, attribute(5, v4), attribute(7, v4), metrics);
+  seed('route', 'hops', routeHeader, to, attribute(9, hop(attribute(5, v4)), hop(via)));
+  seed('route', 'ipv6', header('0a800000fe03000100020000'), attribute(1, v6), ...numbers, via);
+  seed('route', 'other-family', header('80200000fe03000100000000'), attribute(1, v4));
+
+  const ruleHeader = header('022008006400000102000000');
+  const masks = [6, 10, 16, 15].map((type) => attribute(type, u32(type)));
+  const between = [attribute(3, text('in')), attribute(17, text('out'))];
+  seed('rule', 'ipv4', ruleHeader, attribute(1, v4), attribute(2, v4), ...masks, ...between);
+  seed('rule', 'ipv6', header('0a8000006400000100000000'), attribute(1, v6), ...masks);
+
+  const mac = attribute(2, Buffer.alloc(6, 2));
+  seed('neighbour', 'ipv4', header('020000000300000004000800'), attribute(1, v4), mac);
+  seed('neighbour', 'ipv6', header('0a0000000300000080000001'), attribute(1, v6), mac);
+  seed('neighbour', 'bridge', header('070000000300000080000001'), mac);
+
+  const port = [attribute(1, be16(5555)), attribute(2, u8(2)), attribute(3, u8(4))];
+  seed('fou', 'fou', ...port, attribute(4, u8(1)), attribute(6, u32(0)));
+  seed('fou', 'lacking', ...port);
+}
+
 // Requests are not captured: JavaScript makes them. The parts in the order of their bits, with
 // columns that differ.
 function parts(family) {
@@ -242,4 +301,5 @@ for (const kernel of readdirSync(captures)) {
   for (const file of readdirSync(join(captures, kernel))) seedCapture(kernel, file);
 }
 seedMade();
+seedNetwork();
 seedRequests();
