@@ -87,6 +87,7 @@ export class Network {
     return this.#handle.close();
   }
 
+  /** The same as {@link Network.close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
@@ -218,6 +219,7 @@ export class Network {
     return this.#change('add neighbour', Kind.neighbour, Change.add, parseNeighbour(neighbour));
   }
 
+  /** Adds a neighbour, or puts it in the place of the one with that address. */
   async replaceNeighbour(neighbour: NeighbourConfig): Promise<void> {
     const parsed = parseNeighbour(neighbour);
     return this.#change('replace neighbour', Kind.neighbour, Change.replace, parsed);

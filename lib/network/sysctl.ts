@@ -37,6 +37,7 @@ export class Sysctl {
     return this.#handle.close();
   }
 
+  /** The same as {@link Sysctl.close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
