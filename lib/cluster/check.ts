@@ -6,16 +6,16 @@ import type { Listener } from './listeners.js';
 import { realAddress, servicesOf } from './model.js';
 import type { Model, ModelNode, ModelService } from './model.js';
 import { hostPrefix } from './networks.js';
-import { changesFor, isFine, makeChange } from './plan.js';
+import { changesFor, isFine, makeChange, makePlan } from './plan.js';
 import type { Change } from './plan.js';
 import { announcesOwn, answersNotForOthers } from './real-server.js';
 import {
   fits,
   interfaceOfSetting,
   isOfIpvs,
+  isPartOf,
   isRecord,
   keyOf,
-  serviceKeyOf,
   settingOf,
 } from './resources.js';
 import type { Resource } from './resources.js';
@@ -85,7 +85,7 @@ export interface Survey {
   }[];
   readonly listeners: readonly Listener[];
   /** Why IPVS can't be used. */
-  readonly ipvs?: { readonly sentence: string; readonly hint?: string };
+  readonly ipvs?: { readonly code: string; readonly sentence: string; readonly hint?: string };
   /** Why this process may not change anything. */
   readonly rights?: { readonly sentence: string; readonly hint: string };
   /** A setting that can't be written because /proc/sys is read-only. */
@@ -190,8 +190,9 @@ class Check {
     if (rights !== undefined) {
       this.#add('error', 'rights', 'this process', `${rights.sentence}; ${rights.hint}.`);
     } else if (ipvs !== undefined && this.#node.roles.has('director')) {
+      const code = ipvs.code === 'EPERM' ? 'rights' : 'ipvs-unavailable';
       const hint = ipvs.hint === undefined ? '' : `; ${ipvs.hint}`;
-      this.#add('error', 'ipvs-unavailable', 'ip_vs', `${ipvs.sentence}${hint}.`);
+      this.#add('error', code, 'IPVS', `${ipvs.sentence}${hint}.`);
     }
     if (readOnly !== undefined) {
       this.#add(
@@ -215,12 +216,9 @@ class Check {
     const { ipvs, rights } = this.#survey;
     if (isOfIpvs(resource) && (ipvs !== undefined || rights !== undefined)) return;
     if (this.#isPartOfMissing(resource)) return;
-    const changes = [
-      ...changesFor(wanted, present),
-      ...(present === null
-        ? this.#partsOf(resource).flatMap((each) => this.#changesFor(each))
-        : []),
-    ];
+    // What is gone with it comes back after it.
+    const parts = this.#wanted.filter((each) => isPartOf(each.resource, resource));
+    const { changes } = makePlan('', [wanted, ...parts], this.#look, new Map());
     const told = (severity: Severity, code: FindingCode, subject: string, what: string): void =>
       this.#add(severity, code, subject, `${what} ${sentence(wanted.reason)}`, changes);
     switch (resource.kind) {
@@ -319,16 +317,6 @@ class Check {
       default:
         return;
     }
-  }
-
-  #changesFor(wanted: Wanted): Change[] {
-    const present = this.#look(wanted.resource);
-    return isFine(wanted, present, this.#look) ? [] : changesFor(wanted, present);
-  }
-
-  /** What is gone with a device or a service, and comes back after it. */
-  #partsOf(whole: Resource): Wanted[] {
-    return this.#wanted.filter(({ resource }) => isPartOf(resource, whole));
   }
 
   /** Whether the whole is missing, so that there is no more to say. */
@@ -667,25 +655,6 @@ class Check {
       'net.ipv4.vs.pmtu_disc is 0: clients are not told what fits into the tunnel, and IPv6 never fragments on the way.',
       [makeChange(resource, '0', '1', 'clients have to learn what fits into the tunnel')],
     );
-  }
-}
-
-function isPartOf(part: Resource, whole: Resource): boolean {
-  if (whole.kind === 'service') {
-    return (
-      part.kind === 'destination' && serviceKeyOf(part.service) === serviceKeyOf(whole.service)
-    );
-  }
-  if (whole.kind !== 'link') return false;
-  switch (part.kind) {
-    case 'link-state':
-      return part.name === whole.name;
-    case 'address':
-      return part.interface === whole.name;
-    case 'sysctl':
-      return interfaceOfSetting(part.name) === whole.name;
-    default:
-      return false;
   }
 }
 

@@ -73,5 +73,7 @@ function way(value: Value): string {
   const gateway = of(value, 'gateway');
   const device = of(value, 'interface');
   const via = gateway === null ? '' : ` via ${text(gateway)}`;
-  return `${via}${device === null ? '' : ` on ${text(device)}`}`;
+  const mss = of(value, 'advertisedMss');
+  const size = mss === null ? '' : `, for TCP segments of ${text(mss)} bytes`;
+  return `${via}${device === null ? '' : ` on ${text(device)}`}${size}`;
 }

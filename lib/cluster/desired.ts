@@ -22,6 +22,7 @@ export function desired(model: Model, node: ModelNode, facts: Facts): Wanted[] {
       resource: sysctl(name),
       value,
       reason: `nodes.${node.name}.sysctl asks for it`,
+      asked: true,
     })),
   ];
   return devicesFirst(once(wanted));
@@ -41,13 +42,7 @@ function once(wanted: readonly Wanted[]): Wanted[] {
   for (const each of wanted) {
     const key = keyOf(each.resource);
     // What the description asks for by name goes before what a role would choose.
-    if (each.reason.startsWith('nodes.') || each.reason.startsWith('sysctl.')) {
-      const place = found.get(key);
-      if (place !== undefined) found.delete(key);
-      found.set(key, each);
-    } else if (!found.has(key)) {
-      found.set(key, each);
-    }
+    if (!found.has(key) || each.asked === true) found.set(key, each);
   }
   return [...found.values()];
 }

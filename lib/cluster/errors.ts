@@ -6,7 +6,6 @@ import type { Change } from './plan.js';
 export type ClusterErrorCode =
   | 'ERR_IPVS_DESCRIPTION'
   | 'ERR_IPVS_NO_SUCH_NODE'
-  | 'ERR_IPVS_PREFLIGHT'
   | 'ERR_IPVS_JOURNAL'
   | 'ERR_IPVS_LOCKED'
   | 'ERR_IPVS_NOT_TAKEN'

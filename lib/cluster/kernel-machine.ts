@@ -222,7 +222,11 @@ export class KernelMachine implements Machine {
       listeners,
       ...(rights && { rights }),
       ...(ipvs && {
-        ipvs: { sentence: ipvs.message, ...(ipvs.hint !== undefined && { hint: ipvs.hint }) },
+        ipvs: {
+          code: ipvs.code,
+          sentence: ipvs.message,
+          ...(ipvs.hint !== undefined && { hint: ipvs.hint }),
+        },
       }),
       ...(readOnly !== undefined && { readOnly }),
     };
@@ -249,12 +253,17 @@ export class KernelMachine implements Machine {
     addresses: readonly string[],
     { signal, ...options }: AnnounceOptions,
   ): Promise<void> {
-    await this.network.announce({
-      interface: interfaceName,
-      addresses,
-      ...options,
-      ...(signal && { signal: signal as AbortSignal }),
-    });
+    try {
+      await this.network.announce({
+        interface: interfaceName,
+        addresses,
+        ...options,
+        ...(signal && { signal: signal as AbortSignal }),
+      });
+    } catch (error) {
+      // A dummy has no neighbours that could be told.
+      if ((error as { code?: string }).code !== 'EOPNOTSUPP') throw error;
+    }
   }
 
   async close(): Promise<void> {

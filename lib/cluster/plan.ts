@@ -2,7 +2,7 @@
 
 import { describe } from './describe.js';
 import type { Chains } from './journal.js';
-import { fits, isChangeable, isRecord, keyOf } from './resources.js';
+import { fits, isChangeable, isPartOf, isRecord, keyOf } from './resources.js';
 import type { Kind, Resource } from './resources.js';
 import { quote, shellOf } from './shell.js';
 import type { Value } from './types.js';
@@ -70,6 +70,23 @@ export class Plan implements Iterable<Change> {
   }
 }
 
+function replacedLinks(wanted: readonly Wanted[], look: Look): Resource[] {
+  return wanted.flatMap((each) => {
+    const { resource } = each;
+    const present = look(resource);
+    const stays = resource.kind !== 'link' || present === null || isFine(each, present, look);
+    return stays ? [] : [resource];
+  });
+}
+
+function partsGone(link: Resource, wanted: readonly Wanted[], look: Look): Change[] {
+  return wanted.flatMap(({ resource }) => {
+    const present = look(resource);
+    if (resource.kind !== 'address' || !isPartOf(resource, link) || present === null) return [];
+    return [makeChange(resource, present, null, 'its device has to be made anew')];
+  });
+}
+
 /** A change with all that is said about it. */
 export function makeChange(
   resource: Resource,
@@ -123,9 +140,14 @@ export function makePlan(
       ),
     );
   }
+  const replaced = replacedLinks(wanted, look);
+  const after: Look = (resource) =>
+    replaced.some((link) => isPartOf(resource, link)) ? null : look(resource);
   for (const each of wanted) {
     if (each.manual === true) continue;
-    const present = look(each.resource);
+    // What is on a device that is made anew goes first, and comes again after it.
+    if (replaced.includes(each.resource)) changes.push(...partsGone(each.resource, wanted, look));
+    const present = after(each.resource);
     if (isFine(each, present, look)) continue;
     if (each.optional === true && present === null) continue;
     changes.push(...changesFor(each, present));

@@ -22,6 +22,7 @@ export function profileWants(model: Model, node: ModelNode, facts: Facts): Wante
       resource: sysctl(name),
       value,
       reason: 'sysctl.settings of the description asks for it',
+      asked: true,
     })),
   ];
 }

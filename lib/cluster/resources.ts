@@ -222,3 +222,23 @@ export function interfaceOfSetting(name: string): string | undefined {
 export function isOfIpvs({ kind }: Resource): boolean {
   return kind === 'service' || kind === 'destination' || kind === 'sync-daemon';
 }
+
+/** Whether one is gone when the other is. */
+export function isPartOf(part: Resource, whole: Resource): boolean {
+  if (whole.kind === 'service') {
+    return (
+      part.kind === 'destination' && serviceKeyOf(part.service) === serviceKeyOf(whole.service)
+    );
+  }
+  if (whole.kind !== 'link') return false;
+  switch (part.kind) {
+    case 'link-state':
+      return part.name === whole.name;
+    case 'address':
+      return part.interface === whole.name;
+    case 'sysctl':
+      return interfaceOfSetting(part.name) === whole.name;
+    default:
+      return false;
+  }
+}

@@ -16,6 +16,8 @@ export interface Wanted {
   readonly looksAt?: readonly Resource[];
   /** A setting that not every kernel has: without it nothing is done. */
   readonly optional?: boolean;
+  /** The description asks for it by name, and not only by a role. */
+  readonly asked?: boolean;
   /** Not done by this library, only said and put into the shell script. */
   readonly manual?: boolean;
 }

@@ -1,5 +1,6 @@
 // @ts-check
-// The reference topology of VS/DR, made with `ip`: each node is a network namespace.
+// The reference topology: each node is a network namespace, made with `ip`. What is on them is the
+// cluster helper's affair.
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -7,9 +8,42 @@ import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /** @import { ChildProcess } from 'node:child_process' */
+/** @import { ClusterDescription, NodeDescription } from 'ipvs/cluster' */
 
 export const VIP = '192.168.51.11';
 export const REAL_SERVERS = ['192.168.118.11', '192.168.118.12'];
+
+const MODES = /** @type {const} */ (['nat', 'dr', 'tun']);
+
+/** What was asked for. */
+export const mode = MODES.find((each) => each === process.argv[2]) ?? 'dr';
+
+const WAYS = {
+  nat: [
+    '',
+    ' answer   real server → director',
+    '          → router → client',
+    '          (masquerading)',
+  ],
+  dr: [
+    '',
+    ' answer   real server → router',
+    '          → client: direct routing,',
+    '          past the director',
+  ],
+  tun: [
+    '',
+    ' answer   real server → router',
+    '          → client: past the director,',
+    '          which sends it in a tunnel',
+  ],
+};
+
+/** @param {number} line */
+const way = (line) => (WAYS[mode][line] ?? '').padEnd(42);
+
+// Real servers have the virtual address too, but where the director rewrites it.
+const own = { nat: '            ', dr: 'VIP (lo)    ', tun: 'VIP (tunnel)' }[mode];
 
 export const DRAWING = `\
 ┌ client ────────┐   ┌ router ────────┐     ┌ director ──────────────┐
@@ -18,66 +52,50 @@ export const DRAWING = `\
                      └────────────────┘   │ └────────────────────────┘
                                           │ ┌ real server 1 ─────────┐
  request  client → router                 ├─┤ 192.168.118.11         │
-          → director → real server        │ │ VIP 192.168.51.11 (lo) │
+          → director → real server        │ │ ${own}           │
                                           │ └────────────────────────┘
- answer   real server → router            │ ┌ real server 2 ─────────┐
-          → client: direct routing,       └─┤ 192.168.118.12         │
-          past the director                 │ VIP 192.168.51.11 (lo) │
+${way(1)}│ ┌ real server 2 ─────────┐
+${way(2)}└─┤ 192.168.118.12         │
+${way(3)}  │ ${own}           │
                                             └────────────────────────┘`;
 
 /**
- * How a node is set up: first sysctls of net.ipv4, then commands for `ip`.
- * @typedef {{ sysctls: string[], commands: string[] }} Setup
+ * All that the helper has to be told.
+ * @type {ClusterDescription}
  */
-
-/** @type {Record<string, Setup>} */
-const NODES = {
-  client: {
-    sysctls: [],
-    commands: ['addr add 192.168.51.100/24 dev eth0', 'route add default via 192.168.51.10'],
+export const description = {
+  mode,
+  vip: VIP,
+  gateway: '192.168.118.1',
+  services: [{ protocol: 'tcp', port: 80, scheduler: 'rr' }],
+  nodes: {
+    router: {
+      role: 'router',
+      interface: 'eth1',
+      address: '192.168.118.1/24',
+      clients: { interface: 'eth0', address: '192.168.51.10/24' },
+    },
+    'real-server-1': realServer(REAL_SERVERS[0]),
+    'real-server-2': realServer(REAL_SERVERS[1]),
+    director: { role: 'director', interface: 'eth0', address: '192.168.118.10/24' },
   },
-  // The virtual address is in the client's network, but behind the router, which therefore answers
-  // for it there.
-  router: {
-    sysctls: ['ip_forward=1', 'conf.all.forwarding=1', 'conf.eth0.proxy_arp=1'],
-    commands: [
-      'link set eth1 up',
-      'addr add 192.168.51.10/24 dev eth0',
-      'addr add 192.168.118.1/24 dev eth1',
-      `route add ${VIP} dev eth1`,
-    ],
-  },
-  director: {
-    sysctls: ['ip_forward=1'],
-    commands: [
-      'addr add 192.168.118.10/24 dev eth0',
-      `addr add ${VIP}/32 dev eth0`,
-      'route add default via 192.168.118.1',
-    ],
-  },
-  'real-server-1': realServer(REAL_SERVERS[0]),
-  'real-server-2': realServer(REAL_SERVERS[1]),
 };
 
 /**
- * A real server has the virtual address too, but must never answer ARP requests for it: it is told
- * so before it gets the address.
  * @param {string} address
- * @returns {Setup}
+ * @returns {NodeDescription}
  */
 function realServer(address) {
-  return {
-    sysctls: ['lo', 'all'].flatMap((device) => [
-      `conf.${device}.arp_ignore=1`,
-      `conf.${device}.arp_announce=2`,
-    ]),
-    commands: [
-      `addr add ${address}/24 dev eth0`,
-      `addr add ${VIP}/32 dev lo`,
-      'route add default via 192.168.118.1',
-    ],
-  };
+  return { role: 'real-server', interface: 'eth0', address: `${address}/24` };
 }
+
+// The client is no node of the cluster.
+const CLIENT = [
+  'link set lo up',
+  'link set eth0 up',
+  'addr add 192.168.51.100/24 dev eth0',
+  'route add default via 192.168.51.10',
+];
 
 const LINKS = [
   `link add eth0 netns ${namespace('client')} type veth peer name eth0 netns ${namespace('router')}`,
@@ -109,19 +127,16 @@ export function namespace(node) {
   return `demo-${process.pid}-${node}`;
 }
 
+/** Machines and cables, and nothing on them. */
 export function bringUp() {
   batch(
     ['-batch', '-'],
-    ['switch', ...Object.keys(NODES)].map((node) => `netns add ${namespace(node)}`),
+    ['switch', 'client', ...Object.keys(description.nodes)].map(
+      (node) => `netns add ${namespace(node)}`,
+    ),
   );
   batch(['-n', namespace('switch'), '-batch', '-'], LINKS);
-  for (const [node, { sysctls, commands }] of Object.entries(NODES)) {
-    const script = [...sysctls.map(write), 'exec ip -batch -'].join('\n');
-    batch(
-      ['netns', 'exec', namespace(node), 'sh', '-ec', script],
-      ['link set lo up', 'link set eth0 up', ...commands],
-    );
-  }
+  batch(['-n', namespace('client'), '-batch', '-'], CLIENT);
 }
 
 /** Whatever there is of it. */
@@ -141,12 +156,6 @@ export function takeDown() {
  */
 function batch(args, commands) {
   execFileSync('ip', args, { input: commands.join('\n'), stdio: 'pipe' });
-}
-
-/** @param {string} sysctl */
-function write(sysctl) {
-  const [name, value] = sysctl.split('=');
-  return `echo ${value} >/proc/sys/net/ipv4/${name.replaceAll('.', '/')}`;
 }
 
 /**

@@ -1,10 +1,10 @@
 // @ts-check
-// A web server at the virtual address that answers with its own name.
+// A web server at the address that clients are sent to, which answers with its own name.
 
 import { createServer } from 'node:http';
 
-const [, , vip, name] = process.argv;
+const [, , address, name] = process.argv;
 
 createServer((_request, response) => {
   response.end(name);
-}).listen(80, vip, () => process.send?.('ready'));
+}).listen(80, address, () => process.send?.('ready'));

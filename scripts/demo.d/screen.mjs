@@ -78,6 +78,11 @@ export function code(source) {
   indented(`${dim('>')} ${source}`);
 }
 
+/** @param {string} text */
+export function step(text) {
+  indented(dim(`  ${text}`));
+}
+
 /**
  * Runs a call after showing its source, in which the given variables are replaced by their values.
  * @param {() => Promise<void>} call

@@ -220,6 +220,33 @@ t.test('what the description no longer has is taken back, and nothing of others'
   }
 });
 
+t.test('a real server gets another address: its tunnel is made anew', async (t) => {
+  const description = reference('tun', { ipv6: true });
+  const moved: ClusterDescription = {
+    ...description,
+    nodes: {
+      ...description.nodes,
+      rs1: {
+        role: 'real-server',
+        interface: 'eth0',
+        address: ['192.168.118.77/24', 'fd00::77/64'],
+      },
+    },
+  };
+  const journal = freshFolder();
+  const machine = new FakeMachine();
+  const before = machine.snapshot();
+  await fakeNode(description, 'rs1', journal, { machine }).node.apply();
+  const { node } = fakeNode(moved, 'rs1', journal, { machine });
+  await node.apply();
+  t.equal((await node.plan()).isEmpty, true);
+  const fresh = new FakeMachine();
+  await fakeNode(moved, 'rs1', freshFolder(), { machine: fresh }).node.apply();
+  t.same(machine.snapshot(), fresh.snapshot());
+  await node.revert();
+  t.same(machine.snapshot(), before);
+});
+
 t.test('a director changes its state', async (t) => {
   const journal = freshFolder();
   const description: ClusterDescription = {

@@ -142,6 +142,13 @@ const PLANTED: Planted[] = [
     { 'link ipvs-ip6tnl': null, 'link-state ipvs-ip6tnl': null },
     'tunnel-missing',
   ],
+  [
+    'another tunnel',
+    tun,
+    'rs1',
+    { 'link ipvs-ipip': { type: 'ipip', local: '10.0.0.9' } },
+    'tunnel-differs',
+  ],
   ['no GUE port', gue, 'rs1', { 'fou-port ipv4 6080': null }, 'tunnel-port'],
   [
     'MSS',
@@ -318,14 +325,16 @@ t.test('what keeps the node from being changed is told', async (t) => {
     machine.obstacles = obstacles;
     return node.check();
   };
+  const ipvs = { code: 'ERR_IPVS_UNAVAILABLE', sentence: 'no IPVS' };
+  t.match(await obstacle({ ipvs: { ...ipvs, code: 'EPERM' } }), [{ code: 'rights' }]);
   const rights = { sentence: 'no rights', hint: 'get some' };
   t.match(await obstacle({ rights }), [
     { severity: 'error', code: 'rights', explanation: 'no rights; get some.' },
   ]);
-  t.match(await obstacle({ ipvs: { sentence: 'no IPVS' } }), [
+  t.match(await obstacle({ ipvs }), [
     { severity: 'error', code: 'ipvs-unavailable', explanation: 'no IPVS.' },
   ]);
-  t.same(await obstacle({ ipvs: { sentence: 'no IPVS' } }, 'rs1'), [], 'only directors need it');
+  t.same(await obstacle({ ipvs }, 'rs1'), [], 'only directors need it');
   t.match(await obstacle({ readOnly: 'net.ipv4.ip_forward' }), [
     { code: 'proc-sys-read-only', explanation: /--sysctl net.ipv4.ip_forward=/ },
   ]);
