@@ -2,6 +2,7 @@
 
 /** How long a call may take where nobody says otherwise, in milliseconds. */
 export const DEFAULT_TIMEOUT = 10_000;
+
 /** How a call is given up whose signal is aborted. `sent`: whether it was already on its way. */
 export interface Cancellation {
   readonly signal: AbortSignal;
