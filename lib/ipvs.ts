@@ -12,7 +12,6 @@ import { explainOpen } from './explain.js';
 import { loadAddon } from './load.js';
 import { Fault, NativeFailure } from './native.js';
 import {
-  DEFAULT_TIMEOUT,
   parseBatchOptions,
   parseCallOptions,
   parseConnectionsOptions,
@@ -76,6 +75,7 @@ import {
   readDestinationChanges,
   readServiceChanges,
 } from './validate.js';
+import { DEFAULT_TIMEOUT } from './waiting.js';
 import { ROLES, toConnection, toDestination, toInfo, toService, toSyncDaemon } from './words.js';
 
 // Records become objects in such portions, with a turn of the event loop in between.

@@ -67,10 +67,14 @@ function findAddon(arch: string): Addon {
   const options = {
     bindings: 'ipvs.node',
     module_root: ROOT,
+    // Asked for only where there is no local build: looking at the C library takes a while.
+    get prebuilt() {
+      return `ipvs.${libc()}.node`;
+    },
     try: [
       ['module_root', 'build', 'Release', 'bindings'],
       ['module_root', 'build', 'Debug', 'bindings'],
-      ['module_root', 'prebuilds', `linux-${arch}`, `ipvs.${libc()}.node`],
+      ['module_root', 'prebuilds', `linux-${arch}`, 'prebuilt'],
     ],
     path: true, // where it is, not the addon itself
   };

@@ -12,10 +12,8 @@ import type {
   TimeoutNumbers,
 } from './records.js';
 import type { BatchProgress } from './types.js';
+import { DEFAULT_TIMEOUT } from './waiting.js';
 import { PROTOCOLS, ROLES } from './words.js';
-
-/** How long a call may take where nobody says otherwise, in milliseconds. */
-export const DEFAULT_TIMEOUT = 10_000;
 
 // Seconds become jiffies in a signed 32-bit number, at up to 1000 a second (ip_vs_set_timeout).
 const LONGEST_TIMEOUT = 2147483;

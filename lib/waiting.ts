@@ -1,5 +1,8 @@
 // What ends a wait before its time: an abort, or a deadline.
 
+/** How long a call may take where nobody says otherwise, in milliseconds. */
+export const DEFAULT_TIMEOUT = 10_000;
+
 /** How a call is given up whose signal is aborted. `sent`: whether it was already on its way. */
 export interface Cancellation {
   readonly signal: AbortSignal;

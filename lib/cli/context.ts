@@ -24,18 +24,23 @@ export class Context {
   readonly json: boolean;
   /** Of standard output. */
   readonly style: Style;
-  /** Of standard error. */
-  readonly errorStyle: Style;
   readonly #options: CommonOptions;
   #ipvs: Promise<Ipvs> | undefined;
 
   constructor(io: Io, options: CommonOptions) {
     this.io = io;
     this.json = options.json === true;
-    const wanted = options.color === false ? false : undefined;
-    this.style = styleOf(io.stdout, io.env, wanted);
-    this.errorStyle = styleOf(io.stderr, io.env, wanted);
     this.#options = options;
+    this.style = styleOf(io.stdout, io.env, this.#color);
+  }
+
+  get #color(): false | undefined {
+    return this.#options.color === false ? false : undefined;
+  }
+
+  /** Of standard error. */
+  get errorStyle(): Style {
+    return styleOf(this.io.stderr, this.io.env, this.#color);
   }
 
   /** Of a line of standard output; Infinity where it is not for eyes. */

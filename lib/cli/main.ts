@@ -13,15 +13,18 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-const { stdout, stderr, env } = process;
+// Each stream is opened only where it is wanted: that takes time, and standard input keeps the process.
 const io = {
-  // Opened only where it is wanted: an open one costs time, and keeps the process.
   get stdin() {
     return process.stdin;
   },
-  stdout,
-  stderr,
-  env,
+  get stdout() {
+    return process.stdout;
+  },
+  get stderr() {
+    return process.stderr;
+  },
+  env: process.env,
 };
 
 void lazy

@@ -66,7 +66,7 @@ async function plainList(argv: readonly string[], io: Io): Promise<number> {
   const options = { json: argv.includes('--json'), color: !argv.includes('--no-color') };
   const context = new Context(io, options);
   try {
-    return await lazy.list().list(context);
+    return await lazy.list().quickList(context);
   } finally {
     await context.close();
   }

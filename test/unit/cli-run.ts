@@ -1,6 +1,7 @@
 // The command line as far as it needs no kernel: what is refused before anything is asked, how help
 // looks, and how failures are told.
 
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
@@ -222,3 +223,24 @@ t.test('what is told of a failure', (t) => {
 function stripped(line: string): string {
   return stripVTControlCharacters(line);
 }
+
+// What is not loaded takes no time: without a clock, what keeps `ipvs list` from starting slowly.
+t.test('a command loads only what it needs', (t) => {
+  const loaded = (word: string): string[] => {
+    const program = `require('#lib/cli/run').run(['${word}'], process).then(() => {
+      for (const file of Object.keys(require.cache)) console.log(require('path').relative('.', file));
+    })`;
+    const env = { ...process.env, NODE_OPTIONS: '' };
+    const out = execFileSync(process.execPath, ['-e', program], { cwd: root, env, stdio: 'pipe' });
+    return out.toString().split('\n');
+  };
+  const isOurs = (file: string) => file.startsWith('dist/');
+  t.ok(loaded('--version').filter(isOurs).length <= 8);
+  const list = loaded('list');
+  t.ok(list.includes('dist/cli/render/list.js'));
+  for (const other of ['dist/cli/program.js', 'dist/batch.js', 'node_modules/commander/index.js']) {
+    t.notOk(list.includes(other), other);
+  }
+  t.ok(loaded('probe').includes('node_modules/commander/index.js'));
+  t.end();
+});

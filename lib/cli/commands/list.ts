@@ -1,12 +1,22 @@
 // ipvs list
 
+import type { SnapshotService } from '../../types.js';
 import type { Context } from '../context.js';
 import { Exit } from '../failure.js';
+import { lazy } from '../lazy.js';
 import { listLines, listSummary } from '../render/list.js';
-import { select } from '../select.js';
 
 export async function list(context: Context, kind?: string, name?: string): Promise<number> {
-  const services = await select(context, kind, name);
+  return show(context, await lazy.select().select(context, kind, name));
+}
+
+/** The same without arguments, in the process's own network namespace. */
+export async function quickList(context: Context): Promise<number> {
+  const services = await lazy.quick().quickTable();
+  return services === undefined ? list(context) : show(context, services);
+}
+
+async function show(context: Context, services: readonly SnapshotService[]): Promise<number> {
   if (context.json) {
     await context.printJson({ services });
     return Exit.done;
