@@ -1,0 +1,274 @@
+// Clusters that the library alone has configured, on the reference topology: a client behind the
+// router gets its answers, whatever way the packets take.
+
+import t from 'tap';
+import type { Test } from 'tap';
+import type { Tunnel } from 'ipvs';
+import { Network } from 'ipvs/cluster';
+import type { ClusterDescription, NodeDescription, ServiceDescription } from 'ipvs/cluster';
+import { reference } from '../fixtures/clusters.js';
+import { LabCluster, listenEverywhere } from '../lab/cluster.js';
+import { FAR, FAR6, NEAR, NEAR6, VIP, VIP6, addressOf, makeTopology } from '../lab/topology.js';
+import type { Topology } from '../lab/topology.js';
+import { Traffic } from '../lab/traffic.js';
+
+t.setTimeout(300_000);
+const traffic = new Traffic(t);
+
+const REAL = ['rs1', 'rs2'] as const;
+const BASIC: readonly ServiceDescription[] = [
+  { protocol: 'tcp', port: 80, scheduler: 'rr' },
+  { protocol: 'udp', port: 53, scheduler: 'rr' },
+];
+
+const FAMILIES = [
+  { family: 'IPv4', vip: VIP, near: NEAR, far: FAR[0] },
+  { family: 'IPv6', vip: VIP6, near: NEAR6, far: FAR6 },
+] as const;
+
+/** The reference in both families, with other services. */
+function described(
+  mode: 'dr' | 'nat' | 'tun',
+  services: readonly ServiceDescription[],
+  tunnel?: Tunnel,
+): ClusterDescription {
+  return { ...reference(mode, { ipv6: true, ...(tunnel && { tunnel }) }), services };
+}
+
+/** The same, where real servers and director know each other by one family alone. */
+function overOne(family: 'ipv4' | 'ipv6', description: ClusterDescription): ClusterDescription {
+  const nodes = Object.fromEntries(
+    Object.entries(description.nodes).map(([name, node]) => [
+      name,
+      name.startsWith('rs') ? { ...node, address: addressOf(name as 'rs1', family) } : node,
+    ]),
+  );
+  return { ...description, nodes };
+}
+
+/** Each real server has its turn, near and far, by TCP and UDP; large transfers arrive both ways. */
+async function checkTraffic(t: Test, { client }: Topology, title: string): Promise<void> {
+  const expected = ['rs1', 'rs1', 'rs2', 'rs2'];
+  for (const { family, vip, near, far } of FAMILIES) {
+    for (const [protocol, port] of [
+      ['tcp', 80],
+      ['udp', 53],
+    ] as const) {
+      const question = { netns: client, protocol, address: vip, port, count: 4 };
+      for (const source of [near, far]) {
+        const answers = await traffic.ask({ ...question, source });
+        t.same([...answers].sort(), expected, `${title}, ${family}: ${protocol} from ${source}`);
+      }
+    }
+    for (const direction of ['get', 'put'] as const) {
+      t.same(
+        await traffic.transfer({
+          netns: client,
+          address: vip,
+          port: 80,
+          direction,
+          bytes: 400_000,
+          source: far,
+        }),
+        { bytes: 400_000 },
+        `${title}, ${family}: ${direction}`,
+      );
+    }
+  }
+}
+
+const MODES: readonly [title: string, variants: Readonly<Record<string, ClusterDescription>>][] = [
+  ['VS/DR', { 'VS/DR': described('dr', BASIC) }],
+  ['VS/NAT', { 'VS/NAT': described('nat', BASIC) }],
+  [
+    'VS/TUN, IPIP',
+    {
+      IPIP: described('tun', BASIC),
+      'IPIP over IPv4': overOne('ipv4', described('tun', BASIC)),
+      'IPIP over IPv6': overOne('ipv6', described('tun', BASIC)),
+    },
+  ],
+  [
+    'VS/TUN, GUE',
+    {
+      GUE: described('tun', BASIC, { type: 'gue', port: 6080 }),
+      'GUE with checksums': described('tun', BASIC, { type: 'gue', port: 6081, checksum: 'csum' }),
+      'GUE with remote checksums': described('tun', BASIC, {
+        type: 'gue',
+        port: 6081,
+        checksum: 'remcsum',
+      }),
+      'GUE over IPv4': overOne('ipv4', described('tun', BASIC, { type: 'gue', port: 6080 })),
+      'GUE over IPv6': overOne('ipv6', described('tun', BASIC, { type: 'gue', port: 6080 })),
+    },
+  ],
+  [
+    'VS/TUN, GRE',
+    {
+      GRE: described('tun', BASIC, { type: 'gre' }),
+      'GRE over IPv6': overOne('ipv6', described('tun', BASIC, { type: 'gre' })),
+    },
+  ],
+  [
+    'VS/TUN, GRE with checksums',
+    {
+      'GRE with checksums': described('tun', BASIC, { type: 'gre', checksum: 'csum' }),
+      'GRE with checksums over IPv4': overOne(
+        'ipv4',
+        described('tun', BASIC, { type: 'gre', checksum: 'csum' }),
+      ),
+    },
+  ],
+];
+
+for (const [title, variants] of MODES) {
+  t.test(`${title}: each real server has its turn`, async (t) => {
+    const nodes = await makeTopology(t, traffic);
+    await listenEverywhere(traffic, nodes, REAL, [
+      ['tcp', 80],
+      ['udp', 53],
+    ]);
+    const seen = await traffic.watch(nodes.gw, 'eth1');
+    const journal = t.testdir();
+    // One after the other on the same nodes: what the one before has left behind must not matter.
+    for (const [variant, description] of Object.entries(variants)) {
+      const cluster = new LabCluster(t, description, nodes, journal);
+      await cluster.apply();
+      await checkTraffic(t, nodes, variant);
+    }
+
+    // The router asks once more, now that everybody has had a packet for the virtual address.
+    await using router = await Network.open({ netns: nodes.gw });
+    for (const { family, vip } of FAMILIES) {
+      await router.removeNeighbour({ interface: 'eth1', address: vip });
+      const question = { netns: nodes.client, protocol: 'tcp', address: vip, port: 80 } as const;
+      t.match(await traffic.ask(question), [/^rs/], family);
+    }
+    await using director = await Network.open({ netns: nodes.lb1 });
+    const own = (await director.getLink('eth0'))?.address;
+    const wire = await seen();
+    for (const { family, vip } of FAMILIES) {
+      const questions = family === 'IPv4' ? 'arp-request' : 'solicitation';
+      const asked = wire.filter(
+        ({ kind, target, outgoing }) => outgoing && kind === questions && target === vip,
+      );
+      t.ok(asked.length > 0, `${family}: the router has asked who has the virtual address`);
+      const claims = wire.filter(
+        ({ kind, sender, target, outgoing }) =>
+          !outgoing && (kind === 'advertisement' ? target : sender) === vip,
+      );
+      t.same(
+        [...new Set(claims.map(({ from }) => from))],
+        [own],
+        `${family}: nobody but the director says that it is theirs`,
+      );
+    }
+  });
+}
+
+t.test('persistence, ports and marks', async (t) => {
+  const nodes = await makeTopology(t, traffic);
+  await listenEverywhere(
+    traffic,
+    nodes,
+    ['lb1', ...REAL],
+    ([21, 80, 443, 8080, 40_000] as const).map((port) => ['tcp', port] as const),
+  );
+  const journal = t.testdir();
+  const apply = async (description: ClusterDescription): Promise<LabCluster> => {
+    const cluster = new LabCluster(t, description, nodes, journal);
+    await cluster.apply();
+    return cluster;
+  };
+  /** Who answers; one name where it is always the same. */
+  const ask = async (
+    source: string,
+    port: number,
+    { count = 3, hold }: { count?: number; hold?: string } = {},
+  ): Promise<string> => {
+    const address = source.includes(':') ? VIP6 : VIP;
+    const answers = await traffic.ask({
+      netns: nodes.client,
+      protocol: 'tcp',
+      address,
+      port,
+      source,
+      count,
+      ...(hold !== undefined && { hold }),
+    });
+    return [...new Set(answers)].sort().join(' and ');
+  };
+  const otherThan = (name: string): string => (name === 'rs1' ? 'rs2' : 'rs1');
+
+  for (const mode of ['dr', 'nat', 'tun'] as const) {
+    await t.test(`VS/${mode.toUpperCase()}`, async (t) => {
+      await apply(
+        described(mode, [
+          {
+            protocol: 'tcp',
+            port: 80,
+            scheduler: 'rr',
+            persistence: { timeout: 300, netmask: 24, netmask6: 64 },
+          },
+          { protocol: 'tcp', port: 8080, scheduler: 'rr', persistence: { timeout: 300 } },
+          { protocol: 'tcp', port: 21, scheduler: 'rr', persistence: { timeout: 300 } },
+        ]),
+      );
+      const first = await ask(FAR[0], 80);
+      t.match(first, /^rs[12]$/, 'a client stays');
+      t.equal(await ask(FAR[1], 80), first, 'and so does its neighbour');
+      t.equal(await ask(FAR[2], 80), otherThan(first), 'a client of another network does not');
+      t.equal(await ask(FAR[0], 80), first, 'the first one is still there');
+      const six = await ask(FAR6, 80);
+      t.match(six, /^rs[12]$/, 'IPv6 as well');
+      t.equal(await ask(NEAR6, 80), otherThan(six));
+
+      const alone = await ask(FAR[0], 8080);
+      t.match(alone, /^rs[12]$/, 'without a netmask, a client stays');
+      t.equal(await ask(FAR[1], 8080), otherThan(alone), 'its neighbour has its own');
+
+      const control = await ask(NEAR, 21, { count: 1, hold: `ftp ${mode}` });
+      t.match(control, /^rs[12]$/);
+      t.equal(await ask(NEAR, 40_000), control, "FTP's data goes where its commands go");
+      t.equal(await traffic.again(`ftp ${mode}`), control);
+
+      // Every port is one service, which takes what the services above took one by one.
+      await apply(
+        described(mode, [
+          { protocol: 'tcp', port: 0, scheduler: 'rr', persistence: { timeout: 300 } },
+        ]),
+      );
+      const all = await ask(FAR[0], 443);
+      t.match(all, /^rs[12]$/, 'port 0 is every port');
+      for (const port of [80, 40_000]) t.equal(await ask(FAR[0], port), all, `so is ${port}`);
+      t.equal(await ask(FAR[2], 443), otherThan(all), 'another client goes elsewhere');
+
+      const basic = described(mode, BASIC);
+      const lb1 = { ...basic.nodes.lb1, role: ['director', 'real-server'] } as NodeDescription;
+      await apply({ ...basic, nodes: { ...basic.nodes, lb1 } });
+      for (const source of [FAR[0], FAR6]) {
+        t.equal(
+          await ask(source, 80, { count: 6 }),
+          'lb1 and rs1 and rs2',
+          'a director serves too',
+        );
+      }
+
+      await apply(
+        described(mode, [
+          { fwmark: 7, ports: [80, '443-444'], scheduler: 'rr', persistence: { timeout: 300 } },
+        ]),
+      );
+      for (const [one, another] of [
+        [FAR[0], FAR[2]],
+        [FAR6, NEAR6],
+      ] as const) {
+        const marked = await ask(one, 80);
+        t.match(marked, /^rs[12]$/, 'a mark is one service');
+        t.equal(await ask(one, 443), marked, 'of two ports');
+        t.equal(await ask(another, 443), otherThan(marked));
+        t.equal(await ask(one, 8080, { count: 1 }), 'lb1', 'and of no other one');
+      }
+    });
+  }
+});
