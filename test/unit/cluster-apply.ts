@@ -342,6 +342,19 @@ t.test('a setting that others put back before us is not touched', async (t) => {
   t.equal(machine.state['sysctl net.ipv4.ip_forward'], '7');
 });
 
+t.test('what was put right again goes back to what was there at first', async (t) => {
+  const { node, machine } = fakeNode(reference('dr'), 'rs1', freshFolder());
+  const before = machine.snapshot();
+  await node.apply();
+  const vip = machine.state['address lo 192.168.51.11'];
+  machine.state['address lo 192.168.51.11'] = { prefix: 24, scope: 'global' };
+  machine.state['sysctl net.ipv4.conf.all.arp_ignore'] = '0';
+  t.equal((await node.apply()).length, 3);
+  t.same(machine.state['address lo 192.168.51.11'], vip);
+  t.same((await node.revert()).kept, []);
+  t.same(machine.snapshot(), before);
+});
+
 t.test('an abort ends it between two changes', async (t) => {
   const controller = new AbortController();
   const { node, machine } = fakeNode(reference('dr'), 'rs1', freshFolder());
