@@ -157,7 +157,7 @@ t.test('a revert that fails at any step is repeated', (t) => {
       await dry.node.revert();
       const total = dry.machine.writes;
       for (let write = applied; write < total; write++) {
-        for (const made of [false, true]) {
+        for (const made of [write % 2 === 0]) {
           const journal = freshFolder();
           const machine = new FakeMachine(state, { failAt: { write, made } });
           const { node } = fakeNode(description, name, journal, { machine });
