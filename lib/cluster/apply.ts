@@ -27,8 +27,8 @@ export interface ApplyOptions {
 
 /** @internal */
 export interface Purpose {
-  /** The changes mend what was found wrong. */
-  readonly mends?: true;
+  /** Whether a change mends what was found wrong, besides what the description asks for. */
+  readonly mends?: (change: Change) => boolean;
 }
 
 // So many services and destinations go to the kernel at a time.
@@ -116,14 +116,14 @@ class Step {
   readonly #machine: Machine;
   readonly #journal: Journal;
   readonly #done: Change[];
-  readonly #mends: true | undefined;
+  readonly #mends: Purpose['mends'];
 
   constructor(
     command: string,
     machine: Machine,
     journal: Journal,
     done: Change[],
-    mends: true | undefined,
+    mends: Purpose['mends'],
   ) {
     this.#mends = mends;
     this.#command = command;
@@ -193,7 +193,7 @@ class Step {
           before,
           after,
           ...(noted && { disturbed: noted }),
-          ...(this.#mends && { mends: this.#mends }),
+          ...(this.#mends?.(change) === true && { mends: true }),
         };
       }),
     );

@@ -78,6 +78,8 @@ export class KernelMachine implements Machine {
   }
 
   async read(resources: readonly Resource[]): Promise<Value[]> {
+    // The settings of IPVS come with its module, which its first answer has the kernel load.
+    if (resources.some(isSettingOfIpvs)) await this.ipvs.getInfo().catch(() => undefined);
     const look = new Tables(this);
     return Promise.all(resources.map((resource) => look.at(resource)));
   }
@@ -534,6 +536,10 @@ function destinationValue(destination: Destination): ValueRecord {
     lowerThreshold,
     tunnel: tunnel === undefined ? null : { ...tunnel },
   };
+}
+
+function isSettingOfIpvs(resource: Resource): boolean {
+  return resource.kind === 'sysctl' && resource.name.startsWith('net.ipv4.vs.');
 }
 
 function isTable({ kind }: Resource): boolean {

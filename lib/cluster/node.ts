@@ -192,7 +192,13 @@ export class ClusterNode {
       this.#locked('mend', async (journal) => {
         const plan = new Plan(this.name, changes, []);
         await machine.preflight(`mend ${this.name}`, plan.changes);
-        const done = await applyPlan(machine, journal, plan, { mends: true });
+        // What the description asks for is taken away with it, whoever has put it back.
+        const facts = await this.#facts(machine, journal, 'mend');
+        const wanted = desired(this.#model, this.#node, facts);
+        const described = new Set(wanted.map(({ resource }) => keyOf(resource)));
+        const done = await applyPlan(machine, journal, plan, {
+          mends: ({ resource }) => !described.has(keyOf(resource)),
+        });
         await this.#announceNew(machine, done);
         return new Plan(this.name, done, []);
       }),
