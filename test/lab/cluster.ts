@@ -28,6 +28,10 @@ export class LabCluster {
     });
   }
 
+  get names(): string[] {
+    return [...this.#nodes.keys()];
+  }
+
   node(name: string): ClusterNode {
     const node = this.#nodes.get(name);
     if (node === undefined) throw new Error(`the test's description has no node ${name}`);
