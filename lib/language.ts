@@ -7,8 +7,14 @@ function rules(): typeof Rules {
   return require('./rules/index.js') as typeof Rules;
 }
 
-/** {@inheritDoc Rules.parseRules} */
+/**
+ * Reads rules in ipvsadm's language, one command a line, as `ipvsadm -S` writes them. Throws a
+ * `RulesError` (`ERR_IPVS_RULES`) with line and column for a line that makes no sense.
+ */
 export const parseRules: typeof Rules.parseRules = (...args) => rules().parseRules(...args);
 
-/** {@inheritDoc Rules.formatRules} */
+/**
+ * Writes a table, such as a snapshot, in ipvsadm's language: text that `ipvsadm --restore` takes, and
+ * warnings for what it can't say.
+ */
 export const formatRules: typeof Rules.formatRules = (...args) => rules().formatRules(...args);

@@ -182,7 +182,7 @@ t.test('require and import give the same names', (t) => {
   const imported = must('node', [asModule, '-e', `import * as ipvs from "ipvs"; ${list}`]);
   const added = / ?(\b__esModule|\bdefault|\bmodule\.exports)\b/g; // by Node.js
   t.equal(imported.replaceAll(added, ''), required);
-  t.match(required, /\bIpvs IpvsError addDestination addService\b/);
+  t.match(required, /\bIpvs IpvsError\b.*\baddDestination addService\b/);
   t.strictSame(importing(project), silent);
 
   const manifest = must('node', ['-p', 'require("ipvs/package.json").name']);

@@ -61,13 +61,19 @@ export class Context {
     return this.#ipvs;
   }
 
-  async #open(): Promise<Ipvs> {
+  /** Where and how the library is to work. */
+  get openOptions(): OpenOptions {
     const { deadline } = this.#options;
     const { netns } = this;
-    return lazy.ipvs().Ipvs.open({
+    return {
       ...(netns !== undefined && { netns }),
       ...(deadline !== undefined && { timeout: parseDuration(deadline, '--deadline') * 1000 }),
-    });
+    };
+  }
+
+  // An error of its options is a rejection too.
+  async #open(): Promise<Ipvs> {
+    return lazy.ipvs().Ipvs.open(this.openOptions);
   }
 
   async close(): Promise<void> {

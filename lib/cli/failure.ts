@@ -43,6 +43,9 @@ const STATUS_OF: ReadonlyMap<string, number> = new Map(
     ERR_OUT_OF_RANGE: Exit.usage,
     ERR_USAGE: Exit.usage,
     ERR_IPVS_RULES: Exit.usage,
+    ERR_IPVS_DESCRIPTION: Exit.usage,
+    ERR_IPVS_NO_SUCH_NODE: Exit.missing,
+    EROFS: Exit.forbidden,
     ABORT_ERR: Exit.interrupted,
   }),
 );
@@ -172,17 +175,18 @@ export function tell(error: unknown): Told {
       ...(destination && { destination }),
     };
   }
-  if (error instanceof CliError) {
-    const { message, hint } = error;
-    return { code: error.code, message, ...(hint !== undefined && { hint }) };
-  }
   if (error instanceof AbortError) return { code: error.code, message: error.message };
   if (code?.startsWith('ERR_INVALID_ARG') || code === 'ERR_OUT_OF_RANGE') {
     return { code, message: inOurWords(error.message) };
   }
-  // Of Node.js itself, such as a file that can't be read.
-  if (code !== undefined) return { code, message: error.message };
+  // Of ours, of the cluster helper, or of Node.js itself, such as a file that can't be read.
+  if (code !== undefined) return { code, message: error.message, ...hintOf(error) };
   return { code: 'ERR_UNKNOWN', message: error.stack ?? error.message };
+}
+
+function hintOf(error: Error): { hint?: string } {
+  const { hint } = error as { hint?: unknown };
+  return typeof hint === 'string' ? { hint } : {};
 }
 
 export function failureText(error: unknown, style: Style): string {

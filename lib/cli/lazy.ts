@@ -12,6 +12,7 @@ export const lazy = {
   program: () => require('./program.js') as typeof import('./program.js'),
   run: () => require('./run.js') as typeof import('./run.js'),
   change: () => require('./commands/change.js') as typeof import('./commands/change.js'),
+  cluster: () => require('./commands/cluster.js') as typeof import('./commands/cluster.js'),
   clear: () => require('./commands/clear.js') as typeof import('./commands/clear.js'),
   connections: () =>
     require('./commands/connections.js') as typeof import('./commands/connections.js'),

@@ -24,13 +24,9 @@ const io = {
   env,
 };
 
-/** The drop-in, by `ipvs adm` or by a link of one of ipvsadm's names; everything else is for people. */
-function start([, file = '', ...words]: readonly string[]): Promise<number> {
-  const program = basename(file);
-  if (/^ipvsadm(-save|-restore)?$/.test(program)) return lazy.adm().runAdm(words, { program });
-  return words[0] === 'adm' ? lazy.adm().runAdm(words.slice(1)) : lazy.run().run(words, io);
-}
-
-void start(process.argv).then((status) => {
-  process.exitCode = status;
-});
+void lazy
+  .run()
+  .run(process.argv.slice(2), io, basename(process.argv[1] ?? ''))
+  .then((status) => {
+    process.exitCode = status;
+  });

@@ -138,6 +138,8 @@ function addChanges(program: CliCommand): void {
     .does(() => lazy.clear().clear);
   addDirector(program);
   addTable(program.commandsGroup('Keep:'));
+  addCluster(program.commandsGroup('Cluster:'));
+  addAdm(program.commandsGroup('Scripts:'));
   addHelp(program.commandsGroup('Help:'));
 }
 
@@ -179,6 +181,87 @@ function addTable(program: CliCommand): void {
     .option('--merge', 'what the file does not name does not count')
     .example('ipvs diff /etc/ipvs.yaml', '+ would be added, ~ changed, - removed')
     .does(() => lazy.table().diff);
+}
+
+function addCluster(program: CliCommand): void {
+  const cluster = program.sub(
+    'cluster',
+    'set up a node of an LVS cluster',
+    'Sets up this machine as a node of an LVS cluster (director, real server, router), as a file ' +
+      'describes it: addresses, routes, kernel settings, services and servers.',
+  );
+  const file = '/etc/ipvs/cluster.yaml';
+  node(
+    cluster.sub(
+      'plan',
+      'say what would be changed',
+      'Says what would be changed, and why. The exit status is 0 where that is nothing, 1 otherwise.',
+    ),
+  )
+    .option('--shell', 'as a script that does the same')
+    .example(`ipvs cluster plan -f ${file} --node rs1`, 'and why')
+    .example(`ipvs cluster plan -f ${file} --node rs1 --shell`, 'to be read, or run elsewhere')
+    .does(() => lazy.cluster().plan);
+  dryRun(
+    node(
+      cluster.sub(
+        'apply',
+        'make the changes',
+        'Makes the changes. What was there before is noted in a journal; repeated, it changes nothing.',
+      ),
+    ),
+  )
+    .example(`ipvs cluster apply -f ${file} --node rs1`, 'on the machine rs1')
+    .does(() => lazy.cluster().apply);
+  node(
+    cluster.sub(
+      'check',
+      'say what is wrong with the node',
+      'Says what is wrong with the node, the worst first (E errors, W warnings, i information), and ' +
+        'the lines that mend it. The exit status is 1 where there is an error or a warning.',
+    ),
+  )
+    .option('--mend', 'make the changes that mend it; "revert" takes them back')
+    .example(`ipvs cluster check -f ${file} --node lb1`, 'for monitoring, too')
+    .does(() => lazy.cluster().check);
+  node(
+    cluster.sub(
+      'revert',
+      'take the changes back',
+      'Puts back what was there before. What somebody else has changed meanwhile is left as it is, ' +
+        'and told; the exit status is 1 then.',
+    ),
+  )
+    .example(`ipvs cluster revert -f ${file} --node rs1`, 'as if it had never been a node')
+    .does(() => lazy.cluster().revert);
+}
+
+function node(command: CliCommand): CliCommand {
+  return command
+    .option('-f, --file <file>', "the cluster's description, YAML or JSON")
+    .option('--node <name>', 'which of its nodes this machine is')
+    .addOption(
+      new Option('--state <state>', "a director's, rather than the description's").choices([
+        'master',
+        'backup',
+      ]),
+    )
+    .option('--journal <folder>', 'where journals are (default: /run/ipvs)');
+}
+
+function addAdm(program: CliCommand): void {
+  // Never reached by way of this tree: run() hands its arguments on as they are.
+  program
+    .sub(
+      'adm',
+      'do what ipvsadm does',
+      "Takes ipvsadm's arguments and does what ipvsadm 1.31 does, with the same output and exit " +
+        'status; --strict, in front of them, refuses where that is dangerous. The same happens where ' +
+        'the command is invoked as ipvsadm, ipvsadm-save or ipvsadm-restore: a symbolic link is enough.',
+    )
+    .argument('[argument...]', 'what ipvsadm takes')
+    .example('ipvs adm -L -n --stats', 'a listing as scripts know it')
+    .example('ln -s "$(command -v ipvs)" /usr/local/sbin/ipvsadm', 'for scripts that call ipvsadm');
 }
 
 function addHelp(program: CliCommand): void {

@@ -7,14 +7,21 @@ import { lazy } from './lazy.js';
 import { styleOf } from './terminal.js';
 import type { Io } from './terminal.js';
 
-/** Runs `ipvs` with these arguments; resolves to the exit status. */
-export async function run(argv: readonly string[], io: Io): Promise<number> {
-  if (argv.includes('--version') || argv.includes('-V')) {
-    io.stdout.write(`${version()}\n`);
-    return Exit.done;
-  }
+// The drop-in for ipvsadm, where the command is invoked under one of its names.
+const ADM_NAMES = new Set(['ipvsadm', 'ipvsadm-save', 'ipvsadm-restore']);
+
+/**
+ * Runs `ipvs` with these arguments, or what else it was invoked as; resolves to the exit status.
+ */
+export async function run(argv: readonly string[], io: Io, name = 'ipvs'): Promise<number> {
   const color = argv.includes('--no-color') ? false : undefined;
   try {
+    if (ADM_NAMES.has(name)) return await runAdm(argv, io, name);
+    if (argv[0] === 'adm') return await runAdm(argv.slice(1), io, 'ipvsadm');
+    if (argv.includes('--version') || argv.includes('-V')) {
+      io.stdout.write(`${version()}\n`);
+      return Exit.done;
+    }
     return isPlainList(argv) ? await plainList(argv, io) : await runProgram(argv, io, color);
   } catch (thrown) {
     const error = ofCommander(thrown);
@@ -24,6 +31,19 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     else io.stderr.write(failureText(error, styleOf(io.stderr, io.env, color)));
     return statusOf(error);
   }
+}
+
+function runAdm(args: readonly string[], io: Io, program: string): Promise<number> {
+  const { stdout, stderr } = io;
+  const options = {
+    program,
+    stdout,
+    stderr,
+    get stdin() {
+      return io.stdin; // opened only where it is read
+    },
+  };
+  return lazy.adm().runAdm(args, options);
 }
 
 async function runProgram(

@@ -1,7 +1,8 @@
 // What restoring a file would change, in words: what is there beside what the file says.
 
 import type { Snapshot } from '../types.js';
-import { isRules, Target, destinationName } from '../rules/target.js';
+import { destinationName } from '../rules/ids.js';
+import { isRules, Target } from '../rules/target.js';
 import type { PresentTable, TargetDestination, TargetService } from '../rules/target.js';
 import { readRules } from '../rules/parse.js';
 import type { RestoreResult, RestoredEntry } from '../rules/types.js';

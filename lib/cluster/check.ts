@@ -195,8 +195,14 @@ class Check {
       this.#add('error', code, 'IPVS', `${ipvs.sentence}${hint}.`);
     }
     if (readOnly !== undefined) {
+      const pending = this.#wanted.some(
+        (each) =>
+          each.resource.kind === 'sysctl' &&
+          !isFine(each, this.#look(each.resource), this.#look) &&
+          each.optional !== true,
+      );
       this.#add(
-        'warning',
+        pending ? 'error' : 'warning',
         'proc-sys-read-only',
         '/proc/sys',
         `/proc/sys is read-only, so that ${readOnly} and its like can't be set from here; start the ` +

@@ -284,16 +284,12 @@ export class ClusterNode {
 
   async #facts(machine: Machine, journal: Journal, command: string): Promise<Facts> {
     const facts = await machine.facts();
-    const { inside, outside } = this.#node;
-    for (const [side, path] of [
-      [inside, 'interface'],
-      [outside, 'clients'],
-    ] as const) {
-      if (facts.mtus[side.interface] !== undefined) continue;
+    for (const [name, path] of this.#interfaces()) {
+      if (facts.mtus[name] !== undefined) continue;
       throw new ClusterError(`${command} ${this.name}`, {
         code: 'ENODEV',
-        sentence: `there is no network interface ${side.interface} here`,
-        path: `nodes.${this.name}.${path}`,
+        sentence: `there is no network interface ${name} here`,
+        path,
         hint: `here are: ${Object.keys(facts.mtus).join(', ')}`,
       });
     }
@@ -306,6 +302,22 @@ export class ClusterNode {
       else delete gateways[resource.family];
     }
     return { ...facts, gateways };
+  }
+
+  /** Those that have to be there, and where the description names them. */
+  #interfaces(): [name: string, path: string][] {
+    const { roles, inside, outside } = this.#node;
+    const { vips, sync } = this.#model;
+    const interfaces: [string, string][] = [
+      [inside.interface, `nodes.${this.name}.interface`],
+      [outside.interface, `nodes.${this.name}.clients`],
+    ];
+    if (!roles.has('director')) return interfaces;
+    vips.forEach((vip, index) => {
+      interfaces.push([vipInterface(this.#node, vip), `vip[${index}].interface`]);
+    });
+    if (sync?.interface !== undefined) interfaces.push([sync.interface, 'sync.interface']);
+    return interfaces;
   }
 
   async #plan(machine: Machine, journal: Journal, command: string): Promise<Plan> {

@@ -4,19 +4,22 @@
 import type { NativeFailure } from '../native.js';
 
 /** native/addon/network_channel.cc */
-export const Kind = {
-  link: 1,
-  address: 2,
-  route: 3,
-  rule: 4,
-  neighbour: 5,
-  fouPort: 6,
-} as const;
-export type Kind = (typeof Kind)[keyof typeof Kind];
+export const enum Kind {
+  link = 1,
+  address,
+  route,
+  rule,
+  neighbour,
+  fouPort,
+}
 
 /** native/core/rtnetlink.h */
-export const Change = { add: 1, replace: 2, remove: 3, set: 4 } as const;
-export type Change = (typeof Change)[keyof typeof Change];
+export const enum Change {
+  add = 1,
+  replace,
+  remove,
+  set,
+}
 
 type Bytes = readonly number[];
 

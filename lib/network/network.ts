@@ -9,8 +9,7 @@ import { IPV6 } from '../address.js';
 import { AbortError } from '../errors.js';
 import { Fault, NativeFailure } from '../native.js';
 import type { AddressFamily } from '../types.js';
-import { Handle } from './handle.js';
-import type { Request } from './handle.js';
+import type { Handle, Request } from './handle.js';
 import { Change, Kind } from './native.js';
 import type {
   AddressRecord,
@@ -39,23 +38,18 @@ import type {
   Rule,
   RuleConfig,
 } from './types.js';
-import {
-  parseAddressConfig,
-  parseAddressKey,
-  parseAnnouncement,
-  parseFilter,
-  parseFouPort,
-  parseLinkChanges,
-  parseLinkConfig,
-  parseLinkName,
-  parseNeighbour,
-  parseRoute,
-  parseRule,
-} from './validate.js';
+import type * as Parts from './parts.js';
 import type { Parsed, ParsedAnnouncement } from './validate.js';
-import { toFouPort, toInterfaceAddress, toLink, toNeighbour, toRoute, toRule } from './words.js';
 
 const { ENODEV } = constants.errno;
+
+let loaded: typeof Parts | undefined;
+
+function parts(): typeof Parts {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- only now that it is needed
+  loaded ??= require('./parts.js') as typeof Parts;
+  return loaded;
+}
 
 /**
  * The interfaces, addresses, routes, rules and neighbours of one network namespace, by rtnetlink.
@@ -79,7 +73,7 @@ export class Network {
    * `ENOENT` for a network namespace that is not there, `EPERM` where it may not be entered.
    */
   static async open(options?: PlaceOptions): Promise<Network> {
-    return new Network(await Handle.open(options));
+    return new Network(await parts().Handle.open(options));
   }
 
   /** Closes the handle when everything that was asked is done. Repeating it is harmless. */
@@ -87,24 +81,25 @@ export class Network {
     return this.#handle.close();
   }
 
+  /** The same as {@link Network.close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
   /** All interfaces, sorted by index. */
   async links(): Promise<Link[]> {
-    return this.#list('list links', Kind.link, 0, 0, (each) => toLink(each as LinkRecord));
+    return this.#list('list links', Kind.link, 0, 0, (each) => parts().toLink(each as LinkRecord));
   }
 
   /** The interface of that name; undefined where there is none. */
   async getLink(name: string): Promise<Link | undefined> {
-    const subject = parseLinkName(name);
+    const subject = parts().parseLinkName(name);
     const request = { command: 'get link', subject, changes: false };
     return this.#handle.track(request, async () => {
       const found = await this.#handle.try<LinkRecord>((native, rest, done) => {
         native.find(subject, rest, done);
       });
-      if (!(found instanceof NativeFailure)) return toLink(found);
+      if (!(found instanceof NativeFailure)) return parts().toLink(found);
       if (found.fault === Fault.refused && found.errno === ENODEV) return undefined;
       throw await this.#handle.explain(found, request);
     });
@@ -117,17 +112,17 @@ export class Network {
    * that kind. Source: `rtnl_newlink` (net/core/rtnetlink.c).
    */
   async addLink(config: LinkConfig): Promise<void> {
-    return this.#change('add link', Kind.link, Change.add, parseLinkConfig(config));
+    return this.#change('add link', Kind.link, Change.add, parts().parseLinkConfig(config));
   }
 
   /** Changes an interface; what is left out stays. Rejects with `ENODEV` where there is none. */
   async setLink(name: string, changes: LinkChanges): Promise<void> {
-    return this.#change('set link', Kind.link, Change.set, parseLinkChanges(name, changes));
+    return this.#change('set link', Kind.link, Change.set, parts().parseLinkChanges(name, changes));
   }
 
   /** Removes an interface, with its addresses and routes. Rejects with `ENODEV`. */
   async removeLink(name: string): Promise<void> {
-    const parsed = parseLinkChanges(name, {});
+    const parsed = parts().parseLinkChanges(name, {});
     return this.#change('remove link', Kind.link, Change.remove, parsed);
   }
 
@@ -136,21 +131,31 @@ export class Network {
     readonly interface?: string;
     readonly family?: AddressFamily;
   }): Promise<InterfaceAddress[]> {
-    const { family, interface: name } = parseFilter(filter, ['interface', 'family']);
+    const { family, interface: name } = parts().parseFilter(filter, ['interface', 'family']);
     const all = await this.#list('list addresses', Kind.address, family, 0, (each) =>
-      toInterfaceAddress(each as AddressRecord),
+      parts().toInterfaceAddress(each as AddressRecord),
     );
     return all.filter((each) => name === undefined || each.interface === name);
   }
 
   /** Rejects with `EEXIST` where the interface has it, `ENODEV` where there is no such interface. */
   async addAddress(address: AddressConfig): Promise<void> {
-    return this.#change('add address', Kind.address, Change.add, parseAddressConfig(address));
+    return this.#change(
+      'add address',
+      Kind.address,
+      Change.add,
+      parts().parseAddressConfig(address),
+    );
   }
 
   /** Rejects with `EADDRNOTAVAIL` where the interface does not have it, with this prefix. */
   async removeAddress(address: AddressKey): Promise<void> {
-    return this.#change('remove address', Kind.address, Change.remove, parseAddressKey(address));
+    return this.#change(
+      'remove address',
+      Kind.address,
+      Change.remove,
+      parts().parseAddressKey(address),
+    );
   }
 
   /**
@@ -161,31 +166,33 @@ export class Network {
     readonly family?: AddressFamily;
     readonly table?: number;
   }): Promise<Route[]> {
-    const { family, table } = parseFilter(filter, ['family', 'table']);
+    const { family, table } = parts().parseFilter(filter, ['family', 'table']);
     return this.#list('list routes', Kind.route, family, table, (each) =>
-      toRoute(each as RouteRecord),
+      parts().toRoute(each as RouteRecord),
     );
   }
 
   /** Rejects with `EEXIST` where there is one to that destination with that metric and table. */
   async addRoute(route: RouteConfig): Promise<void> {
-    return this.#change('add route', Kind.route, Change.add, parseRoute(route));
+    return this.#change('add route', Kind.route, Change.add, parts().parseRoute(route));
   }
 
   /** Adds a route, or puts it in the place of the one with that destination, metric and table. */
   async replaceRoute(route: RouteConfig): Promise<void> {
-    return this.#change('replace route', Kind.route, Change.replace, parseRoute(route));
+    return this.#change('replace route', Kind.route, Change.replace, parts().parseRoute(route));
   }
 
   /** Removes the first route that is as described. Rejects with `ESRCH` where there is none. */
   async removeRoute(route: RouteConfig): Promise<void> {
-    return this.#change('remove route', Kind.route, Change.remove, parseRoute(route, true));
+    return this.#change('remove route', Kind.route, Change.remove, parts().parseRoute(route, true));
   }
 
   /** The routing rules in the order in which they are looked at, IPv4 first. */
   async rules(filter?: { readonly family?: AddressFamily }): Promise<Rule[]> {
-    const { family } = parseFilter(filter, ['family']);
-    return this.#list('list rules', Kind.rule, family, 0, (each) => toRule(each as RuleRecord));
+    const { family } = parts().parseFilter(filter, ['family']);
+    return this.#list('list rules', Kind.rule, family, 0, (each) =>
+      parts().toRule(each as RuleRecord),
+    );
   }
 
   /**
@@ -193,12 +200,12 @@ export class Network {
    * of all others but the first, and takes it for another one than the same with its own.
    */
   async addRule(rule: RuleConfig): Promise<void> {
-    return this.#change('add rule', Kind.rule, Change.add, parseRule(rule));
+    return this.#change('add rule', Kind.rule, Change.add, parts().parseRule(rule));
   }
 
   /** Removes the first rule that is as described. Rejects with `ENOENT` where there is none. */
   async removeRule(rule: RuleConfig): Promise<void> {
-    return this.#change('remove rule', Kind.rule, Change.remove, parseRule(rule));
+    return this.#change('remove rule', Kind.rule, Change.remove, parts().parseRule(rule));
   }
 
   /** Who on the links has which address, and what this host answers for; by interface. */
@@ -206,33 +213,39 @@ export class Network {
     readonly interface?: string;
     readonly family?: AddressFamily;
   }): Promise<Neighbour[]> {
-    const { family, interface: name } = parseFilter(filter, ['interface', 'family']);
+    const { family, interface: name } = parts().parseFilter(filter, ['interface', 'family']);
     const all = await this.#list('list neighbours', Kind.neighbour, family, 0, (each) =>
-      toNeighbour(each as NeighbourRecord),
+      parts().toNeighbour(each as NeighbourRecord),
     );
     return all.filter((each) => name === undefined || each.interface === name);
   }
 
   /** Rejects with `EEXIST` where there is one. A proxy entry is added or replaced. */
   async addNeighbour(neighbour: NeighbourConfig): Promise<void> {
-    return this.#change('add neighbour', Kind.neighbour, Change.add, parseNeighbour(neighbour));
+    return this.#change(
+      'add neighbour',
+      Kind.neighbour,
+      Change.add,
+      parts().parseNeighbour(neighbour),
+    );
   }
 
+  /** Adds a neighbour, or puts it in the place of the one with that address. */
   async replaceNeighbour(neighbour: NeighbourConfig): Promise<void> {
-    const parsed = parseNeighbour(neighbour);
+    const parsed = parts().parseNeighbour(neighbour);
     return this.#change('replace neighbour', Kind.neighbour, Change.replace, parsed);
   }
 
   /** Rejects with `ENOENT` where there is none. */
   async removeNeighbour(neighbour: NeighbourKey): Promise<void> {
-    const parsed = parseNeighbour(neighbour, true);
+    const parsed = parts().parseNeighbour(neighbour, true);
     return this.#change('remove neighbour', Kind.neighbour, Change.remove, parsed);
   }
 
   /** The ports of FOU and GUE; none where the kernel has no such thing. */
   async fouPorts(): Promise<FouPort[]> {
     return this.#list('list FOU ports', Kind.fouPort, 0, 0, (each) =>
-      toFouPort(each as FouPortRecord),
+      parts().toFouPort(each as FouPortRecord),
     );
   }
 
@@ -244,12 +257,12 @@ export class Network {
    * the module is not there. Source: net/ipv4/fou_core.c.
    */
   async addFouPort(port: FouPort): Promise<void> {
-    return this.#change('add FOU port', Kind.fouPort, Change.add, parseFouPort(port));
+    return this.#change('add FOU port', Kind.fouPort, Change.add, parts().parseFouPort(port));
   }
 
   /** Rejects with `ENOENT` where there is none. */
   async removeFouPort(port: FouPort): Promise<void> {
-    return this.#change('remove FOU port', Kind.fouPort, Change.remove, parseFouPort(port));
+    return this.#change('remove FOU port', Kind.fouPort, Change.remove, parts().parseFouPort(port));
   }
 
   /**
@@ -261,7 +274,7 @@ export class Network {
    * and with an AbortError where the signal is aborted. Takes CAP_NET_RAW.
    */
   async announce(announcement: Announcement): Promise<void> {
-    const parsed = parseAnnouncement(announcement);
+    const parsed = parts().parseAnnouncement(announcement);
     const request = { command: 'announce', subject: parsed.subject, changes: false };
     return this.#handle.track(request, () => this.#announce(parsed, request));
   }

@@ -5,11 +5,19 @@
 
 import { constants } from 'node:os';
 import { NativeFailure } from '../native.js';
-import { Handle } from './handle.js';
+import type { Handle } from './handle.js';
+import type * as Parts from './parts.js';
 import type { PlaceOptions, SysctlEntry } from './types.js';
-import { parseSettingName, parseSettingValue, settingName } from './validate.js';
 
 const { EACCES, EISDIR, ENOENT, ENOTDIR, EPERM, EROFS } = constants.errno;
+
+let loaded: typeof Parts | undefined;
+
+function parts(): typeof Parts {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- only now that it is needed
+  loaded ??= require('./parts.js') as typeof Parts;
+  return loaded;
+}
 
 /**
  * Kernel settings, as a network namespace has them.
@@ -29,7 +37,7 @@ export class Sysctl {
 
   /** Opens a handle. Rejects as {@link Network.open} does. */
   static async open(options?: PlaceOptions): Promise<Sysctl> {
-    return new Sysctl(await Handle.open(options));
+    return new Sysctl(await parts().Handle.open(options));
   }
 
   /** Closes the handle when everything that was asked is done. Repeating it is harmless. */
@@ -37,6 +45,7 @@ export class Sysctl {
     return this.#handle.close();
   }
 
+  /** The same as {@link Sysctl.close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
@@ -46,8 +55,8 @@ export class Sysctl {
    * `EACCES` or `EPERM` where it may not be read, `EISDIR` for a folder of settings.
    */
   async get(name: string): Promise<string | undefined> {
-    const file = parseSettingName(name);
-    const request = { command: 'get sysctl', subject: settingName(file), changes: false };
+    const file = parts().parseSettingName(name);
+    const request = { command: 'get sysctl', subject: parts().settingName(file), changes: false };
     return this.#handle.track(request, async () => {
       const text = await this.#handle.try<string>((native, _rest, done) => {
         native.readFile(file, done);
@@ -66,9 +75,9 @@ export class Sysctl {
    * not take the value.
    */
   async set(name: string, value: string | number | boolean): Promise<void> {
-    const file = parseSettingName(name);
-    const text = parseSettingValue(value);
-    const request = { command: 'set sysctl', subject: settingName(file), changes: true };
+    const file = parts().parseSettingName(name);
+    const text = parts().parseSettingValue(value);
+    const request = { command: 'set sysctl', subject: parts().settingName(file), changes: true };
     return this.#handle.request<undefined>(request, (native, _rest, done) => {
       native.writeFile(file, `${text}\n`, done);
     });
@@ -79,8 +88,8 @@ export class Sysctl {
    * where there is nothing of that name.
    */
   async list(prefix?: string): Promise<SysctlEntry[]> {
-    const folder = prefix === undefined ? '/proc/sys' : parseSettingName(prefix, 'prefix');
-    const subject = prefix === undefined ? '' : settingName(folder);
+    const folder = prefix === undefined ? '/proc/sys' : parts().parseSettingName(prefix, 'prefix');
+    const subject = prefix === undefined ? '' : parts().settingName(folder);
     const request = { command: 'list sysctl', subject, changes: false };
     return this.#handle.track(request, async () => {
       const texts = await this.#handle.try<readonly string[]>((native, _rest, done) => {
@@ -92,7 +101,10 @@ export class Sysctl {
       }
       const entries: SysctlEntry[] = [];
       for (let i = 0; i < texts.length; i += 2) {
-        entries.push({ name: settingName(texts[i] ?? ''), value: withoutEnd(texts[i + 1] ?? '') });
+        entries.push({
+          name: parts().settingName(texts[i] ?? ''),
+          value: withoutEnd(texts[i + 1] ?? ''),
+        });
       }
       return entries;
     });
@@ -103,8 +115,8 @@ export class Sysctl {
    * there is no such setting. Writes nothing.
    */
   async isWritable(name: string): Promise<boolean> {
-    const file = parseSettingName(name);
-    const request = { command: 'check sysctl', subject: settingName(file), changes: false };
+    const file = parts().parseSettingName(name);
+    const request = { command: 'check sysctl', subject: parts().settingName(file), changes: false };
     return this.#handle.track(request, async () => {
       const outcome = await this.#handle.try<undefined>((native, _rest, done) => {
         native.check(file, done);

@@ -50,6 +50,7 @@ export interface LinkTunnel {
   };
 }
 
+/** The kinds of tunnels that can be added. */
 export type TunnelKind = 'ipip' | 'sit' | 'ip6tnl' | 'gre' | 'ip6gre';
 
 /** A network interface that is to be. What is left out is as `ip link add` has it. */
@@ -80,6 +81,7 @@ export type LinkConfig = {
     }
 );
 
+/** What can be changed of an interface; what is left out stays. */
 export interface LinkChanges {
   readonly up?: boolean;
   /** Bytes. */
@@ -118,6 +120,7 @@ export interface InterfaceAddress {
   readonly broadcast?: string;
 }
 
+/** An address that an interface is to have. */
 export interface AddressConfig {
   readonly interface: string;
   readonly address: string;
@@ -145,6 +148,7 @@ export interface AddressKey {
   readonly prefix?: number;
 }
 
+/** What happens to a packet: RTN_*. */
 export type RouteType =
   | 'unicast'
   | 'local'
@@ -171,12 +175,14 @@ export type RouteProtocol =
   | 'bgp'
   | 'ospf';
 
+/** One of several ways that a route goes. */
 export interface NextHop {
   readonly interface?: string;
   readonly gateway?: string;
   readonly weight: number;
 }
 
+/** A route. */
 export interface Route {
   /** 'default', '10.0.0.0/8', '10.0.0.1/32'. */
   readonly destination: string;
@@ -202,6 +208,7 @@ export interface Route {
   readonly nextHops?: readonly NextHop[];
 }
 
+/** A route that is to be. */
 export interface RouteConfig {
   /** 'default', a network such as '10.0.0.0/8', or an address. */
   readonly destination: string;
@@ -228,6 +235,7 @@ export interface RouteConfig {
   readonly advertisedMss?: number;
 }
 
+/** What a rule does: FR_ACT_*. */
 export type RuleAction = 'table' | 'goto' | 'nop' | 'blackhole' | 'unreachable' | 'prohibit';
 
 /** Says which table a packet is looked up in. */
@@ -247,6 +255,7 @@ export interface Rule {
   readonly action: RuleAction | number;
 }
 
+/** A rule that is to be: it looks up a table. */
 export interface RuleConfig {
   /** Default: 'ipv4'. */
   readonly family?: AddressFamily;
@@ -261,6 +270,7 @@ export interface RuleConfig {
   readonly destination?: string;
 }
 
+/** How sure the kernel is of a neighbour: NUD_*. */
 export type NeighbourState =
   | 'none'
   | 'incomplete'
@@ -284,6 +294,7 @@ export interface Neighbour {
   readonly proxy: boolean;
 }
 
+/** A neighbour that is to be known. */
 export interface NeighbourConfig {
   readonly interface: string;
   readonly address: string;
@@ -312,6 +323,7 @@ export interface FouPort {
   readonly protocol?: number;
 }
 
+/** What is told to everybody on a link. */
 export interface Announcement {
   readonly interface: string;
   /** IPv4: gratuitous ARP. IPv6: unsolicited neighbour advertisement. */

@@ -24,9 +24,10 @@ import { serviceName } from '../turns.js';
 import type { Timeouts } from '../types.js';
 import { ROLES } from '../words.js';
 import { RulesError } from './error.js';
+import { destinationName, idOfDestination, idOfService } from './ids.js';
 import { fault, fileName, readRules, textOf } from './parse.js';
 import type { RuleLine } from './parse.js';
-import { Target, destinationName, idOfDestination, idOfService, isRules } from './target.js';
+import { Target, isRules } from './target.js';
 import type { PresentTable, TargetDestination, TargetService } from './target.js';
 import type { RestoreResult, RestoredEntry } from './types.js';
 

@@ -1,6 +1,5 @@
 // A table as it is to be, in numbers: built up line by line from rules, or at once from an object.
 
-import { IPV4, formatAddress, parseAddress } from '../address.js';
 import { object } from '../check.js';
 import type { Input } from '../check.js';
 import { invalidType, invalidValue } from '../errors.js';
@@ -9,15 +8,14 @@ import type {
   DaemonNumbers,
   DestinationId,
   DestinationNumbers,
-  DestinationRecord,
   ServiceId,
   ServiceNumbers,
-  ServiceRecord,
   TimeoutNumbers,
 } from '../records.js';
 import { serviceName } from '../turns.js';
 import { parseDestinationConfig, parseServiceConfig } from '../validate.js';
 import { FORWARDINGS, ROLES } from '../words.js';
+import { destinationName } from './ids.js';
 import type { Line } from './lines.js';
 import { fault, ownerFor } from './parse.js';
 import type { RuleLine } from './parse.js';
@@ -38,26 +36,6 @@ export interface TargetService {
 
 /** The kernel's table in the same form. */
 export type PresentTable = ReadonlyMap<string, TargetService>;
-
-/** An address has many spellings. */
-export function destinationName({ address, port }: DestinationId): string {
-  return `${formatAddress(address.family, Uint8Array.from(address.bytes), 0)} ${port}`;
-}
-
-export function idOfService(record: Omit<ServiceRecord, 'stats'>): ServiceId {
-  const { family, protocol, address, port, fwmark } = record;
-  return fwmark !== 0
-    ? { family, protocol: 0, address: undefined, port: 0, fwmark }
-    : { family, protocol, address: parseAddress(address), port, fwmark };
-}
-
-export function idOfDestination({
-  address,
-  port,
-}: Pick<DestinationRecord, 'address' | 'port'>): DestinationId {
-  const parsed = parseAddress(address);
-  return { address: parsed ?? { family: IPV4, bytes: [0, 0, 0, 0], text: address }, port };
-}
 
 export class Target {
   readonly services: Map<string, TargetService>;

@@ -51,7 +51,8 @@ Failure ListFolder(const std::string& path, std::vector<std::string>* names) {
 void ReadTree(const std::string& path, std::vector<FileText>* files) {
   std::vector<std::string> names;
   if (!ListFolder(path, &names)) {
-    for (const std::string& name : names) ReadTree(path + '/' + name, files);
+    for (const std::string& name : names)
+      ReadTree(std::string(path).append("/").append(name), files);
     return;
   }
   UniqueFd file;

@@ -279,7 +279,7 @@ t.test('save, diff, restore', async (t) => {
   const folder = t.testdir({});
   await ipvs.addService({ ...web, scheduler: 'wrr', persistence: { timeout: 60 } });
   await ipvs.addDestination(web, { address: '10.0.0.5', weight: 3, upperThreshold: 10 });
-  await ipvs.addService({ fwmark: 4294967295, family: 'ipv6' });
+  await ipvs.addService({ fwmark: 4000000000, family: 'ipv6' });
   await ipvs.setTimeouts({ tcp: 600 });
   const saved = await ipvs.snapshot();
   for (const name of ['table.json', 'table.yaml', 'table.rules']) {
@@ -298,7 +298,7 @@ t.test('save, diff, restore', async (t) => {
       '- udp 10.0.0.1:53',
       '~ tcp 10.0.0.1:80: scheduler rr → wrr',
       '+ server 10.0.0.5:80 to tcp 10.0.0.1:80: method dr, weight 3, upper threshold 10',
-      '+ mark6 4294967295: scheduler wlc',
+      '+ mark6 4000000000: scheduler wlc',
     ]);
     t.match(await json(`diff ${file}`), {
       different: true,
@@ -330,7 +330,8 @@ t.test('save, diff, restore', async (t) => {
       /wrong: .*services\[0\]\.address/,
     ],
     ['services: [', 2, /wrong:1:/],
-    ['-A -t 10.0.0.9:80 -s nosuch\n', 6, /nosuch/],
+    ['# nothing\n\n', 2, /wrong is empty/],
+    ['-A -t 10.0.0.9:80 -s nosuch\n', 2, /wrong:1:1: .*nosuch/],
   ];
   for (const [text, status, message] of wrong) {
     writeFileSync(file, text);
@@ -339,6 +340,7 @@ t.test('save, diff, restore', async (t) => {
     t.match(ran.err[0], message);
   }
   t.match(await cli(`restore ${folder}/nosuch`), { status: 4, err: [/can't be read/] });
+  t.match(await cli('restore', { input: '' }), { status: 2, err: [/is empty/, /hint.*clear/] });
   t.match(await cli('restore', { columns: 80 }), { status: 2, err: [/no file is given/, /hint/] });
   t.same((await ipvs.snapshot()).services, saved.services, 'nothing was changed');
   t.match(await cli(`save ${folder}/nosuch/file`), { status: 4 });
@@ -359,4 +361,40 @@ t.test('drain waits for connections to end, and says what is left', async (t) =>
     'drained server 10.0.0.5:80 of tcp 10.0.0.1:80, and removed',
   ]);
   t.same(await ipvs.listDestinations(web), []);
+});
+
+t.test('adm is ipvsadm, and so is a link of that name', async (t) => {
+  const { ipvs, netns, ipvsadm } = await freshIpvs(t);
+  await ipvs.addService(web);
+  await ipvs.addDestination(web, { address: '10.0.0.5' });
+  const written = async (argv: readonly string[], name?: string) => {
+    const terminal = new FakeTerminal();
+    const status = await run(argv, terminal, name);
+    return { status, out: terminal.stdout.text, err: terminal.stderr.text };
+  };
+  const listing = { status: 0, out: ipvsadm('-Ln'), err: '' };
+  t.same(await written(['adm', '--netns', netns, '-Ln']), listing);
+  t.same(await written(['--netns', netns, '-Ln'], 'ipvsadm'), listing);
+  t.same(await written(['--netns', netns, '-n'], 'ipvsadm-save'), {
+    ...listing,
+    out: ipvsadm('-Sn'),
+  });
+  t.match(await written(['adm', '--netns', netns, '-A', '-t', '10.0.0.1:80']), {
+    status: 255,
+    out: '',
+    err: 'Service already exists\n',
+  });
+});
+
+// `ipvs list` alone is carried out without the tree of commands, with it where there is more to read.
+t.test('list is the same with and without the tree of commands', async (t) => {
+  for (const words of [['list'], ['list', '--json'], ['list', '--no-color']]) {
+    for (const options of [{}, { columns: 80 }]) {
+      const [quick, whole] = [new FakeTerminal(options), new FakeTerminal(options)];
+      t.equal(await run(words, quick), 0);
+      t.equal(await run([...words, '--deadline', '10s'], whole), 0);
+      t.equal(quick.stdout.text, whole.stdout.text);
+      t.equal(quick.stderr.text, whole.stderr.text);
+    }
+  }
 });

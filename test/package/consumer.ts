@@ -1,7 +1,7 @@
 // A user's program, only ever compiled: test/package.ts does so against the packed tarball under every
 // module setting. What must not compile is marked, so that it fails here once it does compile.
 
-import { Ipvs, IpvsError } from 'ipvs';
+import { Ipvs, IpvsError, RulesError } from 'ipvs';
 import * as ipvs from 'ipvs';
 import type {
   AddressFamily,
@@ -11,20 +11,24 @@ import type {
   DestinationConfig,
   DestinationKey,
   Ensured,
+  FormattedRules,
   Forwarding,
   IpvsErrorCode,
   MarkServiceKey,
   OpenOptions,
+  ParsedRule,
   Persistence,
   PersistenceChanges,
   Protocol,
   ReadOptions,
+  RestoreResult,
   SchedulerFlag,
   Service,
   ServiceChanges,
   ServiceConfig,
   ServiceKey,
   Stats,
+  TableConfig,
   Tunnel,
 } from 'ipvs';
 
@@ -226,4 +230,27 @@ export async function failures(): Promise<string | undefined> {
     const code: IpvsErrorCode = 'ERR_IPVS_UNAVAILABLE';
     return error.code === code ? error.hint : error.message;
   }
+}
+
+export async function rules(text: string): Promise<readonly string[]> {
+  const snapshot = await ipvs.snapshot();
+  const result = await ipvs.restore(snapshot, { mode: 'merge', dryRun: true });
+  exactly<RestoreResult>()(result);
+  exactly<Promise<RestoreResult>>()(ipvs.restore(text, { file: 'rules' }));
+  const table: TableConfig = { services: [{ ...web, destinations: [{ address: '192.0.2.5' }] }] };
+  await ipvs.restore(table);
+  await ipvs.restore(await ipvs.snapshot({ bigint: true }));
+  exactly<FormattedRules>()(ipvs.formatRules(snapshot));
+  try {
+    exactly<ParsedRule[]>()(ipvs.parseRules(text, { file: 'rules' }));
+  } catch (error) {
+    if (!(error instanceof RulesError)) throw error;
+    exactly<number>()(error.line);
+    exactly<'ERR_IPVS_RULES'>()(error.code);
+  }
+  // @ts-expect-error there is no such mode
+  await ipvs.restore(text, { mode: 'add' });
+  // @ts-expect-error a table has services
+  await ipvs.restore({});
+  return ipvs.formatRules(table).warnings;
 }

@@ -85,7 +85,11 @@ t.test('--json tells failures as JSON too', async (t) => {
 
 t.test('help', async (t) => {
   for (const [words, command] of commandsOf(makeProgram())) {
-    const { status, out, err } = await runCli([...words, '--help'], { columns: 80, env: {} });
+    const isAdm = words[0] === 'adm'; // its arguments are ipvsadm's, --help too
+    const { status, out, err } = await runCli(isAdm ? ['help', 'adm'] : [...words, '--help'], {
+      columns: 80,
+      env: {},
+    });
     const name = ['ipvs', ...words].join(' ');
     t.equal(status, 0, name);
     t.equal(err, '', name);
@@ -115,6 +119,7 @@ t.test('examples are commands that there are', (t) => {
         .replace(/^source <\((.*)\)$/, '$1')
         .replace(/ [|<>].*/, '')
         .split(' ');
+      if (program === 'ln' || words[0] === 'adm') continue;
       t.equal(program, 'ipvs');
       let at = makeProgram();
       while (at.commands.length > 0) {

@@ -336,7 +336,11 @@ t.test('what keeps the node from being changed is told', async (t) => {
   ]);
   t.same(await obstacle({ ipvs }, 'rs1'), [], 'only directors need it');
   t.match(await obstacle({ readOnly: 'net.ipv4.ip_forward' }), [
-    { code: 'proc-sys-read-only', explanation: /--sysctl net.ipv4.ip_forward=/ },
+    {
+      severity: 'warning',
+      code: 'proc-sys-read-only',
+      explanation: /--sysctl net.ipv4.ip_forward=/,
+    },
   ]);
 });
 

@@ -318,6 +318,14 @@ t.test('an interface that is not there is told', async (t) => {
     path: 'nodes.gw.interface',
     hint: 'here are: lo, eth0',
   });
+  for (const [change, path] of [
+    [{ vip: { address: '192.168.51.11', interface: 'ipvs0' } }, 'vip[0].interface'],
+    [{ sync: { interface: 'eth7' } }, 'sync.interface'],
+  ] as const) {
+    const other = { ...reference('dr'), ...change };
+    await t.rejects(fakeNode(other, 'lb1', '/nowhere').node.apply(), { code: 'ENODEV', path });
+    t.ok((await fakeNode(other, 'rs1', '/nowhere').node.plan()).length > 0, 'only for directors');
+  }
 });
 
 t.test('a plan is iterable, prints itself and says why', async (t) => {

@@ -15,7 +15,7 @@ import type {
   TimeoutNumbers,
 } from '../../records.js';
 import type { Command } from '../../rules/command.js';
-import { idOfService } from '../../rules/target.js';
+import { idOfService } from '../../rules/ids.js';
 import { serviceOfRow } from '../../rows.js';
 import { KernelOrder, sortDestinations, sortServices } from './order.js';
 

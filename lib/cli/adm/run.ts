@@ -3,32 +3,26 @@
 
 import { basename } from 'node:path';
 import { Channels } from '../../channel.js';
-import { explainOpen } from '../../explain.js';
 import { loadAddon } from '../../load.js';
 import { NativeFailure } from '../../native.js';
 import { parseOpenOptions } from '../../options.js';
 import type { InfoRecord } from '../../records.js';
 import { UsageError } from '../../rules/command.js';
 import type { Command } from '../../rules/command.js';
-import { writeService } from '../../rules/format.js';
 import type { Warning } from '../../rules/format.js';
 import { wordsOf } from '../../rules/lines.js';
-import { restore } from '../../rules/restore.js';
-import { Session } from '../../session.js';
 import { ROLES, toDestination, toService } from '../../words.js';
-import { connectionLine, connectionTitle, readConnections } from './connections.js';
 import { Director } from './director.js';
 import type { Listed } from './director.js';
 import { inNames, inNumbers } from './endpoint.js';
 import type { EndpointWriter } from './endpoint.js';
-import { VERSION, help } from './help.js';
+import { lazy } from './lazy.js';
 import { destinationLine, layoutOf, serviceLine, titleOf } from './listing.js';
 import type { Layout } from './listing.js';
 import { messageOf } from './messages.js';
 import { parseWithNames } from './parse.js';
 import { systemResolver } from './resolver.js';
 import type { AdmResolver } from './resolver.js';
-import { refusalOf } from './strict.js';
 
 /** Where text goes to. */
 export interface AdmOutput {
@@ -110,7 +104,7 @@ async function openChannels(netns: AdmOptions['netns'], stderr: AdmOutput): Prom
     const place = parseOpenOptions(netns === undefined ? {} : { netns });
     const channels = await Channels.open(loadAddon(), place, place.timeout);
     if (!(channels instanceof NativeFailure)) return channels;
-    throw explainOpen(channels, place.netns);
+    throw lazy.explain().explainOpen(channels, place.netns);
   } catch (error) {
     stderr.write(`${(error as Error).message}\n`);
     throw new Exit(USAGE);
@@ -131,7 +125,7 @@ class Adm {
   readonly #program: string;
   readonly #strict: boolean;
   readonly #resolver: AdmResolver;
-  readonly #stdin: AsyncIterable<string | Uint8Array>;
+  readonly #options: AdmOptions;
   readonly #stdout: AdmOutput;
   readonly #stderr: AdmOutput;
   readonly #inNames: EndpointWriter;
@@ -142,7 +136,7 @@ class Adm {
     this.#program = program.startsWith('ipvsadm-') ? 'ipvsadm' : program;
     this.#strict = strict;
     this.#resolver = options.resolver ?? systemResolver;
-    this.#stdin = options.stdin ?? process.stdin;
+    this.#options = options;
     this.#stdout = options.stdout ?? process.stdout;
     this.#stderr = options.stderr ?? process.stderr;
     this.#inNames = inNames(this.#resolver);
@@ -196,10 +190,10 @@ class Adm {
     if (command === undefined) return FAILED;
     switch (command.name) {
       case 'help':
-        this.#stdout.write(help(this.#program));
+        this.#stdout.write(lazy.help().help(this.#program));
         throw new Exit(0);
       case 'version':
-        this.#stdout.write(VERSION);
+        this.#stdout.write(lazy.help().VERSION);
         throw new Exit(0);
       case 'list':
         return this.#list(command);
@@ -228,7 +222,7 @@ class Adm {
 
   async #change(command: Command): Promise<number> {
     if (this.#strict) {
-      const reason = await refusalOf(command, this.#director);
+      const reason = await lazy.strict().refusalOf(command, this.#director);
       if (reason !== undefined) this.#fail(`--strict: ${reason}`, USAGE);
     }
     const failure = await this.#director.change(command);
@@ -244,7 +238,9 @@ class Adm {
   async *#lines(): AsyncIterable<string> {
     const decoder = new TextDecoder();
     let rest = '';
-    for await (const piece of this.#stdin) {
+    // Only now: an open one keeps the process.
+    const stdin: AsyncIterable<string | Uint8Array> = this.#options.stdin ?? process.stdin;
+    for await (const piece of stdin) {
       rest += typeof piece === 'string' ? piece : decoder.decode(piece, { stream: true });
       const lines = rest.split('\n');
       rest = lines.pop() ?? '';
@@ -291,7 +287,8 @@ class Adm {
 
   async #restoreAtOnce(text: string): Promise<number> {
     try {
-      await restore(new Session(this.#director.channels), text, { file: 'standard input' });
+      const session = new (lazy.session().Session)(this.#director.channels);
+      await lazy.restore().restore(session, text, { file: 'standard input' });
       return 0;
     } catch (error) {
       const { code, message } = error as Error & { code?: string };
@@ -350,6 +347,7 @@ class Adm {
   async #listConnections(options: Command['options']): Promise<number> {
     const withEngine = options.has('persistent-conn');
     const endpoints = this.#endpoints(options);
+    const { connectionLine, connectionTitle, readConnections } = lazy.connections();
     let isFirst = true;
     for await (const entries of readConnections(this.#director.channels)) {
       if (entries instanceof NativeFailure) {
@@ -395,6 +393,7 @@ class Adm {
   }
 
   async #saveAll(all: readonly Listed[], endpoints: EndpointWriter): Promise<number> {
+    const { writeService } = lazy.format();
     const lines: string[] = [];
     const warnings: Warning[] = [];
     for (const listed of all) {

@@ -94,6 +94,7 @@ export async function restore(
   flags: RestoreFlags,
 ): Promise<number> {
   const wanted = await read(context, file);
+  if (flags.merge !== true) refuseEmpty(wanted);
   const dryRun = flags.dryRun === true;
   const { before, result } = await bring(context, wanted, flags.merge === true, dryRun);
   if (context.json) {
@@ -173,6 +174,12 @@ async function read(context: Context, file: string | undefined): Promise<WantedT
   const chunks: Buffer[] = [];
   for await (const chunk of stdin) chunks.push(Buffer.from(chunk));
   return { text: Buffer.concat(chunks).toString('utf8'), file: 'standard input' };
+}
+
+// What went wrong before it got here would remove everything: curl … | ipvs restore
+function refuseEmpty({ text, file }: WantedTable): void {
+  if (/^[ \t]*[^#\s]/m.test(text)) return;
+  throw usageError(`${file} is empty`, '"ipvs clear" removes everything');
 }
 
 async function readText(file: string): Promise<string> {
