@@ -138,6 +138,20 @@ syncDaemons:
   t.strictSame(await ipvs.listSyncDaemons(), []);
 });
 
+t.test('an abort before the first change leaves all as it was', async (t) => {
+  const { ipvs } = await freshIpvs(t);
+  await ipvs.restore(RULES);
+  const before = await configured(ipvs);
+  const late = new AbortController();
+  const calls = [
+    ipvs.restore('', { signal: AbortSignal.abort() }),
+    ipvs.restore('', { signal: late.signal }),
+  ];
+  late.abort();
+  for (const call of calls) t.match(await failureOf(call), { code: 'ABORT_ERR' });
+  t.strictSame(await configured(ipvs), before);
+});
+
 t.test('timeouts, daemons and counters among rules', async (t) => {
   const { ipvs } = await freshIpvs(t);
   const rules = '--set 60 0 70\n--start-daemon backup --mcast-interface lo --syncid 3\n-Z\n-C\n';
