@@ -22,6 +22,7 @@
             "native/core/netns.cc",
             "native/core/netns_file.cc",
             "native/core/network.cc",
+            "native/core/nftables.cc",
             "native/core/route.cc",
             "native/core/rule.cc",
             "native/core/socket.cc",

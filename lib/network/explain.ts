@@ -75,6 +75,10 @@ const OF: Readonly<Record<string, Reasons>> = {
     // fou_destroy has no other word for it.
     EINVAL: { code: 'ENOENT', sentence: NOT_THERE },
   },
+  mark: {
+    EEXIST: { sentence: THERE },
+    ENOENT: { sentence: NOT_THERE },
+  },
   announce: {
     EPERM: {
       sentence: 'this process lacks the capability CAP_NET_RAW, which a packet socket takes',
@@ -143,11 +147,17 @@ async function reasonOf(
       return reasons?.[name] ?? ANYTHING[name] ?? { sentence };
     }
     case Fault.unavailable:
-      return {
-        code: 'ERR_IPVS_UNAVAILABLE',
-        sentence: 'this kernel has no FOU: the module fou is not there',
-        hint: 'run "modprobe fou" on the host to see why',
-      };
+      return command.includes('mark')
+        ? {
+            code: 'ERR_IPVS_UNAVAILABLE',
+            sentence: 'this kernel has no nf_tables, or not for this address family',
+            hint: 'it takes the module nf_tables and CONFIG_NF_TABLES_IPV4 or _IPV6',
+          }
+        : {
+            code: 'ERR_IPVS_UNAVAILABLE',
+            sentence: 'this kernel has no FOU: the module fou is not there',
+            hint: 'run "modprobe fou" on the host to see why',
+          };
     case Fault.notSent:
       return {
         code: 'ERR_IPVS_TIMEOUT',

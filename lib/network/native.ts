@@ -11,6 +11,7 @@ export const enum Kind {
   rule,
   neighbour,
   fouPort,
+  markRule,
 }
 
 /** native/core/rtnetlink.h */
@@ -99,8 +100,23 @@ export interface FouPortNumbers {
   readonly protocol: number;
 }
 
+export interface MarkNumbers {
+  readonly address: Bytes;
+  readonly prefix: number;
+  readonly protocol: number;
+  readonly mark: number;
+  /** The first and the last one of each range, in turn; 0 and 0 for every port. */
+  readonly ports: readonly number[];
+}
+
 export type Numbers =
-  LinkNumbers | AddressNumbers | RouteNumbers | RuleNumbers | NeighbourNumbers | FouPortNumbers;
+  | LinkNumbers
+  | AddressNumbers
+  | RouteNumbers
+  | RuleNumbers
+  | NeighbourNumbers
+  | FouPortNumbers
+  | MarkNumbers;
 
 // What comes out. A text is empty where there is none, a number -1 where 0 is one too.
 
@@ -194,6 +210,17 @@ export interface FouPortRecord {
   readonly family: number;
   readonly type: number;
   readonly protocol: number;
+}
+
+/** One range of ports. */
+export interface MarkRecord {
+  readonly family: number;
+  readonly address: string;
+  readonly prefix: number;
+  readonly protocol: number;
+  readonly firstPort: number;
+  readonly lastPort: number;
+  readonly mark: number;
 }
 
 type Done<Result> = (failure: NativeFailure | undefined, result: Result) => void;
@@ -386,4 +413,14 @@ export const FACTORIES = {
     type,
     protocol,
   }),
+
+  markRule: (
+    family: number,
+    address: string,
+    prefix: number,
+    protocol: number,
+    firstPort: number,
+    lastPort: number,
+    mark: number,
+  ): MarkRecord => ({ family, address, prefix, protocol, firstPort, lastPort, mark }),
 };

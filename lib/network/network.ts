@@ -15,6 +15,7 @@ import type {
   AddressRecord,
   FouPortRecord,
   LinkRecord,
+  MarkRecord,
   NeighbourRecord,
   Numbers,
   RouteRecord,
@@ -29,6 +30,7 @@ import type {
   Link,
   LinkChanges,
   LinkConfig,
+  MarkRule,
   Neighbour,
   NeighbourConfig,
   NeighbourKey,
@@ -263,6 +265,33 @@ export class Network {
   /** Rejects with `ENOENT` where there is none. */
   async removeFouPort(port: FouPort): Promise<void> {
     return this.#change('remove FOU port', Kind.fouPort, Change.remove, parts().parseFouPort(port));
+  }
+
+  /**
+   * What gets a firewall mark, as far as it was added here: rules that somebody else made are not
+   * told. Ports of one address, protocol and mark are one rule. Takes CAP_NET_ADMIN.
+   *
+   * Rejects with `ERR_IPVS_UNAVAILABLE` where the kernel has no nf_tables.
+   */
+  async marks(): Promise<MarkRule[]> {
+    const records = await this.#list('list marks', Kind.markRule, 0, 0, (each) => each);
+    return parts().toMarkRules(records as readonly MarkRecord[]);
+  }
+
+  /**
+   * Marks packets before the routing decision, by nf_tables: in the chain `prerouting` of the table
+   * `ipvs`, which comes with the first rule (`nft list table ip ipvs`). All ports or none.
+   *
+   * Rejects with `EEXIST` where one of the ports has that rule, `ERR_IPVS_UNAVAILABLE` where the kernel
+   * has no nf_tables.
+   */
+  async addMark(rule: MarkRule): Promise<void> {
+    return this.#change('add mark', Kind.markRule, Change.add, parts().parseMarkRule(rule));
+  }
+
+  /** Removes it, and the table with the last one. Rejects with `ENOENT` where it is not there. */
+  async removeMark(rule: MarkRule): Promise<void> {
+    return this.#change('remove mark', Kind.markRule, Change.remove, parts().parseMarkRule(rule));
   }
 
   /**

@@ -1,6 +1,6 @@
 // What the network's objects are called and made of.
 
-import type { AddressFamily, OpenOptions } from '../types.js';
+import type { AddressFamily, OpenOptions, Protocol } from '../types.js';
 
 /** Which network namespace a handle is for, and how long a call may take. */
 export type PlaceOptions = OpenOptions;
@@ -321,6 +321,28 @@ export interface FouPort {
   readonly type: 'fou' | 'gue';
   /** What is inside, as IP numbers protocols: 4 for ipip, 41 for IPv6. Needed for 'fou' only. */
   readonly protocol?: number;
+}
+
+/** From the first port to the last one. */
+export interface PortRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * What gets a firewall mark on its way in, before the routing decision: of several ports, or
+ * addresses, IPVS then makes one service (`{ fwmark }`).
+ */
+export interface MarkRule {
+  /** Default: the address's. */
+  readonly family?: AddressFamily;
+  /** Where the packet goes: an address, or a network such as '10.0.0.0/24'. */
+  readonly address: string;
+  readonly protocol: Protocol;
+  /** Default: every port. */
+  readonly ports?: readonly (number | PortRange)[];
+  /** 1 … 2^32-1. */
+  readonly mark: number;
 }
 
 /** What is told to everybody on a link. */

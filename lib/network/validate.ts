@@ -6,11 +6,12 @@ import { INT_MAX, boolean, integer, object, quoted, string, word } from '../chec
 import type { Input } from '../check.js';
 import { invalidType, invalidValue } from '../errors.js';
 import { interfaceName, signalOf } from '../options.js';
-import { FAMILIES } from '../words.js';
+import { FAMILIES, PROTOCOLS } from '../words.js';
 import type {
   AddressNumbers,
   FouPortNumbers,
   LinkNumbers,
+  MarkNumbers,
   NeighbourNumbers,
   RouteNumbers,
   RuleNumbers,
@@ -537,6 +538,49 @@ export function parseFouPort(value: unknown): Parsed<FouPortNumbers> {
     numbers: { port: number, family, type, protocol: inside ?? 0 },
     subject: `${number} (${FAMILIES.word(family)})`,
   };
+}
+
+// Marks
+
+function portRange(value: unknown, path: string): readonly [first: number, last: number] {
+  if (typeof value === 'number') {
+    const only = integer(value, path, 1, 65535);
+    return [only, only];
+  }
+  const input = object(value, path, new Set(['from', 'to']));
+  const first = integer(input['from'], `${path}.from`, 1, 65535);
+  return [first, integer(input['to'], `${path}.to`, first, 65535)];
+}
+
+export function parseMarkRule(value: unknown): Parsed<MarkNumbers> {
+  const path = 'rule';
+  const input = object(value, path, new Set(['family', 'address', 'protocol', 'ports', 'mark']));
+  const destination = network(input['address'], 'rule.address');
+  const family = maybe(input, path, 'family', parseFamily);
+  if (family !== undefined && family !== destination.family) {
+    throw invalidValue('rule.family', "must be the address's", input['family']);
+  }
+  const { ports: list = [] } = input as { ports?: unknown };
+  if (!Array.isArray(list)) throw invalidType('rule.ports', 'an array', list);
+  const ranges = list.map((each, i) => portRange(each, `rule.ports[${i}]`));
+  if (new Set(ranges.map(String)).size < ranges.length) {
+    throw invalidValue('rule.ports', 'must not name the same twice', list);
+  }
+  if (input['ports'] !== undefined && ranges.length === 0) {
+    throw invalidValue('rule.ports', 'must not be empty: leave it out for every port', list);
+  }
+  const mark = integer(input['mark'], 'rule.mark', 1, UINT_MAX);
+  const numbers = {
+    address: destination.bytes,
+    prefix: destination.prefix,
+    protocol: word(input['protocol'], 'rule.protocol', PROTOCOLS),
+    mark,
+    ports: ranges.length === 0 ? [0, 0] : ranges.flat(),
+  };
+  const ports = ranges.map(([first, last]) => (first === last ? first : `${first}-${last}`));
+  const words = [input['protocol'] as string, nameOf(destination)];
+  if (ports.length > 0) words.push(`ports ${ports.join(', ')}`);
+  return { numbers, subject: [...words, `(mark ${mark})`].join(' ') };
 }
 
 // Announcements

@@ -22,6 +22,7 @@ enum class Kind : uint8_t {
   kRule = 4,
   kNeighbour = 5,
   kFouPort = 6,
+  kMarkRule = 7,
 };
 
 // What is asked of the network, and what came of it.
@@ -164,6 +165,8 @@ NetworkWork::Task ApplyTask(Kind kind, Change change, const Napi::Object& object
       return task(NeighbourFrom(object));
     case Kind::kFouPort:
       return task(FouPortFrom(object));
+    case Kind::kMarkRule:
+      return task(MarkRulesFrom(object));
   }
   return [](Network*) { return Failure::Malformed("the request is not one"); };
 }
@@ -236,6 +239,11 @@ void NetworkChannel::List(const Napi::CallbackInfo& info) {
     case Kind::kFouPort:
       (new ListWork<FouPort>(done, shared_, [=](Network* network, std::vector<FouPort>* list) {
         return network->FouPorts(deadline, list);
+      }))->Queue();
+      return;
+    case Kind::kMarkRule:
+      (new ListWork<MarkRule>(done, shared_, [=](Network* network, std::vector<MarkRule>* list) {
+        return network->Marks(deadline, list);
       }))->Queue();
       return;
   }

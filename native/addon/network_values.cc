@@ -101,6 +101,7 @@ void SetNetworkFactories(const Napi::CallbackInfo& info) {
   environment->make_rule = take("rule");
   environment->make_neighbour = take("neighbour");
   environment->make_fou_port = take("fouPort");
+  environment->make_mark_rule = take("markRule");
 }
 
 Napi::Value ToJs(Napi::Env env, const Link& link) {
@@ -202,6 +203,18 @@ Napi::Value ToJs(Napi::Env env, const FouPort& port) {
   return arguments.CallFactory(Environment::Of(env)->make_fou_port);
 }
 
+Napi::Value ToJs(Napi::Env env, const MarkRule& rule) {
+  Arguments<7> arguments(env);
+  arguments.Number(rule.family);
+  arguments.Ip(rule.family, rule.address);
+  arguments.Number(rule.prefix);
+  arguments.Number(rule.protocol);
+  arguments.Number(rule.first_port);
+  arguments.Number(rule.last_port);
+  arguments.Number(rule.mark);
+  return arguments.CallFactory(Environment::Of(env)->make_mark_rule);
+}
+
 Link LinkFrom(const Napi::Object& from) {
   const Fields fields(from);
   Link link;
@@ -297,6 +310,27 @@ FouPort FouPortFrom(const Napi::Object& from) {
   port.type = fields.Number<uint8_t>("type");
   port.protocol = fields.Number<uint8_t>("protocol");
   return port;
+}
+
+// One for each range of `ports`, which holds their first and last ones in turn.
+std::vector<MarkRule> MarkRulesFrom(const Napi::Object& from) {
+  const Fields fields(from);
+  MarkRule rule;
+  rule.family = FamilyOf(fields.Bytes("address", rule.address.bytes));
+  rule.prefix = fields.Number<uint8_t>("prefix");
+  rule.protocol = fields.Number<uint8_t>("protocol");
+  rule.mark = fields.Number<uint32_t>("mark");
+  const Napi::Array ports = from.Get("ports").As<Napi::Array>();
+  const auto port = [&ports](uint32_t index) {
+    return static_cast<uint16_t>(ports.Get(index).As<Napi::Number>().Uint32Value());
+  };
+  std::vector<MarkRule> rules;
+  for (uint32_t i = 0; i + 1 < ports.Length(); i += 2) {
+    rule.first_port = port(i);
+    rule.last_port = port(i + 1);
+    rules.push_back(rule);
+  }
+  return rules;
 }
 
 std::vector<Announced> AnnouncedFrom(const Napi::Array& from) {

@@ -22,6 +22,7 @@ Napi::Value ToJs(Napi::Env env, const Route& route);
 Napi::Value ToJs(Napi::Env env, const Rule& rule);
 Napi::Value ToJs(Napi::Env env, const Neighbour& neighbour);
 Napi::Value ToJs(Napi::Env env, const FouPort& port);
+Napi::Value ToJs(Napi::Env env, const MarkRule& rule);
 
 // The properties are those of lib/network/native.ts, all there.
 Link LinkFrom(const Napi::Object& from);
@@ -30,6 +31,7 @@ Route RouteFrom(const Napi::Object& from);
 Rule RuleFrom(const Napi::Object& from);
 Neighbour NeighbourFrom(const Napi::Object& from);
 FouPort FouPortFrom(const Napi::Object& from);
+std::vector<MarkRule> MarkRulesFrom(const Napi::Object& from);
 std::vector<Announced> AnnouncedFrom(const Napi::Array& from);
 
 }  // namespace ipvs::addon

@@ -21,6 +21,11 @@ class AttributeWriter {
     StoreBe16(wire, value);
     Put(type, wire, sizeof(wire));
   }
+  void Be32(uint16_t type, uint32_t value) {
+    uint8_t wire[4];
+    StoreBe32(wire, value);
+    Put(type, wire, sizeof(wire));
+  }
   void Raw(uint16_t type, const void* data, size_t size) { Put(type, data, size); }
   // With the terminating NUL: the kernel's NLA_NUL_STRING refuses text without it.
   void NulString(uint16_t type, const char* text) { Put(type, text, std::strlen(text) + 1); }

@@ -55,6 +55,15 @@ inline void StoreBe16(uint8_t* to, uint16_t value) {
   to[1] = static_cast<uint8_t>(value & 0xff);
 }
 
+inline uint32_t LoadBe32(const uint8_t* from) {
+  return uint32_t{LoadBe16(from)} << 16 | LoadBe16(from + 2);
+}
+
+inline void StoreBe32(uint8_t* to, uint32_t value) {
+  StoreBe16(to, static_cast<uint16_t>(value >> 16));
+  StoreBe16(to + 2, static_cast<uint16_t>(value & 0xffff));
+}
+
 constexpr size_t Align4(size_t length) { return (length + 3) & ~static_cast<size_t>(3); }
 
 }  // namespace ipvs

@@ -16,6 +16,7 @@ constexpr size_t kErrorCost = size_t{2} * 1024;
 
 AttributeWriter CommandBatch::Begin(Start start, const void* header, size_t size) {
   starts_.push_back(start);
+  if (start.confirmation == Confirmation::kNone) silent_++;
   buffer_.resize(start.offset + sizeof(nlmsghdr) + Align4(size));
   std::memcpy(buffer_.data() + start.offset + sizeof(nlmsghdr), header, size);
   return AttributeWriter(&buffer_);
@@ -32,6 +33,7 @@ AttributeWriter CommandBatch::AddDump(uint8_t command, uint8_t version) {
 void CommandBatch::Clear() {
   buffer_.clear();
   starts_.clear();
+  silent_ = 0;
 }
 
 size_t CommandBatch::End(size_t index) const {
@@ -44,6 +46,7 @@ void CommandBatch::AddCopy(const CommandBatch& from, size_t index) {
   const auto end = from.buffer_.begin() + static_cast<std::ptrdiff_t>(from.End(index));
   start.offset = buffer_.size();
   starts_.push_back(start);
+  if (start.confirmation == Confirmation::kNone) silent_++;
   buffer_.insert(buffer_.end(), begin, end);
 }
 
@@ -64,14 +67,14 @@ ByteView CommandBatch::Seal(uint16_t type, uint32_t first_sequence, size_t begin
     const Start& start = starts_[i];
     const bool own = start.confirmation == Confirmation::kOwn;
     // One in front of a command that may stay without an answer can't be told by that one's.
-    const bool last = i + 1 == end || confirmation(i + 1) == Confirmation::kOwn;
+    const bool last = i + 1 == end || confirmation(i + 1) != Confirmation::kShared;
     nlmsghdr header{};
     header.nlmsg_len = static_cast<uint32_t>(End(i) - start.offset);
     header.nlmsg_type = start.kind.type == 0 ? type : start.kind.type;
     header.nlmsg_flags = static_cast<uint16_t>(NLM_F_REQUEST | start.kind.flags);
     if (start.dump) {
       header.nlmsg_flags |= NLM_F_DUMP;
-    } else if (own || last) {
+    } else if (start.confirmation != Confirmation::kNone && (own || last)) {
       header.nlmsg_flags |= NLM_F_ACK;
     }
     header.nlmsg_seq = first_sequence + static_cast<uint32_t>(i - begin);

@@ -14,6 +14,8 @@ enum class Confirmation {
   kShared,
   // Its own acknowledgement: a command with a reply, or one that the kernel may leave unanswered.
   kOwn,
+  // None but an error: the frame around nfnetlink's messages, which not every kernel acknowledges.
+  kNone,
 };
 
 // What kind of message a command is, and what answers it.
@@ -51,6 +53,8 @@ class CommandBatch {
   // Appends a copy of a command of another batch: what is sent again.
   void AddCopy(const CommandBatch& from, size_t index);
   Confirmation confirmation(size_t index) const { return starts_[index].confirmation; }
+  // How many have no confirmation.
+  size_t silent() const { return silent_; }
   // The type of what answers a command, in a batch that was sealed with `type`.
   uint16_t reply(size_t index, uint16_t type) const {
     return starts_[index].kind.type == 0 ? type : starts_[index].kind.reply;
@@ -78,6 +82,7 @@ class CommandBatch {
 
   Bytes buffer_;
   std::vector<Start> starts_;
+  size_t silent_ = 0;
 };
 
 }  // namespace ipvs

@@ -1,5 +1,6 @@
 #include "dialogue.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace ipvs {
@@ -25,7 +26,7 @@ class Answers {
         type_(type),
         payload_(payload),
         answers_(answers),
-        open_(size) {}
+        open_(size - std::min(size, batch.silent())) {}
 
   bool complete() const { return open_ == 0; }
 
@@ -48,7 +49,9 @@ class Answers {
     } else if (ack.error != 0) {
       answer->failure = Failure::Refused(ack.error, ack.Detail());
     }
-    Settle(answer);
+    answer->settled = true;
+    if (batch_.confirmation(begin_ + index) == Confirmation::kNone) return;
+    open_--;
     if (sure) Confirm(index);
   }
 
@@ -60,17 +63,14 @@ class Answers {
   }
 
  private:
-  void Settle(Answer* answer) {
-    answer->settled = true;
-    open_--;
-  }
-
   // An answer to one command stands for all before it that only an error would have been answered.
   void Confirm(size_t index) {
     for (; confirmed_ < index; confirmed_++) {
       Answer* answer = &answers_[confirmed_];
       const bool shared = batch_.confirmation(begin_ + confirmed_) == Confirmation::kShared;
-      if (shared && !answer->settled) Settle(answer);
+      if (!shared || answer->settled) continue;
+      answer->settled = true;
+      open_--;
     }
   }
 

@@ -16,8 +16,6 @@ namespace {
 // where routes come and go all the time there never is one that fits together.
 constexpr int kAttempts = 8;
 
-constexpr uint16_t kFamilies[] = {AF_INET, AF_INET6};
-
 using Names = std::map<int32_t, const char*>;
 
 Names NamesOf(const std::vector<Link>& links) {
@@ -67,6 +65,7 @@ void Network::Reset() {
   fou.family = kFouFamily;
   fou.space = space_;
   fou_ = std::make_unique<Connection>(std::move(fou));
+  nftables_ = std::make_unique<Nftables>(space_);
 }
 
 Failure Network::Open() {
@@ -83,6 +82,7 @@ Failure Network::Open() {
 void Network::Close() {
   route_->Close();
   fou_->Close();
+  nftables_->Close();
   space_.reset();
 }
 
@@ -296,6 +296,15 @@ Failure Network::Apply(Change change, const FouPort& port, const Deadline& deadl
     fou_->Exchange(&batch, deadline, &answers);
   }
   return std::move(answers.front().failure);
+}
+
+Failure Network::Marks(const Deadline& deadline, std::vector<MarkRule>* rules) {
+  return nftables_->List(deadline, rules);
+}
+
+Failure Network::Apply(Change change, const std::vector<MarkRule>& rules,
+                       const Deadline& deadline) {
+  return nftables_->Apply(change, rules, deadline);
 }
 
 Failure Network::Announce(const char* interface, const std::vector<Announced>& addresses,

@@ -13,6 +13,7 @@
 #include "interface_address.h"
 #include "link.h"
 #include "neighbour.h"
+#include "nftables.h"
 #include "route.h"
 #include "rule.h"
 
@@ -44,6 +45,8 @@ class Network {
   // None where the kernel has no such thing.
   Failure FouPorts(const Deadline& deadline, std::vector<FouPort>* ports);
 
+  Failure Marks(const Deadline& deadline, std::vector<MarkRule>* rules);
+
   // `lower` names the interface that a tunnel is bound to, empty for none.
   Failure Apply(Change change, Link link, const char* lower, const Deadline& deadline);
   Failure Apply(Change change, InterfaceAddress address, const Deadline& deadline);
@@ -51,6 +54,7 @@ class Network {
   Failure Apply(Change change, const Rule& rule, const Deadline& deadline);
   Failure Apply(Change change, Neighbour neighbour, const Deadline& deadline);
   Failure Apply(Change change, const FouPort& port, const Deadline& deadline);
+  Failure Apply(Change change, const std::vector<MarkRule>& rules, const Deadline& deadline);
 
   Failure Announce(const char* interface, const std::vector<Announced>& addresses, uint32_t times,
                    bool router, const Deadline& deadline);
@@ -70,6 +74,7 @@ class Network {
   std::string space_path_;
   std::unique_ptr<Dialogue> route_;
   std::unique_ptr<Connection> fou_;
+  std::unique_ptr<Nftables> nftables_;
 };
 
 }  // namespace ipvs

@@ -53,6 +53,8 @@ bool TakeHeader(const char* name, ByteView* payload, Header* header, DecodeError
   return true;
 }
 
+constexpr uint16_t kFamilies[] = {AF_INET, AF_INET6};
+
 constexpr size_t AddressSize(uint16_t family) { return family == AF_INET ? 4 : 16; }
 
 inline void PutAddress(AttributeWriter* writer, uint16_t type, uint16_t family,

@@ -15,6 +15,7 @@
 #include "core/interface_address.h"
 #include "core/link.h"
 #include "core/neighbour.h"
+#include "core/nftables.h"
 #include "core/route.h"
 #include "core/rule.h"
 #include "harness.h"
@@ -463,6 +464,103 @@ TEST("An announcement is this, byte by byte") {
   CHECK_EQ(UnsolicitedAdvertisement(mac, V6(), true)[44], 0xa0);
 }
 
+Dialogue::Options RouteOptions(const Peer& peer) {
+  Dialogue::Options options = peer.options();
+  options.payload = Dialogue::WholePayload;
+  return options;
+}
+
+MarkRule Dns() {
+  MarkRule rule;
+  rule.family = AF_INET;
+  rule.prefix = 20;
+  rule.protocol = 17;
+  rule.first_port = 53;
+  rule.last_port = 54;
+  rule.mark = 7;
+  rule.address = AddressOf("0a00 0000");
+  return rule;
+}
+
+Bytes Expression(const char* name, const Bytes& data) {
+  return Attribute(0x8001, TextAttribute(1, name) + Attribute(0x8002, data));
+}
+Bytes Value(uint16_t type, const std::string& hex) {
+  return Attribute(static_cast<uint16_t>(0x8000 | type), Attribute(1, hex));
+}
+const char kOne[] = "0000 0001";  // a number, or the register
+
+const char kNote[] =
+    "0005 6970 7673 00"
+    "691c 0111 1400 0035 0036 0000 0007 0a00 0000 0000 0000 0000 0000 0000 0000";
+
+TEST("NFT_MSG_NEWRULE of a mark is what nft sends, with a note of our own") {
+  CommandBatch batch;
+  EncodeMarkRule(Dns(), &batch);
+  const Bytes load = Attribute(1, kOne) + Attribute(2, kOne) + Attribute(3, "0000 0010") +
+                     Attribute(4, "0000 0004");
+  const Bytes mask = Attribute(1, kOne) + Attribute(2, kOne) + Attribute(3, "0000 0004") +
+                     Value(4, "ffff f000") + Value(5, "0000 0000");
+  const Bytes is = Attribute(1, kOne) + Attribute(2, "0000 0000");
+  const Bytes ports = Attribute(1, kOne) + Attribute(2, "0000 0002") + Attribute(3, "0000 0002") +
+                      Attribute(4, "0000 0002");
+  const Bytes program = Expression("payload", load) + Expression("bitwise", mask) +
+                        Expression("cmp", is + Value(3, "0a00 0000")) +
+                        Expression("meta", Attribute(2, "0000 0010") + Attribute(1, kOne)) +
+                        Expression("cmp", is + Value(3, "11")) + Expression("payload", ports) +
+                        Expression("range", is + Value(3, "0035") + Value(4, "0036")) +
+                        Expression("immediate", Attribute(1, kOne) + Value(2, "0700 0000")) +
+                        Expression("meta", Attribute(2, "0000 0003") + Attribute(3, kOne));
+  const Bytes body = Hex("0200 0000") + TextAttribute(1, "ipvs") + TextAttribute(2, "prerouting") +
+                     Attribute(0x8004, program) + Attribute(7, kNote);
+  CHECK_EQ(Sealed(&batch),
+           Native(static_cast<uint32_t>(16 + body.size())) + Hex("060a 050c") + body);
+}
+
+TEST("A mark's rule is known by the note at it, and other rules are not") {
+  const Bytes head = Hex("0200 0000") + Attribute(3, "0000 0000 0000 0009");
+  FoundRule found;
+  CHECK_EQ(Decoded(DecodeFoundRule, head + Attribute(7, kNote), &found), "");
+  CHECK_EQ(found.ours, true);
+  CHECK_EQ(found.rule == Dns(), true);
+  CHECK_EQ(found.handle[7], 9);
+  CHECK_EQ(Decoded(DecodeFoundRule, head, &found), "");
+  CHECK_EQ(found.ours, false);
+  // A comment alone, one that is cut, and a note that is longer than what there is.
+  for (const char* note : {"0005 6970 7673 00", "0009 6970", "69", "691c 0111"}) {
+    CHECK_EQ(Decoded(DecodeFoundRule, head + Attribute(7, note), &found), "");
+    CHECK_EQ(found.ours, false);
+  }
+  CHECK_EQ(Decoded(DecodeFoundRule, Hex("0200 0000"), &found), "NFTA_RULE_HANDLE: is missing");
+  CHECK_EQ(Decoded(DecodeFoundRule, Hex("0200"), &found), "nfgenmsg: is cut short");
+}
+
+TEST("What has no confirmation is not waited for, and its refusal is told") {
+  struct {
+    bool refuses;
+    const char* outcome;
+  } const rows[] = {{false, "ok but unsettled, ok, ok but unsettled"},
+                    {true, "refused 85, ok, ok but unsettled"}};
+  for (const auto& r : rows) {
+    std::string wanted;
+    Peer peer([&r, &wanted](const Peer& self, const std::vector<Asked>& asked) {
+      for (const Asked& each : asked) wanted += each.header.nlmsg_flags & NLM_F_ACK ? '!' : '.';
+      if (r.refuses) self.Answer(asked[0], Refusal(asked[0], 85));
+      self.Answer(asked[1], Ack(asked[1]));
+    });
+    Dialogue dialogue(RouteOptions(peer));
+    CommandBatch batch;
+    batch.Add({100, 0, 0}, uint32_t{0}, Confirmation::kNone);
+    batch.Add({101, 0, 0}, uint32_t{0}, Confirmation::kOwn);
+    batch.Add({102, 0, 0}, uint32_t{0}, Confirmation::kNone);
+    std::vector<Answer> answers(3);
+    dialogue.Transact(0, &batch, Deadline::After(kLong), answers.data());
+    CHECK_EQ(Describe(answers), r.outcome);
+    peer.Stop();
+    CHECK_EQ(wanted, ".!.");
+  }
+}
+
 // The peer answers as rtnetlink would, with a type of its own for what a question brings.
 Bytes Told(const Asked& asked, uint16_t flags) {
   return NetlinkMessage(16, static_cast<uint16_t>(NLM_F_MULTI | flags), asked.header.nlmsg_seq,
@@ -485,12 +583,6 @@ Listed ListThrough(Dialogue* dialogue) {
   listed.outcome =
       Describe(dialogue->Dump(0, &batch, Deadline::After(kLong), sink, &listed.result));
   return listed;
-}
-
-Dialogue::Options RouteOptions(const Peer& peer) {
-  Dialogue::Options options = peer.options();
-  options.payload = Dialogue::WholePayload;
-  return options;
 }
 
 TEST("A dialogue matches messages by their own types, and tells that a dump was interrupted") {

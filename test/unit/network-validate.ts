@@ -11,6 +11,7 @@ import {
   parseLinkChanges,
   parseLinkConfig,
   parseLinkName,
+  parseMarkRule,
   parseNeighbour,
   parseRoute,
   parseRule,
@@ -289,6 +290,33 @@ t.test('a port of FOU says what is inside, one of GUE does not', (t) => {
     [{ port: 1, type: 'udp' }, VALUE, 'port.type'],
     [{ port: 1, type: 'fou' }, VALUE, 'port.protocol'],
     [{ port: 1, type: 'gue', protocol: 4 }, VALUE, 'port.protocol'],
+  ]);
+  t.end();
+});
+
+t.test('a mark is for an address, a protocol and ports', (t) => {
+  const rule = { address: '10.0.0.0/8', protocol: 'udp', mark: 7 } as const;
+  t.strictSame(numbers(parseMarkRule({ ...rule, ports: [53, { from: 60, to: 70 }] })), {
+    address: [10, 0, 0, 0],
+    prefix: 8,
+    protocol: 17,
+    mark: 7,
+    ports: [53, 53, 60, 70],
+  });
+  t.match(numbers(parseMarkRule(rule)), { ports: [0, 0] });
+  t.equal(parseMarkRule({ ...rule, ports: [53] }).subject, 'udp 10.0.0.0/8 ports 53 (mark 7)');
+  t.equal(parseMarkRule(rule).subject, 'udp 10.0.0.0/8 (mark 7)');
+  refuses(t, parseMarkRule, [
+    [{ ...rule, mark: 0 }, RANGE, 'rule.mark'],
+    [{ ...rule, mark: 2 ** 32 }, RANGE, 'rule.mark'],
+    [{ ...rule, protocol: 'icmp' }, VALUE, 'rule.protocol'],
+    [{ ...rule, family: 'ipv6' }, VALUE, 'rule.family'],
+    [{ ...rule, address: '10.0.0.1/8' }, VALUE, 'rule.address'],
+    [{ ...rule, ports: 53 }, TYPE, 'rule.ports'],
+    [{ ...rule, ports: [] }, VALUE, 'rule.ports'],
+    [{ ...rule, ports: [0] }, RANGE, 'rule.ports[0]'],
+    [{ ...rule, ports: [53, { from: 9, to: 8 }] }, RANGE, 'rule.ports[1].to'],
+    [{ ...rule, ports: [53, 53] }, VALUE, 'rule.ports'],
   ]);
   t.end();
 });

@@ -208,6 +208,26 @@ t.test('numbers that nobody has given a word are numbers', async (t) => {
       validLifetime: 5,
     },
   ]);
+  const { markRule } = FACTORIES;
+  native.onAsk = ({ finish }) => {
+    finish([
+      markRule(2, '10.0.0.1', 32, 6, 80, 80, 1),
+      markRule(2, '10.0.0.1', 32, 6, 0, 0, 2),
+      markRule(2, '10.0.0.1', 32, 6, 90, 99, 1),
+      markRule(10, 'fd00::', 16, 17, 0, 0, 1),
+    ]);
+  };
+  t.strictSame(await network.marks(), [
+    {
+      family: 'ipv4',
+      address: '10.0.0.1',
+      protocol: 'tcp',
+      ports: [80, { from: 90, to: 99 }],
+      mark: 1,
+    },
+    { family: 'ipv4', address: '10.0.0.1', protocol: 'tcp', mark: 2 },
+    { family: 'ipv6', address: 'fd00::/16', protocol: 'udp', mark: 1 },
+  ]);
   // What the kernels of the lab can't make: GUE behind a tunnel's end.
   answer(
     link(
