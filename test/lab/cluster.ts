@@ -13,24 +13,39 @@ type Mark = Extract<Change['resource'], { kind: 'mark' }>;
 export class LabCluster {
   readonly #places: Topology;
   readonly #journal: string;
+  readonly #cluster: Cluster;
   readonly #nodes: ReadonlyMap<string, ClusterNode>;
+  readonly #opened: ClusterNode[];
 
   /** Nodes are opened at their first call, and closed when the test ends. */
   constructor(t: TapTest, description: ClusterDescription, places: Topology, journal: string) {
     const cluster = Cluster.from(description);
+    this.#cluster = cluster;
     this.#places = places;
     this.#journal = journal;
     this.#nodes = new Map(
       cluster.nodes.map((name) => [name, cluster.node(name, this.#options(name))]),
     );
+    this.#opened = [...this.#nodes.values()];
     t.teardown(async () => {
-      for (const node of this.#nodes.values()) await node.close();
+      for (const node of this.#opened) await node.close();
     });
+  }
+
+  get names(): string[] {
+    return [...this.#nodes.keys()];
   }
 
   node(name: string): ClusterNode {
     const node = this.#nodes.get(name);
     if (node === undefined) throw new Error(`the test's description has no node ${name}`);
+    return node;
+  }
+
+  /** A director in another state than the description's. */
+  as(name: string, state: 'master' | 'backup'): ClusterNode {
+    const node = this.#cluster.node(name, { ...this.#options(name), state });
+    this.#opened.push(node);
     return node;
   }
 

@@ -12,6 +12,7 @@ import ctypes
 import errno
 import json
 import os
+import select
 import socket
 import struct
 import sys
@@ -193,19 +194,21 @@ def watch(watch, netns, interface):
     enter(netns)
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
     wire.bind((interface, ETH_P_ALL))
-    watched[watch] = []
-    start(record, wire, watched[watch])
+    watched[watch] = wire, [], threading.Lock()
+    start(record, *watched[watch])
 
 
-def record(wire, seen):
+def record(wire, claims, lock):
     while True:
-        try:
-            frame, (_, _, direction, _, _) = wire.recvfrom(65536)
-        except OSError:
-            return  # the interface is gone
-        claim = claim_in(frame)
-        if claim is not None:
-            seen.append({**claim, "outgoing": direction == PACKET_OUTGOING})
+        select.select([wire], [], [])
+        with lock:
+            try:
+                frame, (_, _, direction, _, _) = wire.recvfrom(65536)
+            except OSError:
+                return  # the interface is gone
+            claim = claim_in(frame)
+            if claim is not None:
+                claims.append({**claim, "outgoing": direction == PACKET_OUTGOING})
 
 
 def claim_in(frame):
@@ -228,7 +231,12 @@ def claim_in(frame):
 
 
 def seen(watch):
-    return watched[watch]
+    """Everything that was said until now."""
+    wire, claims, lock = watched[watch]
+    while select.select([wire], [], [], 0)[0]:
+        time.sleep(0.001)
+    with lock:
+        return claims
 
 
 # ---- sysctls
