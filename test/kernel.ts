@@ -24,12 +24,12 @@ for (const kernel of ['6.1', '6.12', '7.2']) {
       '--kernel',
       kernel,
       '--timeout',
-      '900',
+      '1500',
       '--',
       'node',
       'dist-test/lab/run.js',
       ...files,
     ],
-    { cwd: root, timeout: 900_000, buffered: true, name: `Linux ${kernel}` },
+    { cwd: root, timeout: 1_500_000, buffered: true, name: `Linux ${kernel}` },
   );
 }
