@@ -356,7 +356,7 @@ export interface Announcement {
   readonly interval?: number;
   /** Milliseconds, after which as many are sent again; 0: never. Default: 5000. */
   readonly repeatAfter?: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignalLike;
 }
 
 /** A kernel setting of /proc/sys. */
