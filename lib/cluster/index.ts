@@ -13,5 +13,21 @@ export { Plan } from './plan.js';
 export type { Change } from './plan.js';
 export type { ApplyOptions, ApplyProgress } from './apply.js';
 export type { Kept, Reverted, RevertOptions } from './revert.js';
-export type * from './resources.js';
+export type {
+  AddressResource,
+  DestinationResource,
+  FouPortResource,
+  Kind,
+  LinkResource,
+  LinkStateResource,
+  MarkResource,
+  ProxyResource,
+  Resource,
+  RouteResource,
+  RuleResource,
+  ServiceResource,
+  SnatResource,
+  SyncDaemonResource,
+  SysctlResource,
+} from './resources.js';
 export type * from './types.js';

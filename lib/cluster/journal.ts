@@ -71,7 +71,7 @@ export class Chain {
       case 'change': {
         const { before, after, disturbed = [], mends = false } = line;
         this.#links.push({ before, after });
-        if (this.#links.length === 1 || this.restoring !== undefined) this.before = disturbed;
+        if (this.#links.length === 1) this.before = disturbed;
         this.left = undefined;
         this.restoring = undefined;
         this.mended = mends;
@@ -87,18 +87,13 @@ export class Chain {
   }
 
   /**
-   * Walks back from what is there to what was there before us. `kept`: somebody else has changed it
-   * meanwhile.
+   * What has to be there so that all is as before our first change. `kept`: somebody else has changed
+   * it since our last one, and so it stays. What others did in between was changed by us again.
    */
   unwind(present: Value): { readonly target: Value; readonly kept: boolean } {
-    let target = present;
-    let ours = false;
-    // What came after the value that is there was never made, or is taken back already.
-    for (const { before, after } of [...this.#links].reverse()) {
-      ours = fits(after, target) || fits(before, target);
-      if (ours) target = before;
-    }
-    return { target, kept: !ours };
+    const original = this.#links[0]?.before ?? null;
+    const ours = fits(original, present) || this.#links.some(({ after }) => fits(after, present));
+    return ours ? { target: original, kept: false } : { target: present, kept: true };
   }
 }
 

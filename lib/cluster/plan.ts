@@ -49,6 +49,7 @@ export class Plan implements Iterable<Change> {
     return this.changes.length === 0;
   }
 
+  /** The changes, in order. */
   [Symbol.iterator](): IterableIterator<Change> {
     return this.changes.values();
   }

@@ -101,6 +101,7 @@ export interface SyncDaemonResource {
   readonly role: SyncRole;
 }
 
+/** Something on a node that this library may change, by its name. */
 export type Resource =
   | SysctlResource
   | LinkResource
@@ -116,6 +117,7 @@ export type Resource =
   | DestinationResource
   | SyncDaemonResource;
 
+/** What kind of thing it is. */
 export type Kind = Resource['kind'];
 
 /** The same text for the same thing. */

@@ -291,6 +291,18 @@ t.test('a mend is taken back by a revert, and by nothing else', async (t) => {
   t.same(machine.snapshot()[`address eth0 ${VIP4}`], stray);
 });
 
+t.test('what a mend has put back is taken away as if it had never been missing', async (t) => {
+  const { node, machine } = await healthy(reference('dr'), 'rs1');
+  const place = `${folder}/${folders}`;
+  machine.state[`address lo ${VIP4}`] = null;
+  const [finding] = await node.check();
+  if (finding) await node.mend(finding);
+  t.ok(machine.snapshot()[`address lo ${VIP4}`]);
+  await fakeNode(reference('tun'), 'rs1', place, { machine }).node.apply();
+  t.notOk(machine.snapshot()[`address lo ${VIP4}`]);
+  t.equal((await node.mend({ ...finding, mend: undefined } as never)).length, 0);
+});
+
 t.test('a program that does not listen is told', async (t) => {
   const { node, machine } = await healthy(dr, 'rs1');
   const at = async (...addresses: string[]) => {
