@@ -4,6 +4,8 @@
 import { join } from 'node:path';
 import t from 'tap';
 import { Ipvs, listServices } from 'ipvs';
+import { Cluster, Network } from 'ipvs/cluster';
+import { reference } from './fixtures/clusters.js';
 import { refusalOf } from './lab/failure.js';
 
 const INSIDE = 'inside';
@@ -114,6 +116,31 @@ function inside(): void {
       new Set(['ERR_IPVS_UNAVAILABLE']),
     );
   });
+
+  t.test(
+    'a director is told before anything is changed; a real server needs no IPVS',
+    async (t) => {
+      await using network = await Network.open();
+      await network.addLink({ name: 'eth0', kind: 'dummy', up: true });
+      t.teardown(async () => {
+        await using last = await Network.open();
+        await last.removeLink('eth0');
+      });
+      const cluster = Cluster.from(reference('dr'));
+      const journal = t.testdir();
+      await using director = cluster.node('lb1', { journal });
+      const codes = (await director.check()).map(({ code }) => code);
+      t.ok(codes.includes('ipvs-unavailable'));
+      const before = await network.addresses();
+      await t.rejects(director.apply(), { code: 'ERR_IPVS_UNAVAILABLE' });
+      t.same(await network.addresses(), before);
+      await using server = cluster.node('rs1', { journal });
+      await server.apply();
+      const left = (await server.check()).map(({ code }) => code);
+      t.same([...new Set(left)], ['no-listener']);
+      await server.revert();
+    },
+  );
 
   t.test('what makes no sense is refused here too', async (t) => {
     const ipvs = await Ipvs.open();

@@ -2,10 +2,11 @@
 // planted the right thing. Where the fault stops traffic, its mend makes it flow again.
 
 import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import type { Tunnel } from 'ipvs';
-import { Network } from 'ipvs/cluster';
+import { Cluster, Network } from 'ipvs/cluster';
 import type { ClusterDescription, Finding, ServiceDescription } from 'ipvs/cluster';
 import { reference } from '../fixtures/clusters.js';
 import { LabCluster, listenEverywhere } from '../lab/cluster.js';
@@ -468,4 +469,59 @@ t.test('on a real kernel', async (t) => {
     const description = { ...described('dr'), sysctl: { profile: 'director' } } as const;
     await checkFaults(t, site, await setUp(t, description), DIRECT);
   });
+});
+
+t.test('a server that does not listen at the virtual address', async (t) => {
+  const nodes = await makeTopology(t, traffic);
+  const description = {
+    ...reference('dr'),
+    services: [{ protocol: 'tcp', port: 80, scheduler: 'rr', realServers: ['rs1'] }],
+  } as const;
+  const cluster = new LabCluster(t, description, nodes, t.testdir());
+  await cluster.apply();
+  const listener = { netns: nodes.rs1, name: 'rs1', protocol: 'tcp', port: 80 } as const;
+  const question = { netns: nodes.client, protocol: 'tcp', address: VIP, port: 80 } as const;
+  await traffic.serve({ ...listener, address: addressOf('rs1') });
+  t.same(said(await cluster.node('rs1').check()), ['no-listener']);
+  t.same(await traffic.ask(question), ['ECONNREFUSED']);
+  await traffic.serve({ ...listener, address: VIP });
+  t.same(await cluster.node('rs1').check(), []);
+  t.same(await traffic.ask(question), ['rs1']);
+});
+
+t.test('a director without conntrack that is to rewrite the clients too', async (t) => {
+  const { lb1: netns } = await makeTopology(t, traffic);
+  const description = {
+    ...reference('nat'),
+    services: [{ protocol: 'tcp', port: 80, snat: true }],
+  } as const;
+  await using node = Cluster.from(description).node('lb1', { netns, journal: t.testdir() });
+  await node.apply();
+  t.same(await node.check(), []);
+  await traffic.writeSysctls(netns, { 'net/ipv4/vs/conntrack': 0 });
+  const [finding, ...others] = await node.check();
+  t.equal(finding?.code, 'conntrack');
+  t.same(others, []);
+  await finding?.mend?.apply();
+  t.same(await node.check(), []);
+});
+
+t.test('a process that may not do it', async (t) => {
+  const { lb1 } = await makeTopology(t, traffic);
+  const program = join(__dirname, '..', 'fixtures', 'cluster-rights.js');
+  const journal = t.testdir();
+  const run = (script: string): Record<string, unknown> => {
+    const args = ['netns', 'exec', lb1, 'sh', '-ec', script, process.execPath, program, journal];
+    return JSON.parse(execFileSync('ip', args, { encoding: 'utf8' })) as Record<string, unknown>;
+  };
+  const ordinary = run('exec "$0" "$1" ordinary "$2"');
+  // Whichever comes first: the journal's folder, or the rights.
+  t.match(ordinary, { code: /^(EPERM|EACCES)$/, unchanged: true }, 'an ordinary user');
+  t.ok((ordinary.codes as string[]).includes('rights'));
+
+  const readOnly = run(
+    'mount --bind /proc/sys /proc/sys; mount -o remount,ro,bind /proc/sys; exec "$0" "$1" root "$2"',
+  );
+  t.match(readOnly, { code: 'EROFS', unchanged: true, hint: /--sysctl net.ipv4.ip_forward=1/ });
+  t.ok((readOnly.codes as string[]).includes('proc-sys-read-only'), 'a read-only /proc/sys');
 });
