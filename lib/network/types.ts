@@ -1,6 +1,6 @@
 // What the network's objects are called and made of.
 
-import type { AddressFamily, OpenOptions, Protocol } from '../types.js';
+import type { AbortSignalLike, AddressFamily, OpenOptions, Protocol } from '../types.js';
 
 /** Which network namespace a handle is for, and how long a call may take. */
 export type PlaceOptions = OpenOptions;
