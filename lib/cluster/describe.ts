@@ -42,7 +42,7 @@ export function describe(resource: Resource, before: Value, after: Value): strin
     case 'mark':
       return (
         `${add ? 'Mark' : 'No longer mark'} ${resource.protocol} packets to ` +
-        `${resource.addresses.join(', ')}, ports ${resource.ports.join(', ')}, with ${resource.fwmark}.`
+        `${resource.address}, ports ${resource.ports.join(', ')}, with ${resource.fwmark}.`
       );
     case 'snat':
       return `${add ? 'Rewrite' : 'No longer rewrite'} the client's address of connections to ${resource.address}:${resource.port}.`;

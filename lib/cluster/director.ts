@@ -21,7 +21,7 @@ export function directorWants(model: Model, node: ModelNode, facts: Facts): Want
     ...forwardingWants(model, node),
     ...profileWants(model, node, facts),
     ...vipWants(model, node),
-    ...markWants(model),
+    ...markWants(model, facts),
     ...model.services.flatMap((service) => serviceWants(model, service)),
     ...syncWants(model, node),
   ];
@@ -93,7 +93,7 @@ function vipValue(family: 'ipv4' | 'ipv6'): Value {
       { prefix: 128, noDad: true, deprecated: true };
 }
 
-function markWants(model: Model): Wanted[] {
+function markWants(model: Model, facts: Facts): Wanted[] {
   return model.services.flatMap((service): Wanted[] => {
     const { family, config, vips, protocol, ports } = service;
     if (config.fwmark === undefined) {
@@ -117,12 +117,12 @@ function markWants(model: Model): Wanted[] {
         value: {},
         reason: 'packets with the mark go by the table that keeps them here',
       },
-      {
-        resource: { kind: 'mark', fwmark, family, protocol, addresses: vips, ports },
-        value: {},
+      ...vips.map((address): Wanted => ({
+        resource: { kind: 'mark', fwmark, family, protocol, address, ports },
+        value: { ports },
         reason: 'the mark makes one service of several ports',
-        manual: true,
-      },
+        manual: facts.marks !== true,
+      })),
     ];
   });
 }

@@ -11,7 +11,9 @@ import type {
   InterfaceAddress,
   Link,
   LinkConfig,
+  MarkRule,
   Neighbour,
+  PortRange,
   Route,
   RouteConfig,
   Rule,
@@ -38,6 +40,7 @@ import type {
   AddressResource,
   DestinationResource,
   LinkResource,
+  MarkResource,
   Resource,
   RouteResource,
   ServiceResource,
@@ -137,6 +140,9 @@ export class KernelMachine implements Machine {
         const own = { port, family, type };
         return after === null ? network.removeFouPort(own) : network.addFouPort(own);
       }
+      case 'mark':
+        if (after === null) return network.removeMark(markRule(resource, before));
+        return network.addMark(markRule(resource, after));
       case 'sync-daemon': {
         const { role } = resource;
         if (after === null) return this.ipvs.stopSyncDaemon(role);
@@ -170,6 +176,16 @@ export class KernelMachine implements Machine {
       mtus: Object.fromEntries(links.map(({ name, mtu }) => [name, mtu])),
       gateways: Object.fromEntries(gateways) as Facts['gateways'],
     };
+  }
+
+  async canMark(): Promise<boolean> {
+    try {
+      await this.network.marks();
+      return true;
+    } catch (error) {
+      if ((error as { code?: string }).code === 'ERR_IPVS_UNAVAILABLE') return false;
+      throw error;
+    }
   }
 
   async preflight(command: string, changes: readonly Write[]): Promise<void> {
@@ -298,6 +314,7 @@ class Tables {
   #rules: Promise<Rule[]> | undefined;
   #neighbours: Promise<Neighbour[]> | undefined;
   #fouPorts: ReturnType<Network['fouPorts']> | undefined;
+  #marks: ReturnType<Network['marks']> | undefined;
   #daemons: ReturnType<Ipvs['listSyncDaemons']> | undefined;
   readonly #destinations = new Map<string, Promise<Destination[]>>();
 
@@ -352,6 +369,14 @@ class Tables {
         );
         return found === undefined ? null : { type: found.type };
       }
+      case 'mark': {
+        const all = await (this.#marks ??= network.marks());
+        const { address, protocol, fwmark } = resource;
+        const found = all.find(
+          (each) => each.address === address && each.protocol === protocol && each.mark === fwmark,
+        );
+        return found === undefined ? null : { ports: (found.ports ?? []).map(portText) };
+      }
       case 'service': {
         const service = await ipvs.getService(resource.service);
         return service === undefined ? null : serviceValue(service);
@@ -405,6 +430,17 @@ function recordOf(value: Value): ValueRecord {
 /** Without what is null: the library leaves that out. */
 function given(value: Value): ValueRecord {
   return Object.fromEntries(Object.entries(recordOf(value)).filter(([, each]) => each !== null));
+}
+
+const portText = (port: number | PortRange): string =>
+  typeof port === 'number' ? String(port) : `${port.from}-${port.to}`;
+
+function markRule({ family, address, protocol, fwmark }: MarkResource, value: Value): MarkRule {
+  const ports = (recordOf(value)['ports'] as readonly string[]).map((text) => {
+    const [from = 0, to] = text.split('-').map(Number);
+    return to === undefined ? from : { from, to };
+  });
+  return { family, address, protocol, ports, mark: fwmark };
 }
 
 function linkValue({ kind, mtu, tunnel }: Link): ValueRecord {

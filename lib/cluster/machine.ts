@@ -26,6 +26,9 @@ export interface Machine {
 
   facts(): Promise<Facts>;
 
+  /** Whether the kernel can be told to mark packets. */
+  canMark(): Promise<boolean>;
+
   /** What a check looks at besides; `settings` are sysctls that should be writable. */
   survey(settings: readonly string[]): Promise<Survey>;
 

@@ -283,7 +283,8 @@ export class ClusterNode {
   }
 
   async #facts(machine: Machine, journal: Journal, command: string): Promise<Facts> {
-    const facts = await machine.facts();
+    const marks = this.#model.services.some(({ config }) => config.fwmark !== undefined);
+    const facts = { ...(await machine.facts()), ...(marks && { marks: await machine.canMark() }) };
     for (const [name, path] of this.#interfaces()) {
       if (facts.mtus[name] !== undefined) continue;
       throw new ClusterError(`${command} ${this.name}`, {

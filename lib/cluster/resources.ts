@@ -62,13 +62,14 @@ export interface FouPortResource {
   readonly port: number;
 }
 
-/** A firewall rule that marks packets. Value: what is marked. */
+/** A firewall rule that marks packets to an address. Value: `{ ports }`. */
 export interface MarkResource {
   readonly kind: 'mark';
   readonly fwmark: number;
   readonly family: AddressFamily;
   readonly protocol: Protocol;
-  readonly addresses: readonly string[];
+  readonly address: string;
+  /** Numbers, or ranges such as `'1024-65535'`. */
   readonly ports: readonly string[];
 }
 
@@ -138,7 +139,7 @@ export function keyOf(resource: Resource): string {
     case 'fou-port':
       return `${kind} ${resource.family} ${resource.port}`;
     case 'mark':
-      return `${kind} ${resource.family} ${resource.protocol} ${resource.fwmark}`;
+      return `${kind} ${resource.address} ${resource.protocol} ${resource.fwmark}`;
     case 'snat':
       return `${kind} ${resource.protocol} ${resource.address} ${resource.port}`;
     case 'service':

@@ -231,11 +231,10 @@ function daemonOptions(settings: ValueRecord): string[] {
   });
 }
 
-// A table of its own for each mark: it can be made again, and taken away, without asking what is there.
-
+// A table of its own for each rule: it can be made again, and taken away, without asking what is there.
 function markLines(resource: MarkResource, add: boolean): Command[] {
-  const { fwmark, family, protocol, addresses, ports } = resource;
-  const name = `ipvs_mark_${fwmark}_${protocol}`;
+  const { fwmark, family, protocol, address, ports } = resource;
+  const name = `ipvs_mark_${fwmark}_${protocol}_${address.replaceAll(/[.:]/g, '_')}`;
   const ip = family === 'ipv4' ? 'ip' : 'ip6';
   const table = `${ip} ${name}`;
   if (!add) return [`nft delete table ${table}`];
@@ -246,7 +245,7 @@ function markLines(resource: MarkResource, add: boolean): Command[] {
     `table ${table} {`,
     '  chain prerouting {',
     '    type filter hook prerouting priority mangle; policy accept;',
-    `    ${ip} daddr { ${addresses.join(', ')} } ${protocol} dport { ${ports.join(', ')} } meta mark set ${fwmark}`,
+    `    ${ip} daddr ${address} ${protocol} dport { ${ports.join(', ')} } meta mark set ${fwmark}`,
     '  }',
     '}',
     'END',

@@ -54,24 +54,27 @@ export class LabCluster {
     const plans: Plan[] = [];
     for (const name of names.length === 0 ? this.#nodes.keys() : names) {
       const plan = await this.node(name).apply();
-      for (const { resource } of plan.manual) {
-        if (resource.kind === 'mark') this.#mark(name, resource);
-      }
+      this.#mark(
+        name,
+        plan.manual.flatMap(({ resource }) => (resource.kind === 'mark' ? [resource] : [])),
+      );
       plans.push(plan);
     }
     return plans;
   }
 
   // The kernels of the lab have nf_tables for bridges only; a filter of tc marks as well.
-  #mark(name: string, { fwmark, family, protocol, addresses, ports }: Mark): void {
-    const [type, offset] = family === 'ipv4' ? ['ip', 0] : ['ipv6', 100];
-    const filters = addresses.flatMap((address) =>
-      ports.map((port) => `ip_proto ${protocol} dst_ip ${address} dst_port ${port}`),
+  #mark(name: string, marks: readonly Mark[]): void {
+    if (marks.length === 0) return;
+    const filters = marks.flatMap(({ fwmark, family, protocol, address, ports }) =>
+      ports.map((port) => {
+        const type = family === 'ipv4' ? 'ip' : 'ipv6';
+        const match = `ip_proto ${protocol} dst_ip ${address} dst_port ${port}`;
+        return `protocol ${type} flower ${match} action skbedit mark ${fwmark}`;
+      }),
     );
     const lines = filters.map(
-      (filter, index) =>
-        `filter replace dev eth0 ingress pref ${offset + index + 1} handle 1 protocol ${type} ` +
-        `flower ${filter} action skbedit mark ${fwmark}`,
+      (filter, index) => `filter replace dev eth0 ingress pref ${index + 1} handle 1 ${filter}`,
     );
     const { netns } = this.#options(name);
     execFileSync('tc', ['-n', netns, '-batch', '-'], {

@@ -61,6 +61,10 @@ export class Obstacle implements Machine {
     return this.#pass(() => this.#machine.announce(...announcement));
   }
 
+  canMark(): Promise<boolean> {
+    return this.#machine.canMark();
+  }
+
   facts(): ReturnType<Machine['facts']> {
     return this.#machine.facts();
   }

@@ -214,12 +214,46 @@ t.test(
     t.match(plan.manual, [
       { kind: 'mark', description: /Mark tcp packets to 192.168.51.11, ports 80/ },
     ]);
-    t.match(
-      plan.toShell(),
-      /ip daddr \{ 192.168.51.11 } tcp dport \{ 80, 8000-8010 } meta mark set 7/,
-    );
+    t.match(plan.toShell(), /ip daddr 192.168.51.11 tcp dport \{ 80, 8000-8010 } meta mark set 7/);
   },
 );
+
+t.test('where the kernel can mark packets, that is a change like the others', async (t) => {
+  const description: ClusterDescription = {
+    ...reference('dr', { ipv6: true }),
+    services: [{ fwmark: 7, ports: [80, '8000-8010'], persistence: { timeout: 60 } }],
+  };
+  const { node, machine } = fakeNode(description, 'lb1', t.testdir());
+  machine.marks = true;
+  const plan = await node.plan();
+  t.same(plan.manual, []);
+  t.match(
+    plan.changes.filter(({ kind }) => kind === 'mark'),
+    [
+      {
+        resource: { address: '192.168.51.11', fwmark: 7 },
+        before: null,
+        after: { ports: ['80', '8000-8010'] },
+      },
+      { resource: { address: '2001:db8:51::11', family: 'ipv6' } },
+    ],
+  );
+  await node.apply();
+  t.equal((await node.plan()).isEmpty, true);
+  machine.state['mark 192.168.51.11 tcp 7'] = { ports: ['80'] };
+  t.match(
+    (await node.plan()).changes.map(({ kind, before, after }) => ({ kind, before, after })),
+    [
+      { kind: 'mark', before: { ports: ['80'] }, after: null },
+      { kind: 'mark', before: null, after: { ports: ['80', '8000-8010'] } },
+    ],
+    'ports that differ are mended',
+  );
+  machine.state['mark 192.168.51.11 tcp 7'] = { ports: ['80', '8000-8010'] };
+  const { kept } = await node.revert();
+  t.same(kept, []);
+  t.equal(machine.state['mark 2001:db8:51::11 tcp 7'] ?? null, null);
+});
 
 t.test('a director that is a real server too', async (t) => {
   const description = reference('dr');
