@@ -107,11 +107,6 @@ const MODES: readonly [title: string, variants: Readonly<Record<string, ClusterD
     {
       GRE: described('tun', BASIC, { type: 'gre' }),
       'GRE over IPv6': overOne('ipv6', described('tun', BASIC, { type: 'gre' })),
-    },
-  ],
-  [
-    'VS/TUN, GRE with checksums',
-    {
       'GRE with checksums': described('tun', BASIC, { type: 'gre', checksum: 'csum' }),
       'GRE with checksums over IPv4': overOne(
         'ipv4',
