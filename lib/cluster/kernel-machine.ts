@@ -189,7 +189,6 @@ export class KernelMachine implements Machine {
   }
 
   async preflight(command: string, changes: readonly Write[]): Promise<void> {
-    if (changes.length === 0) return;
     const missing = await missingCapability();
     if (missing !== undefined) throw new ClusterError(command, { code: 'EPERM', ...missing });
     const names = changes.flatMap(({ resource, before, after }) =>

@@ -127,7 +127,7 @@ export class ClusterNode {
   apply(options: ApplyOptions = {}): Promise<Plan> {
     const { signal, onProgress } = parseApplyOptions(options);
     return this.#inTurn('apply', (machine) =>
-      this.#locked('apply', async (journal) => {
+      this.#locked(machine, 'apply', async (journal) => {
         const plan = await this.#plan(machine, journal, 'apply');
         await machine.preflight(`apply ${this.name}`, plan.changes);
         const done = await applyPlan(machine, journal, plan, {
@@ -148,7 +148,7 @@ export class ClusterNode {
   revert(options: RevertOptions = {}): Promise<Reverted> {
     const { signal } = parseApplyOptions(options);
     return this.#inTurn('revert', (machine) =>
-      this.#locked('revert', (journal) =>
+      this.#locked(machine, 'revert', (journal) =>
         revertAll(machine, journal, this.name, { ...(signal && { signal }) }),
       ),
     );
@@ -189,7 +189,7 @@ export class ClusterNode {
   mend(finding: Finding): Promise<Plan> {
     const changes = finding.mend?.changes ?? [];
     return this.#inTurn('mend', (machine) =>
-      this.#locked('mend', async (journal) => {
+      this.#locked(machine, 'mend', async (journal) => {
         const plan = new Plan(this.name, changes, []);
         await machine.preflight(`mend ${this.name}`, plan.changes);
         // What the description asks for is taken away with it, whoever has put it back.
@@ -267,7 +267,13 @@ export class ClusterNode {
     return Journal.read(path, header);
   }
 
-  async #locked<T>(command: string, work: (journal: Journal) => Promise<T>): Promise<T> {
+  async #locked<T>(
+    machine: Machine,
+    command: string,
+    work: (journal: Journal) => Promise<T>,
+  ): Promise<T> {
+    // Who has no rights hears of that, and not of a journal that can't be written.
+    await machine.preflight(`${command} ${this.name}`, []);
     const { path, header } = await placeOf(this.#folder, this.name, this.#namespace);
     const unlock = await lock(`${path}.lock`, `${command} ${this.name}`);
     try {
