@@ -178,8 +178,10 @@ function endpoint(address: string, port: number | undefined): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-function portOf({ service, port }: DestinationResource): number | undefined {
-  return service.fwmark !== undefined && port === 0 ? undefined : port;
+// ipvsadm wants a port behind brackets.
+function portOf({ service, address, port }: DestinationResource): number | undefined {
+  const isAny = service.fwmark !== undefined && port === 0;
+  return isAny && familyOf(address) === 'ipv4' ? undefined : port;
 }
 
 const PROTOCOL_OPTIONS = { tcp: '-t', udp: '-u', sctp: '--sctp-service' } as const;

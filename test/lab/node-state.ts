@@ -34,27 +34,42 @@ export class Place {
 
   /** All but the settings: what can be asked for quickly. */
   async look(): Promise<string[]> {
-    const { network, ipvs } = this.machine;
-    const [table, ...rest] = await Promise.all([
-      ipvs.snapshot(),
-      network.links(),
-      network.addresses(),
-      network.routes(),
-      network.rules(),
-      // The others are what the kernel has learnt.
-      network.neighbours().then((all) => all.filter(({ proxy }) => proxy)),
-      network.fouPorts(),
-    ]);
-    const { services, syncDaemons, timeouts } = table;
-    return [
-      ...rest.flat(),
-      ...services.flatMap(({ destinations, ...service }) => [
-        { ...service, stats: undefined },
-        ...destinations.map((each) => ({ ...each, stats: undefined, of: service })),
-      ]),
-      ...syncDaemons,
-      timeouts,
-    ].map((each) => JSON.stringify(each));
+    for (;;) {
+      const { network, ipvs } = this.machine;
+      const [table, links, addresses, routes, ...rest] = await Promise.all([
+        ipvs.snapshot(),
+        network.links(),
+        network.addresses(),
+        network.routes(),
+        network.rules(),
+        // The others are what the kernel has learnt.
+        network.neighbours().then((all) => all.filter(({ proxy }) => proxy)),
+        network.fouPorts(),
+      ]);
+      // Linux does some of it when it comes to it: a device runs (linkwatch_event), an address of IPv6
+      // has its route (addrconf_dad_work).
+      const isSettled =
+        links.every(({ up, running }) => running || !up) &&
+        addresses.every(
+          ({ address, family }) =>
+            family === 'ipv4' ||
+            routes.some((each) => each.table === 255 && each.destination === `${address}/128`),
+        );
+      if (!isSettled) continue;
+      const { services, syncDaemons, timeouts } = table;
+      return [
+        ...links,
+        ...addresses,
+        ...routes,
+        ...rest.flat(),
+        ...services.flatMap(({ destinations, ...service }) => [
+          { ...service, stats: undefined },
+          ...destinations.map((each) => ({ ...each, stats: undefined, of: service })),
+        ]),
+        ...syncDaemons,
+        timeouts,
+      ].map((each) => JSON.stringify(each));
+    }
   }
 
   /** Every setting of the network. */
@@ -87,8 +102,7 @@ export async function freshPlaces(t: Test, count: number): Promise<Place[]> {
   const [wires = '', ...names] = freshNamespaces(t, 1 + count);
   const cables = names.flatMap((netns, index) =>
     ['eth0', 'eth1'].map((name, number) => {
-      const hex = (index + 1).toString(16).padStart(2, '0');
-      const own = `address 02:00:00:00:${hex}:0${number}`;
+      const own = `address 02:00:00:00:00:0${number}`;
       const peer = `peer name w${index}-${number} netns ${wires}`;
       return `link add ${name} netns ${netns} ${own} type veth ${peer}\n`;
     }),

@@ -1,0 +1,169 @@
+// An `apply` that fails, by the kernel's own refusal for each kind of change and at every single change:
+// it says at which, and `revert` takes back what was done.
+
+import assert from 'node:assert';
+import { readdirSync } from 'node:fs';
+import t from 'tap';
+import { Cluster } from 'ipvs/cluster';
+import type { ClusterDescription, ClusterError } from 'ipvs/cluster';
+import { CASES } from '../fixtures/cluster-cases.js';
+import { reference } from '../fixtures/clusters.js';
+import { nodeOn } from '../fixtures/fake-node.js';
+import { difference, freshPlaces, journalFolder, loadModules } from '../lab/node-state.js';
+import type { Place } from '../lab/node-state.js';
+import { Obstacle } from '../lab/obstacle.js';
+import { batch } from '../lab/topology.js';
+
+t.before(loadModules);
+
+t.test('a change that is refused, wherever it is', async (t) => {
+  const [place] = await freshPlaces(t, 1);
+  assert(place);
+  const { netns, machine } = place;
+  const journal = journalFolder(t);
+  const [settings, look] = [await place.settings(), await place.look()];
+  const seen = new Set<string>();
+  for (const { title, description, nodes } of CASES) {
+    // Those of a node that is both are those of a director and of a real server.
+    if (title.includes('director and real server')) continue;
+    for (const name of nodes) {
+      const plan = await nodeOn(machine, description, name, { netns, journal }).node.plan();
+      const total = plan.length;
+      // The same kinds of changes in the same order are the same to it.
+      const kinds = plan.changes.map(({ kind }) => kind).join();
+      if (seen.has(kinds)) continue;
+      seen.add(kinds);
+      const wrong: unknown[] = [];
+      for (let at = 0; at < total && wrong.length === 0; at++) {
+        const obstacle = new Obstacle(machine, { at, how: 'fails' });
+        const { node } = nodeOn(obstacle, description, name, { netns, journal });
+        const error = (await node.apply().catch((reason: unknown) => reason)) as ClusterError;
+        const { code, done } = error;
+        if (code !== 'EIO' || done?.length !== at) wrong.push({ at, code, done });
+        const { kept } = await nodeOn(machine, description, name, { netns, journal }).node.revert();
+        const left = difference(look, await place.look());
+        if (kept.length > 0 || left.length > 0) wrong.push({ at, kept, left });
+      }
+      t.same(wrong, [], `${title}: ${name}, ${total} changes`);
+    }
+  }
+  t.same(difference(settings, await place.settings()), []);
+  t.same(readdirSync(journal), []);
+});
+
+const dr = reference('dr', { ipv6: true });
+const tun = reference('tun', { ipv6: true });
+
+interface Refusal {
+  kind: string;
+  code: string;
+  description: ClusterDescription;
+  name: string;
+  /** What makes the kernel refuse it; before the beginning. */
+  obstruct?: (place: Place) => Promise<void> | void;
+}
+
+function changed(name: string, changes: object, description = dr): ClusterDescription {
+  const { nodes } = description;
+  const own = nodes[name];
+  assert(own);
+  return { ...description, nodes: { ...nodes, [name]: { ...own, ...changes } } };
+}
+
+const REFUSALS: readonly Refusal[] = [
+  {
+    kind: 'sysctl',
+    code: 'EINVAL',
+    description: changed('rs1', { sysctl: { 'net.ipv4.conf.eth0.route_localnet': 'often' } }),
+    name: 'rs1',
+  },
+  {
+    kind: 'link',
+    code: 'EEXIST',
+    description: tun,
+    name: 'rs1',
+    obstruct: ({ netns }) => {
+      batch(netns, ['link add other type ipip local 192.168.118.11']);
+    },
+  },
+  {
+    kind: 'address',
+    code: 'EACCES',
+    description: dr,
+    name: 'lb1',
+    obstruct: ({ machine }) => machine.sysctl.set('net.ipv6.conf.eth0.disable_ipv6', 1),
+  },
+  {
+    kind: 'route',
+    code: 'ENETUNREACH',
+    description: { ...dr, gateway: '10.99.0.1' },
+    name: 'lb1',
+  },
+  {
+    kind: 'fou-port',
+    code: 'EADDRINUSE',
+    description: reference('tun', { tunnel: { type: 'gue', port: 8848 } }),
+    name: 'rs1',
+    // The backup daemon listens at its port.
+    obstruct: async ({ netns, machine }) => {
+      batch(netns, ['link set lo up', 'link set eth0 up', 'address add 10.0.0.1/24 dev eth0']);
+      await machine.ipvs.startSyncDaemon({ role: 'backup', interface: 'eth0' });
+    },
+  },
+  {
+    kind: 'service',
+    code: 'ERR_IPVS_SCHEDULER',
+    description: { ...dr, services: [{ protocol: 'tcp', port: 80, scheduler: 'none-such' }] },
+    name: 'lb1',
+  },
+  {
+    kind: 'destination',
+    code: 'EINVAL',
+    // The broadcast address of the director's network.
+    description: changed('rs2', { address: '192.168.118.255' }, reference('dr')),
+    name: 'lb1',
+  },
+];
+
+for (const { kind, code, description, name, obstruct } of REFUSALS) {
+  t.test(`${kind}: ${code}`, async (t) => {
+    const [place] = await freshPlaces(t, 1);
+    assert(place);
+    await obstruct?.(place);
+    const { netns } = place;
+    const journal = journalFolder(t);
+    const before = await place.look();
+    await using node = Cluster.from(description).node(name, { netns, journal });
+    const plan = await node.plan();
+    const error = (await node.apply().catch((reason: unknown) => reason)) as ClusterError;
+    t.match(error, { code, failed: { kind } }, error.message);
+    t.ok(error.done && error.done.length < plan.length);
+    t.same((await node.revert()).kept, []);
+    t.same(difference(before, await place.look()), []);
+    t.same(readdirSync(journal), []);
+  });
+}
+
+t.test('an interface that goes while it is set up', async (t) => {
+  const [place] = await freshPlaces(t, 1);
+  assert(place);
+  const { netns } = place;
+  const journal = journalFolder(t);
+  const before = await place.look();
+  await using node = Cluster.from(dr).node('gw', { netns, journal });
+  const failure = await node
+    .apply({
+      onProgress: ({ change }) => {
+        if (change.shell === 'ip link set eth1 up') batch(netns, ['link delete eth0']);
+      },
+    })
+    .catch((reason: unknown) => reason);
+  t.match(failure, { code: 'ENODEV' });
+  await using other = Cluster.from(dr).node('gw', { netns, journal });
+  t.same((await other.revert()).kept, [], 'what is gone with it needs no putting back');
+  t.same(
+    difference(before, await place.look()).filter((line) => !line.includes('"eth0"')),
+    [],
+  );
+  t.same(readdirSync(journal), []);
+});
