@@ -275,7 +275,7 @@ export class KernelMachine implements Machine {
         interface: interfaceName,
         addresses,
         ...options,
-        ...(signal && { signal: signal as AbortSignal }),
+        ...(signal && { signal: signal }),
       });
     } catch (error) {
       // A dummy has no neighbours that could be told.
