@@ -457,7 +457,7 @@ export class Ipvs {
    * counts until the first change is sent.
    */
   async restore(
-    source: string | TableConfig | Snapshot<Counter>,
+    source: string | TableConfig | Snapshot | Snapshot<bigint>,
     options?: RestoreOptions,
   ): Promise<RestoreResult> {
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- only now that it is needed
