@@ -3,7 +3,7 @@
 
 import { Gathering } from './gathering.js';
 import type { Asker, Outcomes, Waiting } from './gathering.js';
-import { Fault, NativeFailure } from './native.js';
+import { NOT_SENT, NO_ANSWER, NativeFailure } from './native.js';
 import type {
   Addon,
   NativeChannel,
@@ -24,9 +24,10 @@ import type {
   ServiceId,
   ServiceRecord,
 } from './records.js';
+import { Queue } from './queue.js';
 import { Requests } from './requests.js';
 import { Records } from './rows.js';
-import { isLate, onAbort, waitFor, whenLate } from './waiting.js';
+import { isLate, onAbort, whenLate } from './waiting.js';
 import type { Limits } from './waiting.js';
 
 /** So many requests travel together at most. */
@@ -245,9 +246,6 @@ export class CommandChannel {
   }
 }
 
-const NO_ANSWER = new NativeFailure(Fault.noAnswer, 0, '', '');
-export const NOT_SENT = new NativeFailure(Fault.notSent, 0, '', '');
-
 /** The whole table; the destinations of the n-th service are the next counts[n] ones. */
 export interface Table {
   readonly services: Records<ServiceRecord<Counter>>;
@@ -278,7 +276,7 @@ export class DumpChannel {
   readonly #native: NativeChannel;
   readonly #timeout: number;
   readonly #requests = new Requests();
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #inOrder = new Queue();
 
   constructor(native: NativeChannel, timeout: number) {
     this.#native = native;
@@ -360,8 +358,8 @@ export class DumpChannel {
   }
 
   /** Resolves when everything asked so far has its answer. */
-  async settled(): Promise<void> {
-    await this.#last;
+  settled(): Promise<void> {
+    return this.#inOrder.settled();
   }
 
   close(): void {
@@ -372,19 +370,7 @@ export class DumpChannel {
     { deadline = performance.now() + this.#timeout, cancellation }: Limits = {},
     start: (rest: number, done: (result: Result | NativeFailure) => void) => void,
   ): Promise<Result | NativeFailure> {
-    if (cancellation?.signal.aborted) return Promise.reject(cancellation.error(false));
-    let over = false;
-    const run = () =>
-      new Promise<Result | NativeFailure>((resolve) => {
-        const rest = Math.ceil(deadline - performance.now());
-        if (over || rest <= 0) resolve(NOT_SENT);
-        else start(rest, resolve);
-      });
-    const mine = this.#last.then(run);
-    this.#last = mine;
-    return waitFor(mine, { deadline, cancellation }, NO_ANSWER).finally(() => {
-      over = true;
-    });
+    return this.#inOrder.run({ deadline, cancellation }, start);
   }
 }
 

@@ -30,6 +30,10 @@ export class NativeFailure {
   ) {}
 }
 
+/** What became of a request that was too late, before it left and afterwards. */
+export const NOT_SENT = new NativeFailure(Fault.notSent, 0, '', '');
+export const NO_ANSWER = new NativeFailure(Fault.noAnswer, 0, '', '');
+
 /** What a dump read; native/addon/records.h. */
 export interface NativeRecords {
   readonly length: number;

@@ -1,44 +1,46 @@
 // One work item after the other, for a native channel that takes one at a time.
 
-import { Fault, NativeFailure } from './native.js';
+import { NOT_SENT, NO_ANSWER } from './native.js';
+import type { NativeFailure } from './native.js';
 import { waitFor } from './waiting.js';
+import type { Limits } from './waiting.js';
 
-const NOT_SENT = new NativeFailure(Fault.notSent, 0, '', '');
 const LATE: unique symbol = Symbol();
-const NO_ANSWER = new NativeFailure(Fault.noAnswer, 0, '', '');
 
 export class Queue {
   #last: Promise<unknown> = Promise.resolve();
 
   /**
    * Runs `start` when everything before it is done, with the milliseconds that are left; what it
-   * calls `done` with is the result. Where `deadline` (as performance.now() counts) passes before, it
+   * calls `done` with is the result. Where the deadline passes before, or the signal is aborted, it
    * never starts, or nobody waits for its end any more.
    */
-  run<Result>(
-    deadline: number,
+  async run<Result>(
+    { deadline, cancellation }: Limits & { readonly deadline: number },
     start: (rest: number, done: (result: Result | NativeFailure) => void) => void,
   ): Promise<Result | NativeFailure> {
-    let state: 'waiting' | 'started' | 'late' = 'waiting';
+    if (cancellation?.signal.aborted) throw cancellation.error(false);
+    const turn = { isStarted: false, isOver: false };
     const mine = this.#last.then(
       () =>
         new Promise<Result | NativeFailure>((resolve) => {
           const rest = Math.ceil(deadline - performance.now());
-          if (state === 'late' || rest <= 0) {
+          if (turn.isOver || rest <= 0) {
             resolve(NOT_SENT);
             return;
           }
-          state = 'started';
+          turn.isStarted = true;
           start(rest, resolve);
         }),
     );
     this.#last = mine;
-    return waitFor(mine, { deadline }, LATE).then((result) => {
+    try {
+      const result = await waitFor(mine, { deadline, cancellation }, LATE);
       if (result !== LATE) return result;
-      if (state === 'started') return NO_ANSWER;
-      state = 'late';
-      return NOT_SENT;
-    });
+      return turn.isStarted ? NO_ANSWER : NOT_SENT;
+    } finally {
+      turn.isOver = true;
+    }
   }
 
   /** Resolves when everything asked so far has its answer. */

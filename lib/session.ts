@@ -2,17 +2,16 @@
 // explained, and not after close().
 
 import { constants } from 'node:os';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { formatAddress } from './address.js';
 import type { Address } from './address.js';
-import { NOT_SENT } from './channel.js';
 import type { Channels, Table, WantedService } from './channel.js';
 import { AbortError, IpvsError } from './errors.js';
 import type { Subject, Verdict } from './errors.js';
 import { changes, explain, verdictOf } from './explain.js';
 import type { Asker } from './gathering.js';
-import { Fault, NativeFailure } from './native.js';
+import { Fault, NOT_SENT, NativeFailure } from './native.js';
 import type { NativeConnectionList, Outcome, Reply } from './native.js';
+import { Lifetime } from './lifetime.js';
 import { OperationReader, nameOfChange } from './operations.js';
 import { parseCallOptions } from './options.js';
 import { Command } from './records.js';
@@ -74,9 +73,7 @@ export class Session implements Asker {
   readonly channels: Channels;
   readonly #reader = new OperationReader();
   readonly #turns = new Turns();
-  #running = 0;
-  #closed: Promise<void> | undefined;
-  #lastIsDone: (() => void) | undefined;
+  readonly #lifetime = new Lifetime();
 
   constructor(channels: Channels) {
     this.channels = channels;
@@ -84,25 +81,16 @@ export class Session implements Asker {
 
   /** Closes the channels when everything that was asked is done. */
   close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
-  }
-
-  async #close(): Promise<void> {
-    if (this.#running > 0) {
-      await new Promise<void>((resolve) => {
-        this.#lastIsDone = resolve;
-      });
-      await nextTurn(); // the caller hears of it before it hears of the end
-    }
-    // What nobody waits for any more, because it was aborted, is carried out too.
-    await this.channels.settled();
-    this.channels.close();
+    return this.#lifetime.close(async () => {
+      // What nobody waits for any more, because it was aborted, is carried out too.
+      await this.channels.settled();
+      this.channels.close();
+    });
   }
 
   /** Every operation goes through here: after close() none begins, and close() waits for the last. */
   async track<T>(call: Call, work: () => Promise<T>): Promise<T> {
-    if (this.#closed !== undefined) {
+    if (this.#lifetime.isOver) {
       throw new IpvsError(subjectOf(call), {
         code: 'ERR_IPVS_CLOSED',
         sentence: 'the handle is closed',
@@ -114,13 +102,8 @@ export class Session implements Asker {
   }
 
   /** What close() waits for. */
-  async held<T>(work: () => Promise<T>): Promise<T> {
-    this.#running++;
-    try {
-      return await work();
-    } finally {
-      this.answered(1);
-    }
+  held<T>(work: () => Promise<T>): Promise<T> {
+    return this.#lifetime.hold(work);
   }
 
   /** A single request about a service, in its order among the others. */
@@ -200,13 +183,13 @@ export class Session implements Asker {
     try {
       const change = this.#reader.read(operation) as Change;
       const { signal } = parseCallOptions(options);
-      if (this.#closed !== undefined || signal !== undefined || !this.#turns.free) {
+      if (this.#lifetime.isOver || signal !== undefined || !this.#turns.free) {
         const own = copyOf(change);
         const call = { ...callOf(own), signal };
         return this.ordered(call, () => this.send(call, own)).then(nothing);
       }
       // The usual case, for many at once: nobody to wait for, and nothing but time that could end it.
-      this.#running++;
+      this.#lifetime.begin();
       return this.channels.commands.gather(change, this);
     } catch (error) {
       // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- as it was thrown
@@ -221,8 +204,7 @@ export class Session implements Asker {
   }
 
   answered(count: number): void {
-    this.#running -= count;
-    if (this.#running === 0) this.#lastIsDone?.();
+    this.#lifetime.end(count);
   }
 
   #request(call: Call, request: Request): Promise<Outcome> {

@@ -1,9 +1,9 @@
 // What an open Network and an open Sysctl are made of: a native channel, used in order, by its
 // deadlines, and not after close().
 
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { NetworkError } from '../errors.js';
 import { whyNotOpened } from '../explain.js';
+import { Lifetime } from '../lifetime.js';
 import { loadAddon } from '../load.js';
 import { NativeFailure } from '../native.js';
 import { parseOpenOptions } from '../options.js';
@@ -44,9 +44,7 @@ export class Handle {
   readonly #native: NativeNetwork;
   readonly #timeout: number;
   readonly #queue = new Queue();
-  #running = 0;
-  #closed: Promise<void> | undefined;
-  #lastIsDone: (() => void) | undefined;
+  readonly #lifetime = new Lifetime();
 
   constructor(native: NativeNetwork, timeout: number) {
     this.#native = native;
@@ -67,36 +65,22 @@ export class Handle {
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
-  }
-
-  async #close(): Promise<void> {
-    if (this.#running > 0) {
-      await new Promise<void>((resolve) => {
-        this.#lastIsDone = resolve;
-      });
-      await nextTurn(); // the caller hears of it before it hears of the end
-    }
-    // What nobody waits for any more, because it was late, ends too.
-    await this.#queue.settled();
-    this.#native.close();
+    return this.#lifetime.close(async () => {
+      // What nobody waits for any more, because it was late, ends too.
+      await this.#queue.settled();
+      this.#native.close();
+    });
   }
 
   /** Every operation goes through here: after close() none begins, and close() waits for the last. */
   async track<Result>({ command, subject }: Request, work: () => Promise<Result>): Promise<Result> {
-    if (this.#closed !== undefined) {
+    if (this.#lifetime.isOver) {
       throw new NetworkError(command, subject, {
         code: 'ERR_IPVS_CLOSED',
         sentence: 'the handle is closed',
       });
     }
-    this.#running++;
-    try {
-      return await work();
-    } finally {
-      if (--this.#running === 0) this.#lastIsDone?.();
-    }
+    return this.#lifetime.hold(work);
   }
 
   /** One request that is all there is to an operation. */
@@ -113,11 +97,14 @@ export class Handle {
 
   /** The same, where a failure may mean something else than an error. */
   try<Result>(start: Start<Result>): Promise<Result | NativeFailure> {
-    return this.#queue.run<Result>(performance.now() + this.#timeout, (rest, done) => {
-      start(this.#native, rest, (failure, result) => {
-        done(failure ?? (result as Result));
-      });
-    });
+    return this.#queue.run<Result>(
+      { deadline: performance.now() + this.#timeout },
+      (rest, done) => {
+        start(this.#native, rest, (failure, result) => {
+          done(failure ?? (result as Result));
+        });
+      },
+    );
   }
 
   /** The error for a failure that turned out to be one. */

@@ -9,7 +9,7 @@ import type { ParsedRule, RuleOperation, TableConfig, TableService } from 'ipvs'
 import { PortNames } from '#lib/rules/names';
 import { tableServices } from '../fixtures/rule-tables.js';
 
-const only = (text: string): RuleOperation => {
+const parsed = (text: string): RuleOperation => {
   const [rule, ...others] = parseRules(text);
   if (rule === undefined || others.length > 0) throw new Error('not one rule');
   return rule.operation;
@@ -22,7 +22,7 @@ const server = { forwarding: 'dr', weight: 1, upperThreshold: 0, lowerThreshold:
 
 /** Lines that mean the same. */
 function means(t: Test, lines: readonly string[], operation: RuleOperation): void {
-  for (const line of lines) t.strictSame(only(line), operation, line);
+  for (const line of lines) t.strictSame(parsed(line), operation, line);
 }
 
 t.test('commands about services', (t) => {
@@ -112,7 +112,7 @@ t.test('persistence', (t) => {
       persistence: { timeout: 2678400, netmask: 64 },
     },
   });
-  t.match(only('-A -M 64 -t [::1]:80 -p'), { service: { persistence: { netmask: 128 } } });
+  t.match(parsed('-A -M 64 -t [::1]:80 -p'), { service: { persistence: { netmask: 128 } } });
   t.end();
 });
 
@@ -121,12 +121,12 @@ t.test('flags of schedulers', (t) => {
     service: { scheduler, schedulerFlags },
   });
   t.match(
-    only('-A -t 10.0.0.1:80 -s sh -b sh-port,sh-fallback'),
+    parsed('-A -t 10.0.0.1:80 -s sh -b sh-port,sh-fallback'),
     flags('sh', ['sh-fallback', 'sh-port']),
   );
-  t.match(only('-A -t 10.0.0.1:80 -b mh-port -s mh'), flags('mh', ['mh-port']));
-  t.match(only('-A -t 10.0.0.1:80 -b flag-3,,flag-1,'), flags('wlc', ['flag-1', 'flag-3']));
-  t.match(only('-A -t 10.0.0.1:80 -s mh -b flag-2'), flags('mh', ['mh-port']));
+  t.match(parsed('-A -t 10.0.0.1:80 -b mh-port -s mh'), flags('mh', ['mh-port']));
+  t.match(parsed('-A -t 10.0.0.1:80 -b flag-3,,flag-1,'), flags('wlc', ['flag-1', 'flag-3']));
+  t.match(parsed('-A -t 10.0.0.1:80 -s mh -b flag-2'), flags('mh', ['mh-port']));
   t.end();
 });
 
@@ -179,13 +179,13 @@ t.test('commands about real servers', (t) => {
     service: web,
     destination: { address: '10.0.0.5', port: 80 },
   });
-  t.match(only('-a -t 10.0.0.1:80 -r [2001:db8::5]:80 -i'), {
+  t.match(parsed('-a -t 10.0.0.1:80 -r [2001:db8::5]:80 -i'), {
     destination: { address: '2001:db8::5', forwarding: 'tun' },
   });
   // A mark has no port that could be the real server's.
-  t.match(only('-a -f 1 -r 10.0.0.5:8080 -g'), { destination: { port: 8080, forwarding: 'dr' } });
-  t.match(only('-a -f 1 -r 10.0.0.5:http -m'), { destination: { port: 80 } });
-  t.match(only('-a -f 1 -r 10.0.0.5'), { destination: { port: 0 } });
+  t.match(parsed('-a -f 1 -r 10.0.0.5:8080 -g'), { destination: { port: 8080, forwarding: 'dr' } });
+  t.match(parsed('-a -f 1 -r 10.0.0.5:http -m'), { destination: { port: 80 } });
+  t.match(parsed('-a -f 1 -r 10.0.0.5'), { destination: { port: 0 } });
   t.end();
 });
 
