@@ -1,4 +1,4 @@
-// Counts the assertions of a raw TAP report, those of subtests included.
+// Counts the assertions of a raw TAP report, those of subtests included, and names the failed ones.
 //
 //   node scripts/summary.js .tap/report.tap EXIT_STATUS
 //
@@ -10,32 +10,37 @@
 const { readFileSync } = require('node:fs');
 const { Parser } = require('tap-parser');
 
-const [, , file, status] = process.argv;
-const counts = { passed: 0, failed: 0 };
+// A log's reader may see only its end: enough to know where to look, not more.
+const SHOWN = 40;
 
-function follow(parser) {
+const [, , file, status] = process.argv;
+const failures = [];
+let passed = 0;
+
+function follow(parser, path) {
   // How many had failed when the subtest began that the next assertion of this level closes.
   let before;
   parser.on('child', (child) => {
-    before = counts.failed;
-    follow(child);
+    before = failures.length;
+    follow(child, [...path, child.name]);
   });
-  parser.on('assert', ({ ok, skip, todo }) => {
+  parser.on('assert', ({ ok, skip, todo, name }) => {
     const good = ok && !skip && !todo;
-    if (before === undefined) {
-      counts[good ? 'passed' : 'failed']++;
-    } else if (!good && counts.failed === before) {
-      counts.failed++; // it died without an assertion that says so
+    if (good && before === undefined) passed++;
+    // A subtest that failed without an assertion that says so died.
+    if (!good && (before === undefined || failures.length === before)) {
+      failures.push([...path, name].join(' > '));
     }
     before = undefined;
   });
 }
 
 const parser = new Parser();
-follow(parser);
+follow(parser, []);
 parser.on('complete', () => {
-  const { passed } = counts;
-  const failed = counts.failed === 0 && status !== '0' ? 1 : counts.failed;
+  const failed = failures.length === 0 && status !== '0' ? 1 : failures.length;
+  for (const failure of failures.slice(0, SHOWN)) console.log(`# failed: ${failure}`);
+  if (failures.length > SHOWN) console.log(`# failed: ${failures.length - SHOWN} more`);
   console.log(`# { total: ${passed + failed}, pass: ${passed}, fail: ${failed} }`);
   console.log(`${passed} passed, ${failed} failed`);
 });
