@@ -542,7 +542,8 @@ function isRule(rule: Rule, wanted: Resource & { kind: 'rule' }): boolean {
     rule.destination === undefined &&
     rule.inputInterface === undefined &&
     rule.outputInterface === undefined &&
-    rule.inverted !== true
+    rule.inverted !== true &&
+    rule.otherConditions !== true
   );
 }
 

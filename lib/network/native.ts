@@ -194,6 +194,7 @@ export interface RuleRecord {
   readonly destinationPrefix: number;
   readonly inputInterface: string;
   readonly outputInterface: string;
+  readonly hasOthers: boolean;
 }
 
 export interface NeighbourRecord {
@@ -382,6 +383,7 @@ export const FACTORIES = {
     destinationPrefix: number,
     inputInterface: string,
     outputInterface: string,
+    hasOthers: boolean,
   ): RuleRecord => ({
     family,
     action,
@@ -396,6 +398,7 @@ export const FACTORIES = {
     destinationPrefix,
     inputInterface,
     outputInterface,
+    hasOthers,
   }),
 
   neighbour: (

@@ -252,6 +252,8 @@ export interface Rule {
   readonly outputInterface?: string;
   /** It is for all packets that do not fit. */
   readonly inverted?: boolean;
+  /** It has conditions that are not shown here: ports, a user, `suppress_prefixlength`, ... */
+  readonly otherConditions?: boolean;
   readonly action: RuleAction | number;
 }
 

@@ -216,6 +216,7 @@ export function toRule(record: RuleRecord): Rule {
     ...(record.inputInterface !== '' && { inputInterface: record.inputInterface }),
     ...(record.outputInterface !== '' && { outputInterface: record.outputInterface }),
     ...((record.flags & INVERT) !== 0 && { inverted: true }),
+    ...(record.hasOthers && { otherConditions: true }),
     action: RULE_ACTIONS.wordOrNumber(action),
   };
 }

@@ -24,6 +24,9 @@ class Arguments {
     Add([&](napi_value* v) { napi_create_string_latin1(env_, text, length, v); });
   }
   void Text(const char* text) { Text(text, std::strlen(text)); }
+  void Flag(bool value) {
+    Add([&](napi_value* v) { napi_get_boolean(env_, value, v); });
+  }
   // The canonical text (RFC 5952), as inet_ntop writes it.
   void Ip(uint16_t family, const Address& address) {
     char text[INET6_ADDRSTRLEN] = "";

@@ -166,7 +166,7 @@ Napi::Value ToJs(Napi::Env env, const Route& route) {
 }
 
 Napi::Value ToJs(Napi::Env env, const Rule& rule) {
-  Arguments<13> arguments(env);
+  Arguments<14> arguments(env);
   arguments.Number(rule.family);
   arguments.Number(rule.action);
   arguments.Number(rule.flags);
@@ -180,6 +180,7 @@ Napi::Value ToJs(Napi::Env env, const Rule& rule) {
   arguments.Number(rule.destination_prefix);
   arguments.Text(rule.input);
   arguments.Text(rule.output);
+  arguments.Flag(rule.has_others);
   return arguments.CallFactory(Environment::Of(env)->make_rule);
 }
 

@@ -5,6 +5,25 @@
 
 namespace ipvs {
 
+namespace {
+
+// Whether an attribute that has no member narrows what a rule is for.
+bool Narrows(uint16_t type, AttributeReader* reader) {
+  switch (type) {
+    case FRA_PAD:
+    case FRA_FLOW:      // what to note in the packet
+    case FRA_PROTOCOL:  // who has made it
+      return false;
+    case FRA_SUPPRESS_PREFIXLEN:
+    case FRA_SUPPRESS_IFGROUP:
+      return reader->U32("FRA_SUPPRESS") != UINT32_MAX;
+    default:
+      return true;
+  }
+}
+
+}  // namespace
+
 void EncodeRule(Change change, const Rule& rule, CommandBatch* batch) {
   fib_rule_hdr header{};
   header.family = static_cast<uint8_t>(rule.family);
@@ -37,6 +56,7 @@ bool DecodeRule(ByteView payload, Rule* rule, DecodeError* error) {
   rule->action = header.action;
   rule->flags = header.flags;
   rule->table = header.table;
+  rule->has_others = header.tos != 0;
   // Without the attribute it is 0: the rule of the local table.
   rule->has_priority = true;
   if (header.family != AF_INET && header.family != AF_INET6) return true;
@@ -70,6 +90,9 @@ bool DecodeRule(ByteView payload, Rule* rule, DecodeError* error) {
         break;
       case FRA_OIFNAME:
         reader.Text("FRA_OIFNAME", rule->output, sizeof(rule->output));
+        break;
+      default:
+        if (Narrows(reader.type(), &reader)) rule->has_others = true;
         break;
     }
   }

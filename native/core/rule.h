@@ -24,6 +24,7 @@ struct Rule {
   Address destination;
   char input[IFNAMSIZ] = {};
   char output[IFNAMSIZ] = {};
+  bool has_others = false;  // told: conditions that have no member here
 };
 
 void EncodeRule(Change change, const Rule& rule, CommandBatch* batch);

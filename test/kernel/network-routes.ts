@@ -320,6 +320,9 @@ t.test('rules that somebody else made are read', async (t) => {
     'rule add not from 10.0.0.0/8 lookup 5 priority 11',
     'rule add oif lo prohibit priority 12',
     'rule add goto 12 priority 9',
+    'rule add fwmark 1 table 100 priority 20 suppress_prefixlength 0',
+    'rule add fwmark 1 table 100 priority 21 ipproto tcp dport 80',
+    'rule add fwmark 1 table 100 priority 22',
   );
   t.match(await network.rules({ family: 'ipv4' }), [
     { priority: 0 },
@@ -327,6 +330,9 @@ t.test('rules that somebody else made are read', async (t) => {
     { priority: 10, inputInterface: 'lo', action: 'blackhole' },
     { priority: 11, source: '10.0.0.0/8', inverted: true, action: 'table', table: 5 },
     { priority: 12, outputInterface: 'lo', action: 'prohibit' },
+    { priority: 20, fwmark: 1, table: 100, otherConditions: true },
+    { priority: 21, fwmark: 1, table: 100, otherConditions: true },
+    { priority: 22, fwmark: 1, table: 100, otherConditions: undefined },
     { priority: 32766 },
     { priority: 32767 },
   ]);

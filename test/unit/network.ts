@@ -186,7 +186,7 @@ t.test('numbers that nobody has given a word are numbers', async (t) => {
       nextHops: [{ weight: 2 }],
     },
   ]);
-  answer(rule(10, 99, 0, 0, 5, -1, 0, '', 0, '', 0, '', ''));
+  answer(rule(10, 99, 0, 0, 5, -1, 0, '', 0, '', 0, '', '', false));
   t.strictSame(await network.rules(), [{ family: 'ipv6', priority: 5, action: 99 }]);
   answer(neighbour('x', 2, '10.0.0.5', '', 3, 0));
   t.match(await network.neighbours(), [{ state: 3, proxy: false }]);
