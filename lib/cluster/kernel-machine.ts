@@ -6,46 +6,32 @@ import { release } from 'node:os';
 import { Ipvs } from '../ipvs.js';
 import { Network } from '../network/network.js';
 import { Sysctl } from '../network/sysctl.js';
-import type {
-  AddressConfig,
-  InterfaceAddress,
-  Link,
-  LinkConfig,
-  MarkRule,
-  Neighbour,
-  PortRange,
-  Route,
-  RouteConfig,
-  Rule,
-} from '../network/types.js';
 import type { IpvsError } from '../errors.js';
 import { missingCapability } from '../rights.js';
 import type {
-  Destination,
   DestinationConfig,
   OpenOptions,
   Operation,
-  Service,
   ServiceConfig,
   SyncDaemonConfig,
 } from '../types.js';
 import type { Survey } from './check.js';
 import { ClusterError } from './errors.js';
+import { KernelTables } from './kernel-tables.js';
+import {
+  addressConfig,
+  given,
+  isRoute,
+  linkConfig,
+  markRule,
+  recordOf,
+  routeConfig,
+} from './kernel-values.js';
 import { parseListeners } from './listeners.js';
 import type { Machine, Write } from './machine.js';
-import { hostPrefix, familyOf } from './networks.js';
 import type { AnnounceOptions } from './node.js';
-import { isRecord, serviceKeyOf } from './resources.js';
-import type {
-  AddressResource,
-  DestinationResource,
-  LinkResource,
-  MarkResource,
-  Resource,
-  RouteResource,
-  ServiceResource,
-} from './resources.js';
-import type { Value, ValueRecord } from './types.js';
+import type { DestinationResource, Resource } from './resources.js';
+import type { Value } from './types.js';
 import type { Facts } from './wanted.js';
 
 /** Opens the node that the process is on, or one of its network namespaces. */
@@ -83,7 +69,7 @@ export class KernelMachine implements Machine {
   async read(resources: readonly Resource[]): Promise<Value[]> {
     // The settings of IPVS come with its module, which its first answer has the kernel load.
     if (resources.some(isSettingOfIpvs)) await this.ipvs.getInfo().catch(() => undefined);
-    const look = new Tables(this);
+    const look = new KernelTables(this);
     return Promise.all(resources.map((resource) => look.at(resource)));
   }
 
@@ -251,7 +237,7 @@ export class KernelMachine implements Machine {
 
   async occupantsOf(resource: Resource): Promise<string | undefined> {
     if (resource.kind === 'service') {
-      const look = new Tables(this);
+      const look = new KernelTables(this);
       const left = await look.destinationsOf(resource);
       if (left.length === 0) return undefined;
       const [{ address, port } = { address: '', port: 0 }] = left;
@@ -302,276 +288,6 @@ async function whyNotWritable(name: string): Promise<string> {
     if (code === 'EROFS') return code;
   }
   return 'EACCES';
-}
-
-/** What was read for one look: each table once. */
-class Tables {
-  readonly #machine: KernelMachine;
-  #links: Promise<Map<string, Link>> | undefined;
-  #addresses: Promise<InterfaceAddress[]> | undefined;
-  #routes: Promise<Route[]> | undefined;
-  #rules: Promise<Rule[]> | undefined;
-  #neighbours: Promise<Neighbour[]> | undefined;
-  #fouPorts: ReturnType<Network['fouPorts']> | undefined;
-  #marks: ReturnType<Network['marks']> | undefined;
-  #daemons: ReturnType<Ipvs['listSyncDaemons']> | undefined;
-  readonly #destinations = new Map<string, Promise<Destination[]>>();
-
-  constructor(machine: KernelMachine) {
-    this.#machine = machine;
-  }
-
-  async at(resource: Resource): Promise<Value> {
-    const { network, sysctl, ipvs } = this.#machine;
-    switch (resource.kind) {
-      case 'sysctl': {
-        // Several numbers are told with tabs between them, and may be set with spaces.
-        const text = await sysctl.get(resource.name);
-        return text?.replaceAll('\t', ' ') ?? null;
-      }
-      case 'link': {
-        const link = await this.#link(resource.name);
-        return link === undefined ? null : linkValue(link);
-      }
-      case 'link-state': {
-        const link = await this.#link(resource.name);
-        return link === undefined ? null : { up: link.up };
-      }
-      case 'address': {
-        const all = await (this.#addresses ??= network.addresses());
-        const found = all.find(
-          (each) => each.interface === resource.interface && each.address === resource.address,
-        );
-        return found === undefined ? null : addressValue(found);
-      }
-      case 'route': {
-        const all = await (this.#routes ??= network.routes());
-        const found = all.find((each) => isRoute(each, resource));
-        return found === undefined ? null : routeValue(found);
-      }
-      case 'rule': {
-        const all = await (this.#rules ??= network.rules());
-        return all.some((each) => isRule(each, resource)) ? {} : null;
-      }
-      case 'proxy': {
-        const all = await (this.#neighbours ??= network.neighbours());
-        const found = all.some(
-          ({ proxy, address, interface: name }) =>
-            proxy && address === resource.address && name === resource.interface,
-        );
-        return found ? {} : null;
-      }
-      case 'fou-port': {
-        const all = await (this.#fouPorts ??= network.fouPorts());
-        const found = all.find(
-          ({ port, family = 'ipv4' }) => port === resource.port && family === resource.family,
-        );
-        return found === undefined ? null : { type: found.type };
-      }
-      case 'mark': {
-        const all = await (this.#marks ??= network.marks());
-        const { address, protocol, fwmark } = resource;
-        const found = all.find(
-          (each) => each.address === address && each.protocol === protocol && each.mark === fwmark,
-        );
-        return found === undefined ? null : { ports: (found.ports ?? []).map(portText) };
-      }
-      case 'service': {
-        const service = await ipvs.getService(resource.service);
-        return service === undefined ? null : serviceValue(service);
-      }
-      case 'destination': {
-        const all = await this.destinationsOf(resource);
-        const found = all.find(
-          ({ address, port }) => address === resource.address && port === resource.port,
-        );
-        return found === undefined ? null : destinationValue(found);
-      }
-      case 'sync-daemon': {
-        const all = await (this.#daemons ??= ipvs.listSyncDaemons());
-        const found = all.find(({ role }) => role === resource.role);
-        if (found === undefined) return null;
-        return { ...found };
-      }
-      default:
-        return null;
-    }
-  }
-
-  async #link(name: string): Promise<Link | undefined> {
-    this.#links ??= this.#machine.network
-      .links()
-      .then((all) => new Map(all.map((each) => [each.name, each])));
-    return (await this.#links).get(name);
-  }
-
-  /** None where the service is not there. */
-  destinationsOf({ service }: ServiceResource | DestinationResource): Promise<Destination[]> {
-    const key = serviceKeyOf(service);
-    let found = this.#destinations.get(key);
-    if (found === undefined) {
-      found = this.#machine.ipvs.listDestinations(service).catch((error: unknown) => {
-        if ((error as { code?: string }).code === 'ESRCH') return [];
-        throw error;
-      });
-      this.#destinations.set(key, found);
-    }
-    return found;
-  }
-}
-
-// ---- values of what there is, and what makes it again
-
-function recordOf(value: Value): ValueRecord {
-  return isRecord(value) ? value : {};
-}
-
-/** Without what is null: the library leaves that out. */
-function given(value: Value): ValueRecord {
-  return Object.fromEntries(Object.entries(recordOf(value)).filter(([, each]) => each !== null));
-}
-
-const portText = (port: number | PortRange): string =>
-  typeof port === 'number' ? String(port) : `${port.from}-${port.to}`;
-
-function markRule({ family, address, protocol, fwmark }: MarkResource, value: Value): MarkRule {
-  const ports = (recordOf(value)['ports'] as readonly string[]).map((text) => {
-    const [from = 0, to] = text.split('-').map(Number);
-    return to === undefined ? from : { from, to };
-  });
-  return { family, address, protocol, ports, mark: fwmark };
-}
-
-function linkValue({ kind, mtu, tunnel }: Link): ValueRecord {
-  return {
-    type: kind ?? null,
-    mtu,
-    local: tunnel?.local ?? null,
-    remote: tunnel?.remote ?? null,
-    ttl: tunnel?.ttl ?? null,
-    checksum: tunnel?.checksum ?? false,
-    external: tunnel?.external ?? false,
-  };
-}
-
-function linkConfig({ name }: LinkResource, value: Value): LinkConfig {
-  const { type, ...settings } = given(value);
-  return { name, kind: type, ...settings } as unknown as LinkConfig;
-}
-
-function addressValue(address: InterfaceAddress): ValueRecord {
-  const { prefix, scope, label, noPrefixRoute, noDad, deprecated, broadcast } = address;
-  return {
-    prefix,
-    scope,
-    label: label === address.interface ? null : (label ?? null),
-    noPrefixRoute,
-    noDad,
-    deprecated,
-    broadcast: broadcast ?? null,
-  };
-}
-
-function addressConfig(resource: AddressResource, value: Value): AddressConfig {
-  const { deprecated, scope, noDad, ...settings } = given(value);
-  const isIPv6 = familyOf(resource.address) === 'ipv6';
-  return {
-    interface: resource.interface,
-    address: resource.address,
-    ...settings,
-    // The kernel chooses the one for IPv6, and knows the other for IPv6 only.
-    ...(!isIPv6 && scope !== undefined && { scope }),
-    ...(isIPv6 && noDad !== undefined && { noDad }),
-    ...(deprecated === true && { preferredLifetime: 0 }),
-  } as AddressConfig;
-}
-
-// Where Linux puts a route of IPv6 that nobody gave a metric (IP6_RT_PRIO_USER).
-const IPV6_METRIC = 1024;
-
-function isRoute(route: Route, { family, destination, table }: RouteResource): boolean {
-  return (
-    route.family === family &&
-    route.table === table &&
-    destinationOf(route.destination, family) === destinationOf(destination, family) &&
-    (route.metric ?? 0) === (family === 'ipv6' && route.metric !== undefined ? IPV6_METRIC : 0)
-  );
-}
-
-function destinationOf(text: string, family: 'ipv4' | 'ipv6'): string {
-  return text === 'default' || text.includes('/') ? text : `${text}/${hostPrefix(family)}`;
-}
-
-function routeValue(route: Route): ValueRecord {
-  const { type, scope, protocol, nextHops } = route;
-  return {
-    type,
-    scope,
-    protocol,
-    interface: route.interface ?? null,
-    gateway: route.gateway ?? null,
-    source: route.source ?? null,
-    metric: route.metric ?? null,
-    onLink: route.onLink ?? false,
-    mtu: route.mtu ?? null,
-    advertisedMss: route.advertisedMss ?? null,
-    nextHops: nextHops?.map((each) => ({ ...each })) ?? null,
-  };
-}
-
-function routeConfig({ destination, family, table }: RouteResource, value: Value): RouteConfig {
-  const { scope, ...settings } = given({ ...recordOf(value), nextHops: null });
-  return {
-    destination,
-    family,
-    table,
-    ...settings,
-    ...(family === 'ipv4' && scope !== undefined && { scope }),
-  } as RouteConfig;
-}
-
-function isRule(rule: Rule, wanted: Resource & { kind: 'rule' }): boolean {
-  return (
-    rule.family === wanted.family &&
-    rule.priority === wanted.priority &&
-    rule.fwmark === wanted.fwmark &&
-    rule.fwmask === undefined &&
-    rule.table === wanted.table &&
-    rule.action === 'table' &&
-    rule.source === undefined &&
-    rule.destination === undefined &&
-    rule.inputInterface === undefined &&
-    rule.outputInterface === undefined &&
-    rule.inverted !== true &&
-    rule.otherConditions !== true
-  );
-}
-
-function serviceValue({ scheduler, schedulerFlags, persistence, onePacket }: Service): ValueRecord {
-  return {
-    scheduler,
-    schedulerFlags: [...schedulerFlags].sort(),
-    onePacket,
-    persistence:
-      persistence === undefined
-        ? null
-        : {
-            timeout: persistence.timeout,
-            netmask: persistence.netmask,
-            engine: persistence.engine ?? null,
-          },
-  };
-}
-
-function destinationValue(destination: Destination): ValueRecord {
-  const { forwarding, weight, upperThreshold, lowerThreshold, tunnel } = destination;
-  return {
-    forwarding,
-    weight,
-    upperThreshold,
-    lowerThreshold,
-    tunnel: tunnel === undefined ? null : { ...tunnel },
-  };
 }
 
 function isSettingOfIpvs(resource: Resource): boolean {
