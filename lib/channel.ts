@@ -77,10 +77,10 @@ export class CommandChannel {
   /** A change that nothing but time can end. It is looked at before this returns, not later. */
   gather(change: Change, asker: Asker): Promise<void> {
     const last = this.#waiting.at(-1);
-    if (last instanceof Gathering && last.isOpen(this.#timeout)) return last.add(change);
+    if (last instanceof Gathering && last.isOpen()) return last.add(change);
     const now = performance.now();
     const gathering = this.#spare.pop() ?? new Gathering(asker);
-    gathering.begin(now, now + this.#timeout);
+    gathering.begin(now, this.#timeout);
     const answer = gathering.add(change);
     this.#enqueue(gathering, now);
     return answer;

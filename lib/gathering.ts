@@ -13,7 +13,7 @@ export type Outcomes = NativeFailure | readonly Outcome[] | undefined;
 /** What waits for its turn to travel, or for its answer. */
 export interface Waiting {
   /** When it is too late to send it, as performance.now() counts. */
-  deadline: number;
+  readonly deadline: number;
   state: 'waiting' | 'sent' | 'cancelled' | 'late';
   settle(outcomes: Outcome | Outcomes): void;
 }
@@ -39,20 +39,28 @@ type Answer = (result: undefined | Promise<never>) => void;
 
 export class Gathering implements Waiting {
   readonly requests = new Requests();
-  deadline = 0;
   state: Waiting['state'] = 'waiting';
   readonly #asker: Asker;
   #answers: Answer[] = [];
+  #deadline = 0;
+  #timeout = 0;
   #closes = 0;
   #untimed = 0;
+  #turnIsOpen = false;
 
   constructor(asker: Asker) {
     this.#asker = asker;
   }
 
+  get deadline(): number {
+    return this.#turnIsOpen ? performance.now() + this.#timeout : this.#deadline;
+  }
+
   /** Empty, as it was made. */
-  begin(now: number, deadline: number): void {
-    this.deadline = deadline;
+  begin(now: number, timeout: number): void {
+    this.#timeout = timeout;
+    this.#deadline = now + timeout;
+    this.#turnIsOpen = false;
     this.requests.clear();
     this.#answers = [];
     this.#closes = now + OPEN_FOR;
@@ -60,19 +68,24 @@ export class Gathering implements Waiting {
     this.state = 'waiting';
   }
 
-  /** Whether one more may join, whose deadline is `timeout` milliseconds from now. */
-  isOpen(timeout: number): boolean {
+  /** Whether one more may join. */
+  isOpen(): boolean {
     if (this.state !== 'waiting' || this.#answers.length === LARGEST) return false;
     if (this.#untimed-- > 0) return true;
     const now = performance.now();
     if (now >= this.#closes) return false;
-    this.deadline = now + timeout;
     this.#untimed = MOST_UNTIMED;
-    setImmediate(this.#timeAgain).unref();
+    if (!this.#turnIsOpen) {
+      this.#turnIsOpen = true;
+      setImmediate(this.#endTurn).unref();
+    }
     return true;
   }
 
-  readonly #timeAgain = (): void => {
+  // Nothing could be sent before, however long the caller has kept the event loop.
+  readonly #endTurn = (): void => {
+    this.#deadline = this.deadline;
+    this.#turnIsOpen = false;
     this.#untimed = 0;
   };
 

@@ -33,7 +33,7 @@ export class Queue {
           start(rest, resolve);
         }),
     );
-    this.#last = mine;
+    this.#last = mine.catch(() => undefined);
     try {
       const result = await waitFor(mine, { deadline, cancellation }, LATE);
       if (result !== LATE) return result;

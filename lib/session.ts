@@ -189,8 +189,9 @@ export class Session implements Asker {
         return this.ordered(call, () => this.send(call, own)).then(nothing);
       }
       // The usual case, for many at once: nobody to wait for, and nothing but time that could end it.
+      const answer = this.channels.commands.gather(change, this);
       this.#lifetime.begin();
-      return this.channels.commands.gather(change, this);
+      return answer;
     } catch (error) {
       // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- as it was thrown
       return Promise.reject(error);

@@ -28,10 +28,20 @@ const LONGEST_TIMER = 2 ** 31 - 1;
  */
 export function whenLate(deadline: number, late: () => void): () => void {
   const rest = Math.max(0, deadline - performance.now()) + GRACE;
-  const timer = setTimeout(late, Math.min(rest, LONGEST_TIMER));
+  let immediate: NodeJS.Immediate | undefined;
+  const timer = setTimeout(
+    () => {
+      // Timers come before the answers that are there already, which a program that was held up, or
+      // stopped, has yet to take.
+      immediate = setImmediate(late);
+      immediate.unref();
+    },
+    Math.min(rest, LONGEST_TIMER),
+  );
   timer.unref();
   return () => {
     clearTimeout(timer);
+    clearImmediate(immediate);
   };
 }
 

@@ -260,6 +260,22 @@ t.test('a call that comes later has a deadline of its own', async (t) => {
   t.match(await refusalOf(late ?? inTime), { code: 'ERR_IPVS_TIMEOUT', destination: { port: 7 } });
 });
 
+t.test('a call is not late because those before it took the caller long', async (t) => {
+  const clock = stopClock(t);
+  const { ipvs, commands } = fakeIpvs(300);
+  const work = (port: number) => {
+    clock.time += 15;
+    return ipvs.addDestination(service, real(port));
+  };
+  // They take twice as long as any of them may.
+  const calls = Array.from({ length: 40 }, (_, index) => work(index + 1));
+  commands.onExchange = ({ finish }) => setImmediate(finish);
+  commands.exchanges[0]?.finish();
+  await Promise.all(calls.slice(4));
+  t.equal(portsOf(commands).flat().at(-1), 40);
+  await Promise.allSettled(calls);
+});
+
 t.test('some that fly with others are told apart by their places', async (t) => {
   const { ipvs, commands } = fakeIpvs();
   const { signal } = new AbortController();
