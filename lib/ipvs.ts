@@ -393,9 +393,8 @@ export class Ipvs {
   // ---- the whole table
 
   /**
-   * Everything that is configured, in one view and sorted: services with their destinations,
-   * timeouts, sync daemons. While others change the table it is read again until two views agree,
-   * within a bound; `settled` says whether they did.
+   * Everything that is configured, sorted: services with their destinations, timeouts, sync daemons.
+   * What others change meanwhile is read again, within a bound; `settled` says whether it came to rest.
    */
   snapshot(options: SnapshotOptions & BigIntCounters): Promise<Snapshot<bigint>>;
   snapshot(options?: SnapshotOptions): Promise<Snapshot>;

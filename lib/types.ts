@@ -289,15 +289,18 @@ export type SnapshotService<Counter extends number | bigint = number> = Service<
 
 /** How a snapshot is taken. */
 export interface SnapshotOptions extends ReadOptions {
-  /** Repeat until two views agree. Default `true`. */
+  /** Read again what may have changed while it was read. Default `true`. */
   readonly settle?: boolean;
 }
 
-/** Everything that is configured, in one view. */
+/** Everything that is configured. */
 export interface Snapshot<Counter extends number | bigint = number> {
   /**
-   * Whether two views agreed. `false` where it was not asked for, or where others change the table
-   * faster than it can be read; even then no service that was there throughout is missing.
+   * Whether the services were the same ones before and after their destinations were read, and each
+   * list of destinations is as it was at one moment. Two lists may be of two moments: a destination
+   * that somebody moves from one service to another meanwhile may be in both, or in neither. `false`
+   * where it was not asked for, or where others change the table faster than it can be read; even then
+   * no service that was there throughout is missing.
    */
   readonly settled: boolean;
   readonly services: readonly SnapshotService<Counter>[];
