@@ -11,8 +11,8 @@ namespace ipvs {
 
 namespace {
 
-// A setting's file costs as much as is asked for, twice: the kernel fills a buffer of that size with
-// zeros first (proc_sys_call_handler).
+// A setting's file costs as much as is asked for, twice: the kernel fills a buffer of that size
+// with zeros first (proc_sys_call_handler).
 constexpr size_t kPiece = 4096;
 constexpr size_t kLargestFile = size_t{16} * 1024 * 1024;
 

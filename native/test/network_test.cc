@@ -387,13 +387,13 @@ TEST("A rule, a neighbour and a port read as the kernel tells them") {
   CHECK_EQ(rule.has_others, false);
   // Every rule is told who has made it, and these two, which then mean nothing.
   const Bytes usual = Hex("0200 0000 6400 0001 0000 0000") + Attribute(FRA_PROTOCOL, "04") +
-                            Attribute(FRA_SUPPRESS_PREFIXLEN, "ffff ffff");
+                      Attribute(FRA_SUPPRESS_PREFIXLEN, "ffff ffff");
   CHECK_EQ(Decoded(DecodeRule, usual, &rule), "");
   CHECK_EQ(rule.has_others, false);
-  for (const Bytes& condition : {Attribute(FRA_SUPPRESS_PREFIXLEN, "0000 0000"),
-                                 Attribute(FRA_UID_RANGE, "0000 0000 0000 0000"),
-                                 Attribute(FRA_DPORT_RANGE, "5000 5000"),
-                                 Attribute(FRA_L3MDEV, "01")}) {
+  for (const Bytes& condition :
+       {Attribute(FRA_SUPPRESS_PREFIXLEN, "0000 0000"),
+        Attribute(FRA_UID_RANGE, "0000 0000 0000 0000"), Attribute(FRA_DPORT_RANGE, "5000 5000"),
+        Attribute(FRA_L3MDEV, "01")}) {
     CHECK_EQ(Decoded(DecodeRule, usual + condition, &rule), "");
     CHECK_EQ(rule.has_others, true);
   }
