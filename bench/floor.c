@@ -2,7 +2,7 @@
 // with as few system calls as the kernel allows. What is left is the kernel's own cost, by which
 // the library is measured.
 //
-//   floor [--netns FILE] [--one] [--repeat N] MODE SERVICES DESTINATIONS
+//   floor [--netns FILE] [--one] [--first N] [--repeat N] MODE SERVICES DESTINATIONS
 //
 //   add                the whole table         remove    the same, destinations first
 //   add-services       its services            dump      all services, then each one's destinations
@@ -12,7 +12,7 @@
 //
 // Batched: requests share a datagram, only its last one asks to be acknowledged (the kernel reports
 // a failure in any case), so that a datagram costs two system calls. --one: a datagram for each
-// request.
+// request. --first: of all destinations together only so many are written.
 //
 // Prints one line of JSON. "nanoseconds" is the time for encoding, the system calls and looking at
 // the answers; not in it are the start of the program, the socket, the lookup of the family, and
@@ -385,7 +385,10 @@ static uint64_t now(void) {
   return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
-static void run(const char* mode, uint32_t services, uint32_t destinations, uint32_t repeat) {
+static void run(const char* mode, uint32_t services, uint32_t destinations, uint32_t first,
+                uint32_t repeat) {
+  const uint32_t all = services * destinations;
+  const uint32_t written = first < all ? first : all;
   const bool add = strcmp(mode, "add") == 0;
   const bool set = strcmp(mode, "set") == 0;
   const bool remove = strcmp(mode, "remove") == 0;
@@ -409,7 +412,7 @@ static void run(const char* mode, uint32_t services, uint32_t destinations, uint
     fail(mode, EINVAL);
   }
   for (uint32_t count = 0; count < repeat; count++) {
-    for (uint32_t number = 0; number < services * destinations; number++) {
+    for (uint32_t number = 0; number < written; number++) {
       const uint32_t service = number / destinations;
       if (add_destinations) change_destination(NEW_DEST, service, number, weight_of(number));
       if (set) change_destination(SET_DEST, service, number, NEW_WEIGHT + count % 2);
@@ -423,6 +426,7 @@ static void run(const char* mode, uint32_t services, uint32_t destinations, uint
 }
 
 int main(int count, char** arguments) {
+  uint32_t first = UINT32_MAX;
   uint32_t repeat = 1;
   int at = 1;
   for (; at < count && arguments[at][0] == '-'; at++) {
@@ -430,6 +434,8 @@ int main(int count, char** arguments) {
       one_by_one = true;
     } else if (strcmp(arguments[at], "--netns") == 0 && at + 1 < count) {
       enter(arguments[++at]);
+    } else if (strcmp(arguments[at], "--first") == 0 && at + 1 < count) {
+      first = (uint32_t)atoi(arguments[++at]);
     } else if (strcmp(arguments[at], "--repeat") == 0 && at + 1 < count) {
       repeat = (uint32_t)atoi(arguments[++at]);
     } else {
@@ -445,7 +451,7 @@ int main(int count, char** arguments) {
   prepare(services);
   system_calls = 0;
   const uint64_t started = now();
-  run(arguments[at], services, (uint32_t)atoi(arguments[at + 2]), repeat);
+  run(arguments[at], services, (uint32_t)atoi(arguments[at + 2]), first, repeat);
   const uint64_t ended = now();
   printf(
       "{\"nanoseconds\":%llu,\"systemCalls\":%llu,\"services\":%llu,\"destinations\":%llu,"

@@ -12,17 +12,11 @@ const { release } = require('node:os');
 const { join } = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { Ipvs } = require('ipvs');
-const { cases, floorOf } = require('./cases.js');
-const { tableOf } = require('./rules.js');
+const { cases, floorOf, peerOf } = require('./cases.js');
 
 const FLOOR = join(__dirname, 'build', 'floor');
 const PREPARATION = { services: 'add-services', table: 'add' };
-const PEER_BEFORE = { restore: 'nothing', process: 'services', save: 'table' };
 const LIMIT = 300_000;
-
-// What a process does before the run that counts, each in a fresh namespace: so long V8 compiles, and
-// memory is touched for the first time.
-const WARM_UP = 8;
 
 let made = 0;
 
@@ -100,16 +94,17 @@ function workIn(index, watches) {
 }
 
 async function measureCase(index) {
-  if (cases[index].first) {
+  const { warmUp } = cases[index];
+  if (warmUp === 0) {
     const [{ nanoseconds, memory }] = await workIn(index, [false]);
     const [{ longest, idle }] = await workIn(index, [true]);
     return { nanoseconds, memory, longest, idle };
   }
-  const watches = [...Array.from({ length: WARM_UP + 1 }, () => false), true];
+  const watches = [...Array.from({ length: warmUp + 1 }, () => false), true];
   const readings = await workIn(index, watches);
   const [{ memory }] = readings;
-  const { nanoseconds } = readings[WARM_UP];
-  const { longest, idle } = readings[WARM_UP + 1];
+  const { nanoseconds } = readings[warmUp];
+  const { longest, idle } = readings[warmUp + 1];
   return { nanoseconds, memory, longest, idle };
 }
 
@@ -117,11 +112,11 @@ function measureFloor({ arguments: args, before, shape }) {
   return withNamespaces(1, before, shape, ([name]) => floor(name, args));
 }
 
-function measurePeer({ name: peer, shape }) {
-  return withNamespaces(1, PEER_BEFORE[peer], shape, ([name]) => {
-    const command = [process.execPath, join(__dirname, 'peers.js'), peer, ...shape.map(String)];
+function measurePeer({ arguments: args, before, shape, after }) {
+  return withNamespaces(1, before, shape, ([name]) => {
+    const command = [process.execPath, join(__dirname, 'peers.js'), ...args];
     const reading = JSON.parse(execute('ip', ['netns', 'exec', name, ...command]));
-    if (peer !== 'process') checkTable(name, tableOf(shape));
+    if (after !== undefined) checkTable(name, after);
     return reading;
   });
 }
@@ -148,10 +143,9 @@ function isPresent({ title, needs }) {
 async function main({ rounds, indexes, peerRounds }) {
   console.log(JSON.stringify({ kind: 'kernel', name: release() }));
   const present = indexes.filter((index) => isPresent(cases[index]));
-  const floors = new Map(
-    indexes.map((index) => [floorOf(cases[index]).key, floorOf(cases[index])]),
-  );
-  const peers = indexes.map((index) => cases[index].peer).filter((peer) => peer !== undefined);
+  const byKey = (list) => new Map(list.filter(Boolean).map((each) => [each.key, each]));
+  const floors = byKey(indexes.map((index) => floorOf(cases[index])));
+  const peers = byKey(indexes.map((index) => peerOf(cases[index])));
 
   // Loads the modules: the first to want them would pay for that.
   await withNamespaces(1, 'table', [1, 1], () => undefined);
@@ -161,7 +155,7 @@ async function main({ rounds, indexes, peerRounds }) {
       await report('case', cases[index].title, () => measureCase(index));
     }
     if (round < peerRounds) {
-      for (const peer of peers) await report('peer', peer.name, () => measurePeer(peer));
+      for (const [key, each] of peers) await report('peer', key, () => measurePeer(each));
     }
     console.log(JSON.stringify({ kind: 'round', name: 'done' }));
   }

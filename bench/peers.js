@@ -1,8 +1,10 @@
-// What a program does that has no library: it starts ipvsadm. Prints a line of JSON, the time for all of
-// it, measured in this process from the start of ipvsadm to its end (and to the objects, where its text
-// is read). Runs inside the namespace, as such a program would.
+// What a program does that has no library: it starts ipvsadm. Prints a line of JSON: how many changes or
+// records, and the time for all of them, measured in this process from the start of ipvsadm to its end
+// (and to the objects, where its text is read). Runs inside the namespace, as such a program would.
 //
-//   node peers.js restore|process|save SERVICES DESTINATIONS
+//   node peers.js restore|process|save MODE SERVICES DESTINATIONS
+//
+// MODE is what floor.c calls the same.
 
 'use strict';
 
@@ -10,7 +12,7 @@ const assert = require('node:assert');
 const { execFile, spawn } = require('node:child_process');
 const { once } = require('node:events');
 const { promisify } = require('node:util');
-const { ipvsadmDestinations, ipvsadmRules } = require('./rules.js');
+const { ipvsadmRules } = require('./rules.js');
 
 const execute = promisify(execFile);
 
@@ -18,30 +20,29 @@ const execute = promisify(execFile);
 const SAMPLE = 50;
 
 /** One process for all rules: `ipvsadm --restore`. */
-async function restore(shape) {
-  const text = ipvsadmRules(shape)
-    .map((rule) => `${rule.join(' ')}\n`)
-    .join('');
-  return time(async () => {
+async function restore(mode, shape) {
+  const rules = ipvsadmRules[mode](shape);
+  const text = rules.map((rule) => `${rule.join(' ')}\n`).join('');
+  const nanoseconds = await time(async () => {
     const child = spawn('ipvsadm', ['--restore'], { stdio: ['pipe', 'ignore', 'inherit'] });
     child.stdin.end(text);
     const [code] = await once(child, 'close');
     assert.strictEqual(code, 0);
   });
+  return { count: rules.length, nanoseconds };
 }
 
 /** One process for each change. */
-async function each(shape) {
-  const rules = ipvsadmDestinations(shape);
-  const sample = rules.slice(0, SAMPLE);
+async function each(mode, shape) {
+  const sample = ipvsadmRules[mode](shape).slice(0, SAMPLE);
   const nanoseconds = await time(async () => {
     for (const rule of sample) await execute('ipvsadm', rule);
   });
-  return (nanoseconds / sample.length) * rules.length;
+  return { count: sample.length, nanoseconds };
 }
 
 /** One process that tells all rules, and its text as objects. */
-async function save([services, destinations]) {
+async function save(mode, [services, destinations]) {
   let found;
   const nanoseconds = await time(async () => {
     const { stdout } = await execute('ipvsadm', ['--save', '--numeric'], { maxBuffer: 2 ** 30 });
@@ -49,7 +50,7 @@ async function save([services, destinations]) {
   });
   assert.strictEqual(found.length, services);
   for (const service of found) assert.strictEqual(service.destinations.length, destinations);
-  return nanoseconds;
+  return { count: services + services * destinations, nanoseconds };
 }
 
 const PROTOCOLS = { '-t': 'tcp', '-u': 'udp', '--sctp-service': 'sctp' };
@@ -85,9 +86,9 @@ async function time(work) {
   return Number(process.hrtime.bigint() - started);
 }
 
-async function main([name, ...shape]) {
-  const nanoseconds = await { restore, process: each, save }[name](shape.map(Number));
-  console.log(JSON.stringify({ nanoseconds }));
+async function main([name, mode, ...shape]) {
+  const reading = await { restore, process: each, save }[name](mode, shape.map(Number));
+  console.log(JSON.stringify(reading));
 }
 
 void main(process.argv.slice(2));

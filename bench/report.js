@@ -27,16 +27,20 @@ function summary(numbers) {
 function evaluate(readings, selected, imports) {
   const of = (kind, name) => readings.filter((each) => each.kind === kind && each.name === name);
   const times = (list) => summary(list.map(({ nanoseconds }) => nanoseconds));
-  const results = selected.map(({ title, count, shape, targets = {}, peer, floorKey }) => {
+  // Some of ipvsadm's are a sample.
+  const scaled = (list, count) =>
+    summary(list.map((each) => each.nanoseconds && (each.nanoseconds * count) / each.count));
+  const results = selected.map(({ title, count, warmUp, shape, targets = {}, peer, floor: c }) => {
     const mine = of('case', title);
     const errors = mine.filter(({ error }) => error !== undefined).map(({ error }) => error);
     const ours = times(mine);
-    const floor = times(of('floor', floorKey));
-    const theirs = peer && times(of('peer', peer.name));
+    const floor = times(of('floor', c.key));
+    const theirs = peer && scaled(of('peer', peer.key), count);
     const result = {
       case: title,
       shape,
       count,
+      warmUp,
       nanoseconds: ours,
       floor,
       floorRatio: ours && floor && ours.median / floor.median,

@@ -86,31 +86,50 @@ function removals(shape) {
   ];
 }
 
-function destinationRule(number, { address, port }) {
-  const { address: real, port: realPort } = destinationKey(number);
-  return ['-a', '-t', `${address}:${port}`, '-r', `${real}:${realPort}`, '-m', '-w'].concat(
-    String(weightOf(number)),
-  );
+function serviceWords({ address, port }) {
+  return ['-t', `${address}:${port}`];
 }
 
-/** The whole table as ipvsadm's arguments, a rule each. */
-function ipvsadmRules(shape) {
-  const services = eachService(shape, (service) => {
-    const { address, port } = serviceKey(service);
-    return ['-A', '-t', `${address}:${port}`, '-s', 'wrr'];
-  });
-  return [...services, ...ipvsadmDestinations(shape)];
+function destinationWords(number, service) {
+  const { address, port } = destinationKey(number);
+  return [...serviceWords(service), '-r', `${address}:${port}`];
 }
 
-function ipvsadmDestinations(shape) {
-  return eachDestination(shape, destinationRule);
+function settingWords(number, service, weight) {
+  return [...destinationWords(number, service), '-m', '-w', String(weight)];
 }
 
-/** What is in the kernel when the whole table is: the numbers that `floor dump` prints. */
-function tableOf([services, destinations], weight = weightOf) {
+/** The same as ipvsadm's arguments, a rule each, by the names that floor.c has for it. */
+const ipvsadmRules = {
+  add: (shape) => [
+    ...eachService(shape, (service) => ['-A', ...serviceWords(serviceKey(service)), '-s', 'wrr']),
+    ...ipvsadmRules['add-destinations'](shape),
+  ],
+  'add-destinations': (shape) =>
+    eachDestination(shape, (number, service) => [
+      '-a',
+      ...settingWords(number, service, weightOf(number)),
+    ]),
+  set: (shape) =>
+    eachDestination(shape, (number, service) => [
+      '-e',
+      ...settingWords(number, service, NEW_WEIGHT),
+    ]),
+  remove: (shape) => [
+    ...eachDestination(shape, (number, service) => ['-d', ...destinationWords(number, service)]),
+    ...eachService(shape, (service) => ['-D', ...serviceWords(serviceKey(service))]),
+  ],
+};
+
+/**
+ * What is in the kernel when the whole table is, or the first destinations of it: the numbers that
+ * `floor dump` prints.
+ */
+function tableOf([services, destinations], { weight = weightOf, most = Infinity } = {}) {
+  const present = Math.min(most, services * destinations);
   let weights = 0;
-  for (let number = 0; number < services * destinations; number++) weights += weight(number);
-  return { services, destinations: services * destinations, weights };
+  for (let number = 0; number < present; number++) weights += weight(number);
+  return { services, destinations: present, weights };
 }
 
 module.exports = {
@@ -120,7 +139,6 @@ module.exports = {
   destinationKey,
   eachDestination,
   eachService,
-  ipvsadmDestinations,
   ipvsadmRules,
   newWeights,
   removals,

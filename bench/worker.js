@@ -3,7 +3,7 @@
 // nothing has grown yet; a run that is watched tells delays of the event loop and no time, because
 // watching costs time.
 //
-//   node --expose-gc worker.js '{ "index": 0, "runs": [{ "netns": "a", "watched": false }] }'
+//   node --expose-gc worker.js '{ "index": 0, "runs": [{ "netns": "a", "watch": false }] }'
 
 'use strict';
 
