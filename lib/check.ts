@@ -27,6 +27,11 @@ export function object(value: unknown, path: string, known: ReadonlySet<string>)
   return value as Input;
 }
 
+export function list(value: unknown, path: string): readonly unknown[] {
+  if (!Array.isArray(value)) throw invalidType(path, 'an array', value);
+  return value as unknown[];
+}
+
 export function integer(value: unknown, path: string, least: number, most: number): number {
   if (typeof value !== 'number') throw invalidType(path, 'a number', value);
   if (!Number.isInteger(value)) throw outOfRange(path, 'an integer', value);

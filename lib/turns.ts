@@ -1,11 +1,17 @@
 // Order for what takes several requests: an update reads before it writes, and nothing that is asked
 // of the same service later may slip in between.
 
-import type { ServiceId } from './records.js';
+import { formatAddress } from './address.js';
+import type { DestinationId, ServiceId } from './records.js';
 
 /** One name for each service. */
 export function serviceName({ family, protocol, address, port, fwmark }: ServiceId): string {
   return `${family} ${protocol} ${address?.bytes.join('.')} ${port} ${fwmark}`;
+}
+
+/** One name for each destination of a service: an address has many spellings. */
+export function destinationName({ address, port }: DestinationId): string {
+  return `${formatAddress(address.family, Uint8Array.from(address.bytes), 0)} ${port}`;
 }
 
 export class Turns {

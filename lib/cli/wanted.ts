@@ -1,12 +1,11 @@
 // What restoring a file would change, in words: what is there beside what the file says.
 
 import type { Snapshot } from '../types.js';
-import { destinationName } from '../rules/ids.js';
 import { isRules, Target } from '../rules/target.js';
 import type { PresentTable, TargetDestination, TargetService } from '../rules/target.js';
 import { readRules } from '../rules/parse.js';
 import type { RestoreResult, RestoredEntry } from '../rules/types.js';
-import { serviceName } from '../turns.js';
+import { destinationName, serviceName } from '../turns.js';
 import {
   parseDestinationConfig,
   parseDestinationId,

@@ -5,7 +5,7 @@ import type { Disturbed, Journal, Line } from './journal.js';
 import type { Machine } from './machine.js';
 import { changesTo } from './plan.js';
 import type { Change, Plan } from './plan.js';
-import { disturbedBy, fits, isRecord } from './resources.js';
+import { disturbedBy, fits, isInTable, isRecord } from './resources.js';
 import type { Value } from './types.js';
 import type { AbortSignalLike } from '../types.js';
 
@@ -97,17 +97,13 @@ function groupsOf(changes: readonly Change[]): Change[][] {
   for (const change of changes) {
     // A service that goes is looked at when its own real servers are gone already.
     const alone = change.kind === 'service' && change.after === null;
-    if (isTable(change) && !alone && last?.[0] && isTable(last[0]) && last.length < PORTION) {
+    if (isInTable(change) && !alone && last?.[0] && isInTable(last[0]) && last.length < PORTION) {
       last.push(change);
     } else {
       groups.push((last = [change]));
     }
   }
   return groups;
-}
-
-function isTable({ kind }: Change): boolean {
-  return kind === 'service' || kind === 'destination';
 }
 
 /** Some changes that are made together. */
@@ -148,7 +144,7 @@ class Step {
     });
     for (const { own } of writes) await this.#refuseOccupied(own);
     // Two writes of one thing (remove, add) are two steps: the second is looked at after the first.
-    const alone = writes.some(({ own }) => !isTable(own));
+    const alone = writes.some(({ own }) => !isInTable(own));
     for (const portion of alone ? writes.map((each) => [each]) : [writes]) {
       await this.#write(portion.map(({ own }) => own));
     }

@@ -16,7 +16,9 @@ import {
   isPartOf,
   isRecord,
   keyOf,
+  recordOf,
   settingOf,
+  textOf,
 } from './resources.js';
 import type { Resource } from './resources.js';
 import { nameOfService } from './shell.js';
@@ -233,9 +235,9 @@ class Check {
           'warning',
           'sysctl',
         ];
-        const is = present === null ? 'is not there' : `is ${text(present)}`;
+        const is = present === null ? 'is not there' : `is ${textOf(present)}`;
         const subject = code === 'sysctl' ? resource.name : code;
-        told(severity, code, subject, `${resource.name} ${is}, not ${text(wanted.value)}.`);
+        told(severity, code, subject, `${resource.name} ${is}, not ${textOf(wanted.value)}.`);
         return;
       }
       case 'address':
@@ -267,7 +269,7 @@ class Check {
           resource.name,
           present === null
             ? `The tunnel device ${resource.name} is missing.`
-            : `The tunnel device ${resource.name} is made otherwise: ${text(present)}.`,
+            : `The tunnel device ${resource.name} is made otherwise: ${textOf(present)}.`,
         );
         return;
       case 'link-state': {
@@ -301,7 +303,7 @@ class Check {
         }
         const weight =
           isRecord(present) &&
-          fits({ ...record(wanted.value), weight: present['weight'] ?? null }, present);
+          fits({ ...recordOf(wanted.value), weight: present['weight'] ?? null }, present);
         told(
           weight ? 'info' : 'error',
           'destination-differs',
@@ -349,7 +351,7 @@ class Check {
       return;
     }
     if (present !== null) {
-      const { prefix, scope } = record(present);
+      const { prefix, scope } = recordOf(present);
       const wrong =
         prefix !== hostPrefix(address.includes(':') ? 'ipv6' : 'ipv4') &&
         resource.interface === 'lo';
@@ -358,7 +360,7 @@ class Check {
         'vip-scope',
         address,
         `The virtual address ${address} on ${resource.interface} has the prefix length ` +
-          `${text(prefix ?? null)} and the scope ${text(scope ?? null)}. ` +
+          `${textOf(prefix ?? null)} and the scope ${textOf(scope ?? null)}. ` +
           (wrong ? 'On the loopback the whole network is taken for local then.' : sentence(reason)),
         changes,
       );
@@ -419,15 +421,15 @@ class Check {
       );
       return;
     }
-    const { gateway = null } = record(value);
+    const { gateway = null } = recordOf(value);
     if (fits({ gateway }, present)) {
-      const { advertisedMss = null } = record(present);
-      const is = advertisedMss === null ? 'the default one' : text(advertisedMss);
+      const { advertisedMss = null } = recordOf(present);
+      const is = advertisedMss === null ? 'the default one' : textOf(advertisedMss);
       this.#add(
         'warning',
         'mss',
         `${resource.family} default route`,
-        `Clients are told that they may send segments of ${is}, ${text(record(value)['advertisedMss'] ?? null)} ` +
+        `Clients are told that they may send segments of ${is}, ${textOf(recordOf(value)['advertisedMss'] ?? null)} ` +
           `fit into the tunnel. ${sentence(reason)}`,
         changes,
       );
@@ -436,12 +438,12 @@ class Check {
     const is =
       present === null
         ? 'There is no default route'
-        : `The default gateway is ${text(record(present)['gateway'] ?? null)}`;
+        : `The default gateway is ${textOf(recordOf(present)['gateway'] ?? null)}`;
     this.#add(
       'error',
       'default-gateway',
       `${resource.family} default route`,
-      `${is}, it has to be ${text(gateway)}. ${sentence(reason)}`,
+      `${is}, it has to be ${textOf(gateway)}. ${sentence(reason)}`,
       changes,
     );
   }
@@ -558,7 +560,7 @@ class Check {
     const direct = servicesOf(this.#model, this.#node).some(
       ({ mode, family }) => mode === 'dr' && family === 'ipv4',
     );
-    const out = record(
+    const out = recordOf(
       this.#look({ kind: 'route', family: 'ipv4', destination: 'default', table: 254 }),
     )['interface'];
     if (
@@ -671,14 +673,6 @@ const SETTINGS: readonly (readonly [RegExp, readonly [Severity, FindingCode]])[]
   [/vs\.conntrack$/, ['error', 'conntrack']],
   [/expire_nodest_conn$/, ['warning', 'expire-nodest-conn']],
 ];
-
-function record(value: Value): Readonly<Record<string, Value>> {
-  return isRecord(value) ? value : {};
-}
-
-function text(value: Value): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
-}
 
 function sentence(reason: string): string {
   return `${reason.charAt(0).toUpperCase()}${reason.slice(1)}.`;

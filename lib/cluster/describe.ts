@@ -1,6 +1,6 @@
 // Changes as sentences.
 
-import { isRecord } from './resources.js';
+import { isRecord, textOf } from './resources.js';
 import type { Resource } from './resources.js';
 import { nameOfService } from './shell.js';
 import type { Value } from './types.js';
@@ -11,15 +11,15 @@ export function describe(resource: Resource, before: Value, after: Value): strin
   const verb = !add ? 'Remove' : before === null ? 'Add' : 'Change';
   switch (resource.kind) {
     case 'sysctl':
-      return `Set ${resource.name} to ${text(after)}${before === null ? '' : ` (it is ${text(before)})`}.`;
+      return `Set ${resource.name} to ${textOf(after)}${before === null ? '' : ` (it is ${textOf(before)})`}.`;
     case 'link':
       return add
-        ? `Create the ${text(of(after, 'type'))} device ${resource.name}.`
+        ? `Create the ${textOf(of(after, 'type'))} device ${resource.name}.`
         : `Remove the device ${resource.name}.`;
     case 'link-state':
       return `Set ${resource.name} ${of(after, 'up') === true ? 'up' : 'down'}.`;
     case 'address': {
-      const prefix = text(of(add ? after : before, 'prefix'));
+      const prefix = textOf(of(add ? after : before, 'prefix'));
       return `${verb} the address ${resource.address}/${prefix} ${add ? 'to' : 'from'} ${resource.interface}.`;
     }
     case 'route': {
@@ -37,7 +37,7 @@ export function describe(resource: Resource, before: Value, after: Value): strin
         : `No longer answer for ${resource.address} on ${resource.interface}.`;
     case 'fou-port':
       return add
-        ? `Take packets out of ${text(of(after, 'type')).toUpperCase()} on UDP port ${resource.port}.`
+        ? `Take packets out of ${textOf(of(after, 'type')).toUpperCase()} on UDP port ${resource.port}.`
         : `No longer take packets out of UDP port ${resource.port}.`;
     case 'mark':
       return (
@@ -56,7 +56,7 @@ export function describe(resource: Resource, before: Value, after: Value): strin
     }
     case 'sync-daemon':
       return add
-        ? `Start the ${resource.role} sync daemon on ${text(of(after, 'interface'))}.`
+        ? `Start the ${resource.role} sync daemon on ${textOf(of(after, 'interface'))}.`
         : `Stop the ${resource.role} sync daemon.`;
   }
 }
@@ -65,15 +65,11 @@ function of(value: Value, name: string): Value {
   return isRecord(value) ? (value[name] ?? null) : null;
 }
 
-function text(value: Value): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
-}
-
 function way(value: Value): string {
   const gateway = of(value, 'gateway');
   const device = of(value, 'interface');
-  const via = gateway === null ? '' : ` via ${text(gateway)}`;
+  const via = gateway === null ? '' : ` via ${textOf(gateway)}`;
   const mss = of(value, 'advertisedMss');
-  const size = mss === null ? '' : `, for TCP segments of ${text(mss)} bytes`;
-  return `${via}${device === null ? '' : ` on ${text(device)}`}${size}`;
+  const size = mss === null ? '' : `, for TCP segments of ${textOf(mss)} bytes`;
+  return `${via}${device === null ? '' : ` on ${textOf(device)}`}${size}`;
 }

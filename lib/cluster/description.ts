@@ -1,6 +1,6 @@
 // From a cluster's description to its model, or to an error that names the place in the document.
 
-import { INT_MAX, boolean, integer, port, quoted, string, word } from '../check.js';
+import { INT_MAX, boolean, integer, list, port, quoted, string, word } from '../check.js';
 import type { Input } from '../check.js';
 import { invalidType, invalidValue } from '../errors.js';
 import { interfaceName, parseDaemon } from '../options.js';
@@ -524,11 +524,6 @@ function mapping(value: unknown, path: string, known: readonly string[]): Input 
 function record(value: unknown, path: string): Input {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Input;
   throw invalidType(path === '' ? 'description' : path, 'an object', value);
-}
-
-function list(value: unknown, path: string): readonly unknown[] {
-  if (!Array.isArray(value)) throw invalidType(path, 'an array', value);
-  return value as unknown[];
 }
 
 /** One or several, at least one. */

@@ -24,12 +24,12 @@ import {
   isRoute,
   linkConfig,
   markRule,
-  recordOf,
   routeConfig,
 } from './kernel-values.js';
 import { parseListeners } from './listeners.js';
 import type { Machine, Write } from './machine.js';
 import type { AnnounceOptions } from './node.js';
+import { isInTable, recordOf } from './resources.js';
 import type { DestinationResource, Resource } from './resources.js';
 import type { Value } from './types.js';
 import type { Facts } from './wanted.js';
@@ -74,7 +74,7 @@ export class KernelMachine implements Machine {
   }
 
   async write(writes: readonly Write[]): Promise<(Error | undefined)[]> {
-    if (writes.length > 0 && writes.every(({ resource }) => isTable(resource))) {
+    if (writes.length > 0 && writes.every(({ resource }) => isInTable(resource))) {
       return [...(await this.ipvs.batch(writes.map(operationOf)))];
     }
     const outcomes: (Error | undefined)[] = [];
@@ -292,10 +292,6 @@ async function whyNotWritable(name: string): Promise<string> {
 
 function isSettingOfIpvs(resource: Resource): boolean {
   return resource.kind === 'sysctl' && resource.name.startsWith('net.ipv4.vs.');
-}
-
-function isTable({ kind }: Resource): boolean {
-  return kind === 'service' || kind === 'destination';
 }
 
 function operationOf({ resource, before, after }: Write): Operation {

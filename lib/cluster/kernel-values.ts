@@ -13,7 +13,7 @@ import type {
 } from '../network/types.js';
 import type { Destination, Service } from '../types.js';
 import { familyOf, hostPrefix } from './networks.js';
-import { isRecord } from './resources.js';
+import { recordOf } from './resources.js';
 import type {
   AddressResource,
   LinkResource,
@@ -22,10 +22,6 @@ import type {
   RouteResource,
 } from './resources.js';
 import type { Value, ValueRecord } from './types.js';
-
-export function recordOf(value: Value): ValueRecord {
-  return isRecord(value) ? value : {};
-}
 
 /** Without what is null: the library leaves that out. */
 export function given(value: Value): ValueRecord {

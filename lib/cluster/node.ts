@@ -23,7 +23,7 @@ import type { Model, ModelNode } from './model.js';
 import { JOURNALS, placeOf } from './place.js';
 import { Plan, makePlan, resourcesOf } from './plan.js';
 import type { Change } from './plan.js';
-import { interfaceOfSetting, isOfIpvs, isRecord, keyOf } from './resources.js';
+import { interfaceOfSetting, isOfIpvs, keyOf, recordOf } from './resources.js';
 import type { Resource, RouteResource } from './resources.js';
 import { revertAll } from './revert.js';
 import type { RevertOptions, Reverted } from './revert.js';
@@ -303,7 +303,7 @@ export class ClusterNode {
     // A default route of our own is none that somebody else has set.
     const gateways = { ...facts.gateways };
     for (const { resource, unwound } of await unwindRoutes(machine, journal)) {
-      const { gateway = null } = isRecord(unwound) ? unwound : {};
+      const { gateway = null } = recordOf(unwound);
       if (typeof gateway === 'string') gateways[resource.family] = gateway;
       // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- one of two names
       else delete gateways[resource.family];

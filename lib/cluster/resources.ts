@@ -168,6 +168,21 @@ export function isRecord(value: Value): value is ValueRecord {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** The properties of a value; none where it has none. */
+export function recordOf(value: Value): ValueRecord {
+  return isRecord(value) ? value : {};
+}
+
+/** A value as people read and write it. */
+export function textOf(value: Value): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** Whether it is in the kernel's table of services: many of those are changed with one call. */
+export function isInTable({ kind }: { readonly kind: Kind }): boolean {
+  return kind === 'service' || kind === 'destination';
+}
+
 /** Whether the kernel can change it in place; otherwise it is removed and added again. */
 export function isChangeable(kind: Kind): boolean {
   switch (kind) {

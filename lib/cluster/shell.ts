@@ -1,8 +1,7 @@
 // The same changes as lines for a shell, with ip, sysctl, ipvsadm and nft.
 
-import { serviceKeyOf } from './resources.js';
+import { isRecord, recordOf, serviceKeyOf, textOf } from './resources.js';
 import type { DestinationResource, MarkResource, Resource, SnatResource } from './resources.js';
-import { isRecord } from './resources.js';
 import { familyOf } from './networks.js';
 import type { ServiceKey } from '../types.js';
 import type { Value, ValueRecord } from './types.js';
@@ -24,7 +23,7 @@ type Command = readonly string[] | string;
 
 function commandsOf(resource: Resource, before: Value, after: Value): Command[] {
   const add = after !== null;
-  const settings: ValueRecord = isRecord(after) ? after : {};
+  const settings = recordOf(after);
   switch (resource.kind) {
     case 'sysctl':
       return add ? [['sysctl', '-qw', `${resource.name}=${textOf(after)}`]] : [];
@@ -34,7 +33,7 @@ function commandsOf(resource: Resource, before: Value, after: Value): Command[] 
     case 'link-state':
       return [['ip', 'link', 'set', resource.name, settings['up'] === true ? 'up' : 'down']];
     case 'address': {
-      const from = add ? settings : isRecord(before) ? before : {};
+      const from = add ? settings : recordOf(before);
       const place = `${resource.address}/${textOf(from['prefix'] ?? null)}`;
       const own = ['ip', 'address', add ? 'add' : 'delete', place, 'dev', resource.interface];
       return [add ? [...own, ...addressWords(resource.address, settings)] : own];
@@ -46,7 +45,7 @@ function commandsOf(resource: Resource, before: Value, after: Value): Command[] 
         const [type, ...words] = routeWords(resource.destination, settings);
         return [[...ip, 'route', 'replace', ...(type ? [type] : []), ...words, ...table]];
       }
-      const [type, ...words] = routeWords(resource.destination, isRecord(before) ? before : {});
+      const [type, ...words] = routeWords(resource.destination, recordOf(before));
       return [[...ip, 'route', 'delete', ...(type ? [type] : []), ...words, ...table]];
     }
     case 'rule':
@@ -111,10 +110,6 @@ function commandsOf(resource: Resource, before: Value, after: Value): Command[] 
       if (!add) return [['ipvsadm', '--stop-daemon', resource.role]];
       return [['ipvsadm', '--start-daemon', resource.role, ...daemonOptions(settings)]];
   }
-}
-
-function textOf(value: Value): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /** `name value` for each that is there. */

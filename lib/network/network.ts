@@ -10,6 +10,7 @@ import { AbortError } from '../errors.js';
 import { Fault, NativeFailure } from '../native.js';
 import type { AddressFamily } from '../types.js';
 import type { Handle, Request } from './handle.js';
+import { parts } from './lazy.js';
 import { Change, Kind } from './native.js';
 import type {
   AddressRecord,
@@ -40,18 +41,9 @@ import type {
   Rule,
   RuleConfig,
 } from './types.js';
-import type * as Parts from './parts.js';
 import type { Parsed, ParsedAnnouncement } from './validate.js';
 
 const { ENODEV } = constants.errno;
-
-let loaded: typeof Parts | undefined;
-
-function parts(): typeof Parts {
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- only now that it is needed
-  loaded ??= require('./parts.js') as typeof Parts;
-  return loaded;
-}
 
 /**
  * The interfaces, addresses, routes, rules and neighbours of one network namespace, by rtnetlink.

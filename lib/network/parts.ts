@@ -1,4 +1,4 @@
-// What Network and Sysctl are made of, loaded with the first handle: most programs have none.
+// What Network and Sysctl are made of; see lazy.ts.
 
 export { Handle } from './handle.js';
 export * from './validate.js';

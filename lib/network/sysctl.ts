@@ -6,18 +6,10 @@
 import { constants } from 'node:os';
 import { NativeFailure } from '../native.js';
 import type { Handle } from './handle.js';
-import type * as Parts from './parts.js';
+import { parts } from './lazy.js';
 import type { PlaceOptions, SysctlEntry } from './types.js';
 
 const { EACCES, EISDIR, ENOENT, ENOTDIR, EPERM, EROFS } = constants.errno;
-
-let loaded: typeof Parts | undefined;
-
-function parts(): typeof Parts {
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- only now that it is needed
-  loaded ??= require('./parts.js') as typeof Parts;
-  return loaded;
-}
 
 /**
  * Kernel settings, as a network namespace has them.

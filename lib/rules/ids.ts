@@ -1,12 +1,9 @@
 // What names a service or a destination, from what the kernel shows.
 
-import { IPV4, formatAddress, parseAddress } from '../address.js';
+import { IPV4, parseAddress } from '../address.js';
 import type { DestinationId, DestinationRecord, ServiceId, ServiceRecord } from '../records.js';
 
-/** An address has many spellings. */
-export function destinationName({ address, port }: DestinationId): string {
-  return `${formatAddress(address.family, Uint8Array.from(address.bytes), 0)} ${port}`;
-}
+export { destinationName } from '../turns.js';
 
 export function idOfService(record: Omit<ServiceRecord, 'stats'>): ServiceId {
   const { family, protocol, address, port, fwmark } = record;

@@ -1,8 +1,8 @@
 // A table as it is to be, in numbers: built up line by line from rules, or at once from an object.
 
-import { object } from '../check.js';
+import { list, object } from '../check.js';
 import type { Input } from '../check.js';
-import { invalidType, invalidValue } from '../errors.js';
+import { invalidValue } from '../errors.js';
 import { parseDaemon, parseTimeouts } from '../options.js';
 import type {
   DaemonNumbers,
@@ -12,10 +12,9 @@ import type {
   ServiceNumbers,
   TimeoutNumbers,
 } from '../records.js';
-import { serviceName } from '../turns.js';
+import { destinationName, serviceName } from '../turns.js';
 import { parseDestinationConfig, parseServiceConfig } from '../validate.js';
 import { FORWARDINGS, ROLES } from '../words.js';
-import { destinationName } from './ids.js';
 import type { Line } from './lines.js';
 import { fault, ownerFor } from './parse.js';
 import type { RuleLine } from './parse.js';
@@ -183,11 +182,6 @@ function takeDestination(value: unknown, service: ServiceId): TargetDestination 
   const owner = typeof port === 'number' ? ownerFor(service, port, method) : service;
   const { id, numbers } = parseDestinationConfig(value, owner);
   return { id, numbers };
-}
-
-function list(value: unknown, path: string): readonly unknown[] {
-  if (!Array.isArray(value)) throw invalidType(path, 'an array', value);
-  return value as unknown[];
 }
 
 /** The checks name a property by itself: here it has a place in the table. */

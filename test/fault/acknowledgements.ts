@@ -4,7 +4,7 @@
 import t from 'tap';
 import type { Ipvs } from 'ipvs';
 import { LONG, facing, healthy } from './peer/peer.js';
-import { WEB, errorOf, outcomeOf, web } from './peer/outcome.js';
+import { WEB, errorOf, numberOf, outcomeOf, web } from './peer/outcome.js';
 import {
   EEXIST,
   EINVAL,
@@ -129,9 +129,6 @@ async function changes(ipvs: Ipvs, count: number): Promise<(string | undefined)[
     return error?.code;
   });
 }
-
-/** Which of them a request is. */
-const numberOf = (request: Request) => request.attributes.readUInt16BE(4 + 8 + 8 + 20 + 4) - 1000;
 
 t.test('answers to changes may come in any number of datagrams, and more than once', async (t) => {
   const { ipvs, peer } = await facing(t, { timeout: LONG });

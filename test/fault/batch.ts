@@ -3,9 +3,9 @@
 
 import t from 'tap';
 import type { Operation, Outcome } from 'ipvs';
-import { LONG, facing, healthy, silent } from './peer/peer.js';
+import { LONG, facing, healthy, onlyFor, silent } from './peer/peer.js';
 import type { Script } from './peer/peer.js';
-import { SLACK, WEB, outcomeOf, web } from './peer/outcome.js';
+import { SLACK, WEB, numberOf, outcomeOf, web } from './peer/outcome.js';
 import {
   EEXIST,
   ENOENT,
@@ -31,9 +31,6 @@ const add = (number: number): Operation => ({
   service: { ...web(number), scheduler: 'rr' },
 });
 const adds = (count: number) => Array.from({ length: count }, (_, number) => add(number));
-
-/** Which of them a request is. */
-const numberOf = (request: Request) => request.attributes.readUInt16BE(4 + 8 + 8 + 20 + 4) - 1000;
 
 const codesOf = (outcomes: readonly Outcome[] | undefined) => outcomes?.map((each) => each?.code);
 
@@ -168,14 +165,6 @@ t.test(
     t.ok(peer.requests.every((request) => numberOf(request) < notSent));
   },
 );
-
-/** Answers as a kernel whose family has this number: whoever uses another hears ENOENT. */
-const onlyFor =
-  (id: number, script: Script): Script =>
-  (requests) =>
-    requests.flatMap((request) =>
-      request.type === id ? script([request]) : [ack(request, ENOENT)],
-    );
 
 t.test('a number of the family that is stale in the middle is found anew', async (t) => {
   const { ipvs, peer } = await facing(t);

@@ -2,7 +2,7 @@
 // known, and a stale one is looked up again once: the kernel acknowledges number 0 and does nothing.
 
 import t from 'tap';
-import { SHORT, facing, healthy, silent } from './peer/peer.js';
+import { SHORT, facing, onlyFor, silent } from './peer/peer.js';
 import type { Script } from './peer/peer.js';
 import { SLACK, WEB, errorOf, outcomeOf, web } from './peer/outcome.js';
 import { FAMILY, NEW_SERVICE, ENOENT, ack, done, family, isDump } from './peer/wire.js';
@@ -12,14 +12,6 @@ const numbered =
   (requests) =>
     requests.flatMap((request) => [family(request, id), ack(request)]);
 const unknown: Script = (requests) => requests.map((request) => ack(request, ENOENT));
-
-/** Answers as a kernel whose family has this number: whoever uses another hears ENOENT. */
-const onlyFor =
-  (id: number, script: Script = healthy): Script =>
-  (requests) =>
-    requests.flatMap((request) =>
-      request.type === id ? script([request]) : [ack(request, ENOENT)],
-    );
 
 t.test('the number is asked for once, by name, and then used', async (t) => {
   const { ipvs, peer } = await facing(t);

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import t from 'tap';
 import { AbortError } from 'ipvs';
 import type { DestinationConfig, Ipvs, Operation, Outcome, ServiceConfig, Snapshot } from 'ipvs';
+import { range } from '../fixtures/lists.js';
 import { failureOf, fieldsOf } from '../lab/failure.js';
 import { freshIpvs, openIpvs } from '../lab/namespace.js';
 import { tableOf } from '../lab/records.js';
@@ -13,9 +14,6 @@ import { tableOf } from '../lab/records.js';
 t.setTimeout(300_000);
 
 const web = { protocol: 'tcp', address: '10.0.0.1', port: 80 } as const;
-
-const range = (first: number, last: number) =>
-  Array.from({ length: last - first + 1 }, (_, index) => first + index);
 
 const codesOf = (outcomes: readonly Outcome[]) => outcomes.map((each) => each?.code);
 const failed = (outcomes: readonly Outcome[]) =>

@@ -3,13 +3,8 @@
 
 import t from 'tap';
 import type { Destination, Service } from 'ipvs';
+import { collect } from '../fixtures/lists.js';
 import { freshIpvs } from '../lab/namespace.js';
-
-async function collect<Item>(source: AsyncIterable<Item>): Promise<Item[]> {
-  const items: Item[] = [];
-  for await (const item of source) items.push(item);
-  return items;
-}
 
 /** Always the same disorder. */
 function shuffled<Item>(items: readonly Item[]): Item[] {

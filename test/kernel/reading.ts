@@ -3,17 +3,12 @@
 
 import t from 'tap';
 import type { Destination, Ipvs, Service } from 'ipvs';
+import { collect } from '../fixtures/lists.js';
 import { refusalOf } from '../lab/failure.js';
 import { freshIpvs } from '../lab/namespace.js';
 
 const service = { protocol: 'tcp', address: '10.0.0.1', port: 80 } as const;
 const service6 = { protocol: 'udp', address: '2001:db8::1', port: 53 } as const;
-
-async function collect<Item>(source: AsyncIterable<Item>): Promise<Item[]> {
-  const items: Item[] = [];
-  for await (const item of source) items.push(item);
-  return items;
-}
 
 t.test('what is not there is undefined, and a list of nothing is empty', async (t) => {
   const { ipvs } = await freshIpvs(t);

@@ -1,6 +1,7 @@
 // batch() above a kernel that answers as a test wants. Where it fails, an outcome stands at the wrong
 // place, a change is made that nobody hears of, or one is told that was not made.
 
+import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 import { AbortError, IpvsError } from 'ipvs';
@@ -10,6 +11,7 @@ import { OperationReader } from '#lib/operations';
 import { fakeIpvs, refused } from '../fixtures/fake-addon.js';
 import type { Answer, FakeChannel } from '../fixtures/fake-addon.js';
 import { FakeTable } from '../fixtures/fake-table.js';
+import { range } from '../fixtures/lists.js';
 import type { Row } from '../fixtures/packed.js';
 import { failureOf, fieldsOf } from '../lab/failure.js';
 
@@ -21,11 +23,6 @@ const web = { protocol: 'tcp', address: '10.0.0.1', port: 80 } as const;
 const real = { address: '10.0.0.5' } as const;
 const add = (port: number): Operation => ({ op: 'addService', service: { ...web, port } });
 const remove = (port: number): Operation => ({ op: 'removeService', service: { ...web, port } });
-
-const range = (first: number, last: number) =>
-  Array.from({ length: last - first + 1 }, (_, index) => first + index);
-
-const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 async function until(done: () => boolean): Promise<void> {
   while (!done()) await turn();

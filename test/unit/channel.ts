@@ -1,6 +1,7 @@
 // The queue in front of the kernel. Where it fails, a promise gets another one's answer or none at
 // all, calls overtake each other, or a request is carried out that its caller has given up.
 
+import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 import { parseAddress } from '#lib/address';
@@ -14,6 +15,7 @@ import type { Records } from '#lib/rows';
 import { serviceOfRow } from '#lib/rows';
 import { parseServiceId } from '#lib/validate';
 import { FakeChannel, refused, restOfAddon } from '../fixtures/fake-addon.js';
+import { range } from '../fixtures/lists.js';
 import { noTraffic, unused } from '../lab/objects.js';
 
 const TIMEOUT = 1000;
@@ -31,9 +33,6 @@ function makeCommands(): { fake: FakeChannel; channel: CommandChannel } {
 
 const portsOf = ({ exchanges }: FakeChannel) =>
   exchanges.map(({ rows }) => rows.map(({ port }) => port));
-
-const range = (first: number, last: number) =>
-  Array.from({ length: last - first + 1 }, (_, index) => first + index);
 
 /** A clock that stands still unless it is moved. */
 function stopClock(t: Test): { advance: (milliseconds: number) => void } {
@@ -54,8 +53,6 @@ function watch(promises: readonly Promise<unknown>[]): unknown[] {
   });
   return seen;
 }
-
-const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 t.test('the first leaves at once, and what is asked meanwhile travels together', async (t) => {
   const { fake, channel } = makeCommands();

@@ -2,6 +2,7 @@
 // this fails, a caller hears of somebody else's failure, a change is sent that was written over, or a
 // call ends before its time.
 
+import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 import type { DestinationConfig, Ipvs, ServiceConfig } from 'ipvs';
@@ -18,8 +19,6 @@ const real = (port: number): DestinationConfig => ({
   forwarding: 'nat',
 });
 const [ENOENT, EEXIST] = [2, 17];
-
-const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 const add = (ipvs: Ipvs, first: number, last: number) =>
   Array.from({ length: last - first + 1 }, (_, index) =>

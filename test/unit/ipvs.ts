@@ -1,6 +1,7 @@
 // The handle above a kernel that answers as a test wants: what is sent, when, and in which order.
 // Races that a real kernel shows once in a thousand runs are made here at will.
 
+import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
 import { Ipvs } from 'ipvs';
 import type { ConnectionsOptions } from 'ipvs';
@@ -44,8 +45,6 @@ const destinationRecord = {
   persistentConnections: 0,
   stats: noTraffic,
 };
-
-const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** A handle whose kernel gives these answers one after the other, and a log of what it was asked. */
 function scripted(answers: (Answer | Dumped)[]) {

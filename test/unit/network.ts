@@ -1,14 +1,13 @@
 // The handle on the network without a kernel: what it asks for, in which order, and what it makes of
 // the answers.
 
+import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
 import { NetworkError } from 'ipvs';
 import { Fault, NativeFailure } from '#lib/native';
 import { FACTORIES } from '#lib/network/native';
 import { failureOf, fieldsOf } from '../lab/failure.js';
 import { fakeNetwork, fakeSysctl } from '../fixtures/fake-network.js';
-
-const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 const refused = (errno: number, detail = '') => new NativeFailure(Fault.refused, errno, '', detail);
 

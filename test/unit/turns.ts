@@ -1,10 +1,9 @@
 // Whose turn it is. Where it fails, an update writes back what it read before somebody else's change,
 // or a call waits for ever behind one that has failed.
 
+import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
 import { Turns } from '#lib/turns';
-
-const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** Work that notes its beginning and ends when it is told to. */
 function makeWork(log: string[]) {

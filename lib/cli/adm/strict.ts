@@ -4,7 +4,8 @@ import { NativeFailure } from '../../native.js';
 import type { DestinationNumbers, ServiceNumbers } from '../../records.js';
 import type { Command } from '../../rules/command.js';
 import type { OptionName } from '../../rules/option-reader.js';
-import { destinationName, idOfDestination } from '../../rules/ids.js';
+import { idOfDestination } from '../../rules/ids.js';
+import { destinationName } from '../../turns.js';
 import { ALL_SCHEDULER_BITS, ONE_PACKET, PERSISTENT, TUN } from '../../words.js';
 import type { Director } from './director.js';
 

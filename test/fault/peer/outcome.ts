@@ -1,4 +1,6 @@
-// What became of a call, and how long that took.
+// What became of a call, and how long that took; and services that calls are about.
+
+import type { Request } from './wire.js';
 
 /** Whatever a call may end with. */
 export interface Failure extends Error {
@@ -40,3 +42,6 @@ export const WEB = { protocol: 'tcp', address: '10.0.0.1', port: 80 } as const;
 /** Another service for each number. */
 export const web = (number: number) =>
   ({ protocol: 'tcp', address: '10.0.0.1', port: 1000 + number }) as const;
+/** Which of those that web() makes a request is about. */
+export const numberOf = ({ attributes }: Request): number =>
+  attributes.readUInt16BE(4 + 8 + 8 + 20 + 4) - 1000;

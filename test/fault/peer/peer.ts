@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { Ipvs } from 'ipvs';
 import {
+  ENOENT,
   GET_CONFIG,
   GET_DAEMON,
   GET_DEST,
@@ -195,6 +196,14 @@ export const butFor =
   (requests) =>
     requests.flatMap((request) =>
       request.command === command ? answer(request) : answersTo(request),
+    );
+
+/** As a kernel whose family has this number: whoever uses another hears ENOENT. */
+export const onlyFor =
+  (id: number, script: Script = healthy): Script =>
+  (requests) =>
+    requests.flatMap((request) =>
+      request.type === id ? script([request]) : [ack(request, ENOENT)],
     );
 
 /** How long calls may take that are meant to fail. */

@@ -6,7 +6,7 @@ import t from 'tap';
 import type { Operation } from 'ipvs';
 import { LONG, SHORT, facing, healthy } from '../peer/peer.js';
 import type { Script } from '../peer/peer.js';
-import { SLACK, WEB, outcomeOf, web } from '../peer/outcome.js';
+import { SLACK, WEB, numberOf, outcomeOf, web } from '../peer/outcome.js';
 import {
   DEL_SERVICE,
   EEXIST,
@@ -19,7 +19,6 @@ import {
   service,
   verdict,
 } from '../peer/wire.js';
-import type { Request } from '../peer/wire.js';
 import { ownSockets, reopened } from '../peer/sockets.js';
 
 const { EINTR, ENOBUFS, EIO, ENOMEM } = constants.errno;
@@ -130,9 +129,6 @@ t.test('in a batch an overrun takes answers, and what others would have stood fo
   peer.script = healthy;
   await ipvs.addService({ ...WEB, scheduler: 'rr' });
 });
-
-/** Which of those that web() makes a request is about. */
-const numberOf = (request: Request) => request.attributes.readUInt16BE(4 + 8 + 8 + 20 + 4) - 1000;
 
 // The kernel has carried out all that it was sent, and its table tells of it.
 t.test('of a list of changes an overrun hides nothing that can be read back', async (t) => {
