@@ -13,7 +13,7 @@ import type { Facts, Wanted } from './wanted.js';
 import type { Value } from './types.js';
 
 /** Rules and a table of our own for firewall marks: their number is both, so that one finds the other. */
-export const MARK_TABLE = 20_000;
+const MARK_TABLE = 20_000;
 
 export function directorWants(model: Model, node: ModelNode, facts: Facts): Wanted[] {
   return [
@@ -173,7 +173,7 @@ function serviceWants(model: Model, service: ModelService): Wanted[] {
   ];
 }
 
-export function keyOfService({ config, family }: ModelService): ServiceKey {
+function keyOfService({ config, family }: ModelService): ServiceKey {
   return config.fwmark !== undefined
     ? { fwmark: config.fwmark, family }
     : { protocol: config.protocol, address: config.address, port: config.port };

@@ -50,7 +50,7 @@ const BACKUP_ONLY: Setting = {
 };
 
 /** The settings of `sysctl: { profile: director }`. */
-export function directorProfile(facts: Facts, failover: boolean): Setting[] {
+function directorProfile(facts: Facts, failover: boolean): Setting[] {
   return [
     {
       name: 'net.ipv4.vs.expire_nodest_conn',

@@ -32,7 +32,7 @@ export function realServerWants(model: Model, node: ModelNode, facts: Facts): Wa
 }
 
 /** The virtual addresses that a real server must have, without duplicates. */
-export function vipsOf(services: readonly ModelService[]): string[] {
+function vipsOf(services: readonly ModelService[]): string[] {
   return [...new Set(services.flatMap(({ vips }) => vips))];
 }
 

@@ -33,7 +33,7 @@ export function deviceFor(
 }
 
 /** What the envelope adds to each packet, in bytes (ip_vs_tunnel_xmit_prepare and its kin). */
-export function overheadOf(tunnel: Tunnel, outer: AddressFamily): number {
+function overheadOf(tunnel: Tunnel, outer: AddressFamily): number {
   const address = outer === 'ipv4' ? 20 : 40;
   switch (tunnel.type) {
     case 'ipip':

@@ -89,7 +89,7 @@ export const LOCAL_TABLE = 255;
 // RTNH_F_ONLINK
 export const ONLINK = 0x4;
 
-export const RULE_ACTIONS = new Vocabulary<RuleAction>({
+const RULE_ACTIONS = new Vocabulary<RuleAction>({
   table: 1,
   goto: 2,
   nop: 3,

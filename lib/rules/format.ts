@@ -48,7 +48,7 @@ const DEFAULT_PERSISTENCE = 300;
 const LARGEST_WEIGHT = 65535;
 
 /** `10.0.0.1:80`, `[2001:db8::1]:80` */
-export function writeNumbers(address: string, port: number): string {
+function writeNumbers(address: string, port: number): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 

@@ -46,8 +46,6 @@ class CommandBatch {
   }
 
   size_t count() const { return starts_.size(); }
-  bool empty() const { return starts_.empty(); }
-  size_t bytes() const { return buffer_.size(); }
   // For the next ones; keeps the memory.
   void Clear();
   // Appends a copy of a command of another batch: what is sent again.

@@ -44,7 +44,7 @@ function serviceRow(service: SnapshotService, style: Style): Row {
 }
 
 /** What is special about a service, in words. */
-export function serviceNotes(service: Service): string[] {
+function serviceNotes(service: Service): string[] {
   const { persistence, onePacket, schedulerFlags } = service;
   const notes: string[] = [...schedulerFlags];
   if (persistence !== undefined) notes.push(`persistent ${persistenceWords(persistence)}`);
@@ -90,7 +90,7 @@ function connections(count: number, paint: Cell['paint']): Cell {
 }
 
 /** What is special about a server, in words. */
-export function serverNotes(server: Destination): string[] {
+function serverNotes(server: Destination): string[] {
   const { weight, upperThreshold, lowerThreshold, tunnel } = server;
   const open = server.activeConnections + server.inactiveConnections;
   const notes: string[] = [];

@@ -36,7 +36,7 @@ export function widthsOf(columns: readonly Column[], rows: Iterable<Row>): numbe
  * So that the columns fit a line, the first one may give way: what is longer then stands on a line of
  * its own, above the rest of its row.
  */
-export function fitFirst(widths: readonly number[], rows: readonly Row[], width: number): number[] {
+function fitFirst(widths: readonly number[], rows: readonly Row[], width: number): number[] {
   const [first = 0, ...others] = widths;
   const room = width - others.reduce((sum, each) => sum + GAP + each, 0);
   if (first <= room) return [...widths];
