@@ -103,6 +103,7 @@ const SCHEDULER_LENGTH = 15;
 const ENGINE_LENGTH = 16;
 const INTERFACE_LENGTH = 15;
 const SCHEDULER_FLAGS_LENGTH = 127;
+const LONGEST_SYNC_MESSAGE = 65535 - 20 - 8; // without the headers of IPv4 and UDP
 const NO_MASK = 0xffffffff;
 const DEFAULT_SCHEDULER = 'wlc';
 const DEFAULT_INTERFACE = 'eth0';
@@ -167,6 +168,21 @@ const OPTION_NAMES: readonly OptionName[] = [
   'tun-csum',
   'tun-remcsum',
 ];
+
+/** Several options may have one name. */
+const NAMES_IN_MESSAGES: ReadonlyMap<string, OptionName> = new Map([
+  ...OPTION_NAMES.map((name) => [name, name] as const),
+  ['tcp-service', 'service-address'],
+  ['udp-service', 'service-address'],
+  ['sctp-service', 'service-address'],
+  ['fwmark-service', 'service-address'],
+  ['masquerading', 'forwarding-method'],
+  ['ipip', 'forwarding-method'],
+  ['gatewaying', 'forwarding-method'],
+]);
+
+/** They may come more than once; `sort` is how it is anyway. */
+const UNNAMED: ReadonlySet<string> = new Set(['ipv6', 'sort']);
 
 interface Rules {
   readonly needed?: readonly OptionName[];
@@ -364,20 +380,25 @@ class CommandParser {
   }
 
   #read({ long }: Option, given: string | undefined): void {
-    const value = given ?? '';
     this.#option = this.#reader.at;
+    const name = NAMES_IN_MESSAGES.get(long);
+    if (name !== undefined) this.#mark(name);
+    else if (!UNNAMED.has(long)) this.#refuse(`invalid option \`${this.#word}'`); // a second command
+    // It is about one of these, or being there is all that it says.
+    this.#readServiceOption(long, given);
+    this.#readServerOption(long, given ?? '');
+    this.#readDaemonOption(long, given ?? '');
+  }
+
+  #readServiceOption(long: string, given: string | undefined): void {
+    const value = given ?? '';
     switch (long) {
       case 'tcp-service':
       case 'udp-service':
       case 'sctp-service':
-        this.#mark('service-address');
-        this.#id.protocol = PROTOCOLS.number(long.slice(0, long.indexOf('-'))) ?? 0;
-        if (!this.#readEndpoint(value, this.#id, true)) {
-          this.#refuse('illegal virtual server address[:port] specified');
-        }
+        this.#readService(long.slice(0, long.indexOf('-')), value);
         return;
       case 'fwmark-service':
-        this.#mark('service-address');
         this.#id.family = IPV4;
         this.#id.fwmark = this.#fwmark(value);
         return;
@@ -388,131 +409,85 @@ class CommandParser {
         this.#service.netmask = 128;
         return;
       case 'scheduler':
-        this.#mark('scheduler');
         this.#service.scheduler = cut(value, SCHEDULER_LENGTH);
         return;
       case 'persistent':
-        this.#mark('persistent');
         this.#service.flags |= PERSISTENT;
         this.#service.timeout =
           given === undefined ? DEFAULT_PERSISTENCE : this.#time(value, 1, this.#reader.at);
         return;
       case 'netmask':
-        this.#mark('netmask');
         this.#service.netmask = this.#netmask(value);
         return;
       case 'ops':
-        this.#mark('ops');
         this.#service.flags |= ONE_PACKET;
         return;
       case 'pe':
-        this.#mark('pe');
         this.#service.engine = cut(value, ENGINE_LENGTH);
         return;
       case 'sched-flags':
-        this.#mark('sched-flags');
         this.#schedulerFlags = { text: cut(value, SCHEDULER_FLAGS_LENGTH), at: this.#reader.at };
-        return;
+    }
+  }
+
+  #readServerOption(long: string, value: string): void {
+    const server = this.#server;
+    switch (long) {
       case 'real-server':
-        this.#mark('real-server');
         this.#readServer(value);
         return;
       case 'masquerading':
+        server.forwarding = NAT;
+        return;
       case 'ipip':
+        server.forwarding = TUN;
+        return;
       case 'gatewaying':
-        this.#mark('forwarding-method');
-        this.#server.forwarding = long === 'masquerading' ? NAT : long === 'ipip' ? TUN : DR;
+        server.forwarding = DR;
         return;
       case 'weight':
-        this.#mark('weight');
-        this.#server.weight = this.#number(value, 0, INT_MAX, 'illegal weight specified');
+        server.weight = this.#number(value, 0, INT_MAX, 'weight');
         return;
       case 'u-threshold':
-        this.#mark('u-threshold');
-        this.#server.upperThreshold = this.#number(
-          value,
-          0,
-          INT_MAX,
-          'illegal u_threshold specified',
-        );
+        server.upperThreshold = this.#number(value, 0, INT_MAX, 'u_threshold');
         return;
       case 'l-threshold':
-        this.#mark('l-threshold');
-        this.#server.lowerThreshold = this.#number(
-          value,
-          0,
-          INT_MAX,
-          'illegal l_threshold specified',
-        );
+        server.lowerThreshold = this.#number(value, 0, INT_MAX, 'l_threshold');
         return;
-      case 'tun-type': {
-        this.#mark('tun-type');
-        const type = TUNNELS.number(value);
-        if (type === undefined) this.#refuse('illegal tunnel type specified');
-        this.#server.tunnelType = type;
+      case 'tun-type':
+        server.tunnelType = this.#tunnelType(value);
         return;
-      }
       case 'tun-port':
-        this.#mark('tun-port');
-        this.#server.tunnelPort = this.#number(value, 1, 65535, 'illegal tunnel port specified');
-        return;
-      case 'tun-nocsum':
-        this.#mark('tun-nocsum');
+        server.tunnelPort = this.#number(value, 1, 65535, 'tunnel port');
         return;
       case 'tun-csum':
-        this.#mark('tun-csum');
-        this.#server.tunnelFlags |= 1;
+        server.tunnelFlags |= 1;
         return;
       case 'tun-remcsum':
-        this.#mark('tun-remcsum');
-        this.#server.tunnelFlags |= 2;
-        return;
+        server.tunnelFlags |= 2;
+    }
+  }
+
+  #readDaemonOption(long: string, value: string): void {
+    const daemon = this.#daemon;
+    switch (long) {
       case 'mcast-interface':
-        this.#mark('mcast-interface');
-        this.#daemon.interface = cut(value, INTERFACE_LENGTH);
+        daemon.interface = cut(value, INTERFACE_LENGTH);
         return;
       case 'syncid':
-        this.#mark('syncid');
-        this.#daemon.syncId = this.#number(value, 0, 255, 'illegal syncid specified');
+        daemon.syncId = this.#number(value, 0, 255, 'syncid');
         return;
       case 'mcast-group':
-        this.#mark('mcast-group');
-        this.#daemon.group = this.#group(value);
+        daemon.group = this.#group(value);
         return;
       case 'mcast-port':
-        this.#mark('mcast-port');
-        this.#daemon.port = this.#number(value, 1, 65535, 'illegal mcast-port specified');
+        daemon.port = this.#number(value, 1, 65535, 'mcast-port');
         return;
       case 'mcast-ttl':
-        this.#mark('mcast-ttl');
-        this.#daemon.ttl = this.#number(value, 1, 255, 'illegal mcast-ttl specified');
+        daemon.ttl = this.#number(value, 1, 255, 'mcast-ttl');
         return;
       case 'sync-maxlen':
-        this.#mark('sync-maxlen');
-        this.#daemon.maxLength = this.#number(
-          value,
-          1,
-          65535 - 20 - 8,
-          'illegal sync-maxlen specified',
-        );
-        return;
-      case 'sort': // as it is anyway
-        return;
-      case 'numeric':
-      case 'connection':
-      case 'timeout':
-      case 'daemon':
-      case 'stats':
-      case 'rate':
-      case 'thresholds':
-      case 'persistent-conn':
-      case 'nosort':
-      case 'exact':
-      case 'tun-info':
-        this.#mark(long);
-        return;
-      default: // a second command
-        this.#refuse(`invalid option \`${this.#word}'`);
+        daemon.maxLength = this.#number(value, 1, LONGEST_SYNC_MESSAGE, 'sync-maxlen');
     }
   }
 
@@ -538,10 +513,18 @@ class CommandParser {
     }
   }
 
-  #number(text: string, least: number, most: number, message: string): number {
+  #number(text: string, least: number, most: number, what: string): number {
     const number = parseNumber(text);
-    if (number === undefined || number < least || number > most) this.#refuse(message);
+    if (number === undefined || number < least || number > most) {
+      this.#refuse(`illegal ${what} specified`);
+    }
     return number;
+  }
+
+  #tunnelType(text: string): number {
+    const type = TUNNELS.number(text);
+    if (type === undefined) this.#refuse('illegal tunnel type specified');
+    return type;
   }
 
   #time(text: string, least: number, at: number): number {
@@ -576,6 +559,13 @@ class CommandParser {
   #addressOf(host: string): Address | undefined {
     const text = this.#names.address(host);
     return text === undefined ? undefined : parseAddress(text);
+  }
+
+  #readService(protocol: string, text: string): void {
+    this.#id.protocol = PROTOCOLS.number(protocol) ?? 0;
+    if (!this.#readEndpoint(text, this.#id, true)) {
+      this.#refuse('illegal virtual server address[:port] specified');
+    }
   }
 
   #readServer(text: string): void {
