@@ -1,5 +1,6 @@
 // What is wrong with a node, from what was seen of it. Nothing here looks at the node itself.
 
+import { complaintAbout } from './complaints.js';
 import { vipInterface } from './director.js';
 import { isServed } from './listeners.js';
 import type { Listener } from './listeners.js';
@@ -14,14 +15,12 @@ import {
   interfaceOfSetting,
   isOfIpvs,
   isPartOf,
-  isRecord,
   keyOf,
   recordOf,
   settingOf,
   textOf,
 } from './resources.js';
 import type { Resource } from './resources.js';
-import { nameOfService } from './shell.js';
 import type { Value } from './types.js';
 import { numberAt, sysctl } from './wanted.js';
 import type { Look, Wanted } from './wanted.js';
@@ -94,6 +93,13 @@ export interface Survey {
   readonly readOnly?: string;
 }
 
+const DEFAULT_ROUTE: Resource = {
+  kind: 'route',
+  family: 'ipv4',
+  destination: 'default',
+  table: 254,
+};
+
 /** The settings that a check looks at besides those that are wanted. */
 export function settingsToCheck(
   model: Model,
@@ -111,11 +117,7 @@ export function settingsToCheck(
     [...names].map((name) => sysctl(settingOf('ipv4', name, setting))),
   );
   const tunnelled = model.services.some(({ mode }) => mode === 'tun');
-  return [
-    ...settings,
-    ...(tunnelled ? [sysctl('net.ipv4.vs.pmtu_disc')] : []),
-    { kind: 'route', family: 'ipv4', destination: 'default', table: 254 },
-  ];
+  return [...settings, ...(tunnelled ? [sysctl('net.ipv4.vs.pmtu_disc')] : []), DEFAULT_ROUTE];
 }
 
 /** All faults, the worst first. */
@@ -217,114 +219,27 @@ class Check {
 
   #checkWanted(wanted: Wanted): void {
     const { resource } = wanted;
-    if (wanted.manual === true) return;
     const present = this.#look(resource);
-    if (isFine(wanted, present, this.#look)) return;
-    if (wanted.optional === true && present === null) return;
-    const { ipvs, rights } = this.#survey;
-    if (isOfIpvs(resource) && (ipvs !== undefined || rights !== undefined)) return;
-    if (this.#isPartOfMissing(resource)) return;
+    if (this.#isAsItMayBe(wanted, present)) return;
     // What is gone with it comes back after it.
     const parts = this.#wanted.filter((each) => isPartOf(each.resource, resource));
     const { changes } = makePlan('', [wanted, ...parts], this.#look, new Map());
-    const told = (severity: Severity, code: FindingCode, subject: string, what: string): void =>
-      this.#add(severity, code, subject, `${what} ${sentence(wanted.reason)}`, changes);
-    switch (resource.kind) {
-      case 'sysctl': {
-        const [severity, code] = SETTINGS.find(([pattern]) => pattern.test(resource.name))?.[1] ?? [
-          'warning',
-          'sysctl',
-        ];
-        const is = present === null ? 'is not there' : `is ${textOf(present)}`;
-        const subject = code === 'sysctl' ? resource.name : code;
-        told(severity, code, subject, `${resource.name} ${is}, not ${textOf(wanted.value)}.`);
-        return;
-      }
-      case 'address':
-        this.#checkAddress(wanted, present, changes);
-        return;
-      case 'route':
-        this.#checkRoute(wanted, present, changes);
-        return;
-      case 'rule':
-        told(
-          'error',
-          'mark-route',
-          `mark ${resource.fwmark}`,
-          'The rule for marked packets is missing.',
-        );
-        return;
-      case 'proxy':
-        told(
-          'error',
-          'proxy-missing',
-          resource.address,
-          `Nothing answers for ${resource.address} on ${resource.interface}.`,
-        );
-        return;
-      case 'link':
-        told(
-          'error',
-          present === null ? 'tunnel-missing' : 'tunnel-differs',
-          resource.name,
-          present === null
-            ? `The tunnel device ${resource.name} is missing.`
-            : `The tunnel device ${resource.name} is made otherwise: ${textOf(present)}.`,
-        );
-        return;
-      case 'link-state': {
-        const tunnel = this.#wanted.some(
-          (each) => each.resource.kind === 'link' && each.resource.name === resource.name,
-        );
-        const code = tunnel ? 'tunnel-down' : 'link-down';
-        told('error', code, resource.name, `${resource.name} is down.`);
-        return;
-      }
-      case 'fou-port':
-        told(
-          'error',
-          'tunnel-port',
-          `UDP port ${resource.port}`,
-          `Nothing takes packets out of GUE at UDP port ${resource.port}.`,
-        );
-        return;
-      case 'service': {
-        const name = nameOfService(resource.service);
-        if (present === null)
-          told('error', 'service-missing', name, `The service ${name} is missing.`);
-        else told('warning', 'service-differs', name, `The service ${name} has other settings.`);
-        return;
-      }
-      case 'destination': {
-        const name = `${resource.address} port ${resource.port} of ${nameOfService(resource.service)}`;
-        if (present === null) {
-          told('error', 'destination-missing', name, `The real server ${name} is missing.`);
-          return;
-        }
-        const weight =
-          isRecord(present) &&
-          fits({ ...recordOf(wanted.value), weight: present['weight'] ?? null }, present);
-        told(
-          weight ? 'info' : 'error',
-          'destination-differs',
-          name,
-          weight
-            ? `The real server ${name} has another weight.`
-            : `The real server ${name} has other settings.`,
-        );
-        return;
-      }
-      case 'sync-daemon':
-        told(
-          'warning',
-          'sync-daemon',
-          resource.role,
-          `The ${resource.role} sync daemon does not run as described.`,
-        );
-        return;
-      default:
-        return;
-    }
+    if (resource.kind === 'address') this.#checkAddress(wanted, present, changes);
+    if (resource.kind === 'route') this.#checkRoute(wanted, present, changes);
+    const complaint = complaintAbout(wanted, present, (name) => this.#isTunnel(name));
+    if (complaint === undefined) return;
+    const [severity, code, subject, what] = complaint;
+    this.#add(severity, code, subject, `${what} ${sentence(wanted.reason)}`, changes);
+  }
+
+  /** Whether there is nothing to say of it, or nothing that is not said elsewhere. */
+  #isAsItMayBe(wanted: Wanted, present: Value): boolean {
+    const { resource } = wanted;
+    if (wanted.manual === true || isFine(wanted, present, this.#look)) return true;
+    if (wanted.optional === true && present === null) return true;
+    const { ipvs, rights } = this.#survey;
+    if (isOfIpvs(resource) && (ipvs !== undefined || rights !== undefined)) return true;
+    return this.#isPartOfMissing(resource);
   }
 
   /** Whether the whole is missing, so that there is no more to say. */
@@ -511,75 +426,70 @@ class Check {
   // ---- rp_filter: the way back has to be the way in
 
   #checkWayBack(): Resource[] {
-    const { roles, inside } = this.#node;
-    if (!roles.has('real-server')) return [];
+    if (!this.#node.roles.has('real-server')) return [];
     const special: Resource[] = [];
     for (const { resource } of this.#wanted) {
       if (resource.kind !== 'sysctl' || !resource.name.endsWith('rp_filter')) continue;
       const name = interfaceOfSetting(resource.name);
       if (name === undefined) continue;
       special.push(resource);
-      if (this.#isPartOfMissing(resource)) continue;
-      const effective = this.#effective('rp_filter', name);
-      const addressed = this.#survey.addresses.some(
-        (each) => each.interface === name && !each.address.includes(':'),
-      );
-      if (effective === 0 || (effective === 2 && addressed)) continue;
-      const mends = this.#wanted.filter(
-        (each) =>
-          each.resource.kind === 'address' &&
-          each.resource.interface === name &&
-          !isFine(each, this.#look(each.resource), this.#look),
-      );
-      // Without the virtual address nothing comes out anyway.
-      const gone = mends.some(
-        ({ resource: vip }) => vip.kind === 'address' && !this.#isElsewhere(vip),
-      );
-      if (effective === 2 && gone) continue;
-      this.#add(
-        'error',
-        'rp-filter',
-        name,
-        `rp_filter is ${effective} on ${name} (the larger of all and ${name}), which drops what comes ` +
-          `out of the tunnel: it has to be 2, with an IPv4 address on ${name}, or 0.`,
-        [
-          ...mends.flatMap((each) => changesFor(each, this.#look(each.resource))),
-          ...(this.#look(resource) === '2'
-            ? []
-            : [
-                makeChange(
-                  resource,
-                  this.#look(resource),
-                  '2',
-                  'the answer leaves by another interface',
-                ),
-              ]),
-        ],
-      );
+      if (!this.#isPartOfMissing(resource)) this.#checkTunnelFilter(resource, name);
     }
+    this.#checkDirectFilter();
+    return special;
+  }
+
+  #checkTunnelFilter(resource: Resource, name: string): void {
+    const effective = this.#effective('rp_filter', name);
+    const addressed = this.#survey.addresses.some(
+      (each) => each.interface === name && !each.address.includes(':'),
+    );
+    if (effective === 0 || (effective === 2 && addressed)) return;
+    const missing = this.#wanted.filter(
+      (each) =>
+        each.resource.kind === 'address' &&
+        each.resource.interface === name &&
+        !isFine(each, this.#look(each.resource), this.#look),
+    );
+    // Without the virtual address nothing comes out anyway.
+    const gone = missing.some(
+      ({ resource: vip }) => vip.kind === 'address' && !this.#isElsewhere(vip),
+    );
+    if (effective === 2 && gone) return;
+    this.#add(
+      'error',
+      'rp-filter',
+      name,
+      `rp_filter is ${effective} on ${name} (the larger of all and ${name}), which drops what comes ` +
+        `out of the tunnel: it has to be 2, with an IPv4 address on ${name}, or 0.`,
+      [
+        ...missing.flatMap((each) => changesFor(each, this.#look(each.resource))),
+        ...(this.#look(resource) === '2' ? [] : [this.#loosen(resource)]),
+      ],
+    );
+  }
+
+  #checkDirectFilter(): void {
+    const { interface: name } = this.#node.inside;
     const direct = servicesOf(this.#model, this.#node).some(
       ({ mode, family }) => mode === 'dr' && family === 'ipv4',
     );
-    const out = recordOf(
-      this.#look({ kind: 'route', family: 'ipv4', destination: 'default', table: 254 }),
-    )['interface'];
-    if (
-      direct &&
-      typeof out === 'string' &&
-      out !== inside.interface &&
-      this.#effective('rp_filter', inside.interface) === 1
-    ) {
-      const resource = sysctl(settingOf('ipv4', inside.interface, 'rp_filter'));
-      this.#add(
-        'error',
-        'rp-filter',
-        inside.interface,
-        `rp_filter is 1 on ${inside.interface}, and answers leave by ${out}: requests are dropped, because ` +
-          'their way back is not the way that they came.',
-        [makeChange(resource, this.#look(resource), '2', 'the answer leaves by another interface')],
-      );
-    }
-    return special;
+    const { interface: out } = recordOf(this.#look(DEFAULT_ROUTE));
+    if (!direct || typeof out !== 'string' || out === name) return;
+    if (this.#effective('rp_filter', name) !== 1) return;
+    this.#add(
+      'error',
+      'rp-filter',
+      name,
+      `rp_filter is 1 on ${name}, and answers leave by ${out}: requests are dropped, because ` +
+        'their way back is not the way that they came.',
+      [this.#loosen(sysctl(settingOf('ipv4', name, 'rp_filter')))],
+    );
+  }
+
+  #loosen(resource: Resource): Change {
+    const reason = 'the answer leaves by another interface';
+    return makeChange(resource, this.#look(resource), '2', reason);
   }
 
   // ---- virtual addresses where they must not be
@@ -665,14 +575,6 @@ class Check {
     );
   }
 }
-
-const SETTINGS: readonly (readonly [RegExp, readonly [Severity, FindingCode]])[] = [
-  [/ip_forward$|\.forwarding$/, ['error', 'ip-forward']],
-  [/send_redirects$/, ['error', 'send-redirects']],
-  [/proxy_ndp$/, ['error', 'proxy-missing']],
-  [/vs\.conntrack$/, ['error', 'conntrack']],
-  [/expire_nodest_conn$/, ['warning', 'expire-nodest-conn']],
-];
 
 function sentence(reason: string): string {
   return `${reason.charAt(0).toUpperCase()}${reason.slice(1)}.`;

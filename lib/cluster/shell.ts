@@ -1,9 +1,18 @@
 // The same changes as lines for a shell, with ip, sysctl, ipvsadm and nft.
 
 import { isRecord, recordOf, serviceKeyOf, textOf } from './resources.js';
-import type { DestinationResource, MarkResource, Resource, SnatResource } from './resources.js';
+import type {
+  AddressResource,
+  DestinationResource,
+  FouPortResource,
+  MarkResource,
+  Resource,
+  RouteResource,
+  RuleResource,
+  SnatResource,
+} from './resources.js';
 import { familyOf } from './networks.js';
-import type { ServiceKey } from '../types.js';
+import type { AddressFamily, ServiceKey } from '../types.js';
 import type { Value, ValueRecord } from './types.js';
 
 /** A word as a POSIX shell reads it back. */
@@ -32,62 +41,18 @@ function commandsOf(resource: Resource, before: Value, after: Value): Command[] 
       return [['ip', 'link', 'add', resource.name, ...linkWords(settings)]];
     case 'link-state':
       return [['ip', 'link', 'set', resource.name, settings['up'] === true ? 'up' : 'down']];
-    case 'address': {
-      const from = add ? settings : recordOf(before);
-      const place = `${resource.address}/${textOf(from['prefix'] ?? null)}`;
-      const own = ['ip', 'address', add ? 'add' : 'delete', place, 'dev', resource.interface];
-      return [add ? [...own, ...addressWords(resource.address, settings)] : own];
-    }
-    case 'route': {
-      const ip = resource.family === 'ipv6' ? ['ip', '-6'] : ['ip'];
-      const table = resource.table === 254 ? [] : ['table', String(resource.table)];
-      if (add) {
-        const [type, ...words] = routeWords(resource.destination, settings);
-        return [[...ip, 'route', 'replace', ...(type ? [type] : []), ...words, ...table]];
-      }
-      const [type, ...words] = routeWords(resource.destination, recordOf(before));
-      return [[...ip, 'route', 'delete', ...(type ? [type] : []), ...words, ...table]];
-    }
+    case 'address':
+      return [addressCommand(resource, before, after)];
+    case 'route':
+      return [routeCommand(resource, before, after)];
     case 'rule':
-      return [
-        [
-          ...(resource.family === 'ipv6' ? ['ip', '-6'] : ['ip']),
-          'rule',
-          add ? 'add' : 'delete',
-          'priority',
-          String(resource.priority),
-          'fwmark',
-          String(resource.fwmark),
-          'table',
-          String(resource.table),
-        ],
-      ];
-    case 'proxy':
-      return [
-        [
-          'ip',
-          'neighbour',
-          add ? 'add' : 'delete',
-          'proxy',
-          resource.address,
-          'dev',
-          resource.interface,
-        ],
-      ];
-    case 'fou-port': {
-      const type = isRecord(after) ? [textOf(after['type'] ?? 'gue')] : [];
-      return [
-        [
-          'ip',
-          'fou',
-          add ? 'add' : 'delete',
-          'port',
-          String(resource.port),
-          ...type,
-          ...(resource.family === 'ipv6' ? ['-6'] : []),
-        ],
-      ];
+      return [ruleCommand(resource, add)];
+    case 'proxy': {
+      const { address, interface: place } = resource;
+      return [['ip', 'neighbour', add ? 'add' : 'delete', 'proxy', address, 'dev', place]];
     }
+    case 'fou-port':
+      return [fouCommand(resource, after)];
     case 'mark':
       return markLines(resource, add);
     case 'snat':
@@ -98,11 +63,8 @@ function commandsOf(resource: Resource, before: Value, after: Value): Command[] 
       return [['ipvsadm', before === null ? '-A' : '-E', ...key, ...serviceOptions(settings)]];
     }
     case 'destination': {
-      const key = [
-        ...serviceWords(resource.service),
-        '-r',
-        endpoint(resource.address, portOf(resource)),
-      ];
+      const real = endpoint(resource.address, portOf(resource));
+      const key = [...serviceWords(resource.service), '-r', real];
       if (!add) return [['ipvsadm', '-d', ...key]];
       return [['ipvsadm', before === null ? '-a' : '-e', ...key, ...destinationOptions(settings)]];
     }
@@ -110,6 +72,47 @@ function commandsOf(resource: Resource, before: Value, after: Value): Command[] 
       if (!add) return [['ipvsadm', '--stop-daemon', resource.role]];
       return [['ipvsadm', '--start-daemon', resource.role, ...daemonOptions(settings)]];
   }
+}
+
+function ipOf(family: AddressFamily): string[] {
+  return family === 'ipv6' ? ['ip', '-6'] : ['ip'];
+}
+
+function addressCommand(resource: AddressResource, before: Value, after: Value): string[] {
+  const { address, interface: name } = resource;
+  const add = after !== null;
+  const { prefix = null } = recordOf(add ? after : before);
+  const place = `${address}/${textOf(prefix)}`;
+  const own = ['ip', 'address', add ? 'add' : 'delete', place, 'dev', name];
+  return add ? [...own, ...addressWords(address, recordOf(after))] : own;
+}
+
+function routeCommand(resource: RouteResource, before: Value, after: Value): string[] {
+  const { family, destination, table } = resource;
+  const add = after !== null;
+  const [type, ...words] = routeWords(destination, recordOf(add ? after : before));
+  return [
+    ...ipOf(family),
+    'route',
+    add ? 'replace' : 'delete',
+    ...(type ? [type] : []),
+    ...words,
+    ...(table === 254 ? [] : ['table', String(table)]),
+  ];
+}
+
+function ruleCommand({ family, priority, fwmark, table }: RuleResource, add: boolean): string[] {
+  const what = pairs({ priority, fwmark, table }, RULE_WORDS);
+  return [...ipOf(family), 'rule', add ? 'add' : 'delete', ...what];
+}
+
+const RULE_WORDS = { priority: 'priority', fwmark: 'fwmark', table: 'table' };
+
+function fouCommand({ family, port }: FouPortResource, after: Value): string[] {
+  const add = after !== null;
+  const type = isRecord(after) ? [textOf(after['type'] ?? 'gue')] : [];
+  const own = ['ip', 'fou', add ? 'add' : 'delete', 'port', String(port), ...type];
+  return family === 'ipv6' ? [...own, '-6'] : own;
 }
 
 /** `name value` for each that is there. */
