@@ -1,12 +1,11 @@
 // The table of connections in ipvsadm's columns.
 
 import { IPV6, formatAddress } from '../../address.js';
+import { CONNECTIONS_FILE, PORTION, readPortion } from '../../connection-table.js';
 import { NativeFailure } from '../../native.js';
 import type { Channels } from '../../channel.js';
 import type { ConnectionFilter, ConnectionRecord } from '../../records.js';
 import type { EndpointWriter } from './endpoint.js';
-
-const FILE = '/proc/thread-self/net/ip_vs_conn';
 
 const ANY = { family: 0, bytes: [], port: -1 };
 const ALL: ConnectionFilter = {
@@ -16,9 +15,6 @@ const ALL: ConnectionFilter = {
   virtual: ANY,
   destination: ANY,
 };
-
-// So many are read at a time.
-const PORTION = 500;
 
 function row(state: string, ...endpoints: readonly [string, string]): string {
   return `${[state.padEnd(11), ...endpoints.map((each) => each.padEnd(18))].join(' ')} `;
@@ -35,16 +31,10 @@ export function connectionTitle(withEngine: boolean): string {
 export async function* readConnections(
   channels: Channels,
 ): AsyncIterable<ConnectionRecord[] | NativeFailure> {
-  const list = channels.files.connections(FILE, false, ALL);
+  const list = channels.files.connections(CONNECTIONS_FILE, false, ALL);
   try {
     for (let over = false; !over;) {
-      const read = await new Promise<{ entries: ConnectionRecord[]; end: boolean } | NativeFailure>(
-        (resolve) => {
-          list.read(PORTION, (failure, entries, end) => {
-            resolve(failure ?? { entries, end });
-          });
-        },
-      );
+      const read = await readPortion(list, PORTION);
       if (read instanceof NativeFailure) {
         yield read;
         return;
