@@ -2,13 +2,13 @@
 // with as few system calls as the kernel allows. What is left is the kernel's own cost, by which
 // the library is measured.
 //
-//   floor [--netns FILE] [--one] [--first N] [--repeat N] MODE SERVICES DESTINATIONS
+//   floor [--netns FILE] [--up] [--one] [--first N] [--repeat N] MODE SERVICES DESTINATIONS
 //
 //   add                the whole table         remove    the same, destinations first
 //   add-services       its services            dump      all services, then each one's destinations
 //   add-destinations   its destinations        get       the first service, N times
 //   set                other weights           dump-destination   the first service's, N times
-//   up                 bring the loopback up; nothing is measured
+//   up                 nothing but what --up does: bring the loopback up, before the clock starts
 //
 // Batched: requests share a datagram, only its last one asks to be acknowledged (the kernel reports
 // a failure in any case), so that a datagram costs two system calls. --one: a datagram for each
@@ -432,6 +432,8 @@ int main(int count, char** arguments) {
   for (; at < count && arguments[at][0] == '-'; at++) {
     if (strcmp(arguments[at], "--one") == 0) {
       one_by_one = true;
+    } else if (strcmp(arguments[at], "--up") == 0) {
+      bring_up_loopback();
     } else if (strcmp(arguments[at], "--netns") == 0 && at + 1 < count) {
       enter(arguments[++at]);
     } else if (strcmp(arguments[at], "--first") == 0 && at + 1 < count) {
