@@ -7,6 +7,7 @@ import { Ipvs, listServices } from 'ipvs';
 import { Cluster, Network } from 'ipvs/cluster';
 import { reference } from './fixtures/clusters.js';
 import { refusalOf } from './lab/failure.js';
+import { freshFolder } from './lab/folder.js';
 
 const INSIDE = 'inside';
 
@@ -127,7 +128,7 @@ function inside(): void {
         await last.removeLink('eth0');
       });
       const cluster = Cluster.from(reference('dr'));
-      const journal = t.testdir();
+      const journal = freshFolder(t);
       await using director = cluster.node('lb1', { journal });
       const codes = (await director.check()).map(({ code }) => code);
       t.ok(codes.includes('ipvs-unavailable'));

@@ -2,12 +2,12 @@
 // script that was written for ipvsadm; and what --strict refuses.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, symlinkSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { ours } from '../lab/adm.js';
+import { freshFolder } from '../lab/folder.js';
 import { freshIpvs } from '../lab/namespace.js';
 import { tableOf } from '../lab/records.js';
 
@@ -17,10 +17,7 @@ const MAIN = require.resolve('#lib/cli/main');
 
 /** A folder with links of ipvsadm's names. */
 function linkedFolder(t: Test): string {
-  const folder = mkdtempSync(join(tmpdir(), 'ipvs-links-'));
-  t.teardown(() => {
-    rmSync(folder, { recursive: true });
-  });
+  const folder = freshFolder(t);
   chmodSync(MAIN, 0o755); // as npm does it for what is in "bin"
   for (const name of ['ipvsadm', 'ipvsadm-save', 'ipvsadm-restore', 'ipvs']) {
     symlinkSync(MAIN, join(folder, name));

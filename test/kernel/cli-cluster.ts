@@ -11,6 +11,7 @@ import { run } from '#lib/cli/run';
 import { reference } from '../fixtures/clusters.js';
 import { FakeTerminal } from '../fixtures/terminal.js';
 import type { TerminalOptions } from '../fixtures/terminal.js';
+import { freshFolder } from '../lab/folder.js';
 import { freshNamespace, openIpvs } from '../lab/namespace.js';
 
 t.test('plan, apply, revert', async (t) => {
@@ -18,7 +19,7 @@ t.test('plan, apply, revert', async (t) => {
   // The other end is here too: nobody listens, but there is a link to announce on.
   const input = 'link add eth0 type veth peer name wire\nlink set wire up\n';
   execFileSync('ip', ['-n', netns, '-batch', '-'], { input });
-  const folder = t.testdir({});
+  const folder = freshFolder(t);
   const file = join(folder, 'cluster.yaml');
   writeFileSync(file, stringify(reference('dr')));
   const where = ['-f', file, '--netns', netns, '--journal', join(folder, 'journals')];

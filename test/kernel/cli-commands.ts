@@ -9,6 +9,7 @@ import type { Ipvs } from 'ipvs';
 import { run } from '#lib/cli/run';
 import { FakeTerminal } from '../fixtures/terminal.js';
 import type { TerminalOptions } from '../fixtures/terminal.js';
+import { freshFolder } from '../lab/folder.js';
 import { freshIpvs } from '../lab/namespace.js';
 
 interface Ran {
@@ -276,7 +277,7 @@ t.test('sync daemons', async (t) => {
 
 t.test('save, diff, restore', async (t) => {
   const { ipvs, cli, json } = await lab(t);
-  const folder = t.testdir({});
+  const folder = freshFolder(t);
   await ipvs.addService({ ...web, scheduler: 'wrr', persistence: { timeout: 60 } });
   await ipvs.addDestination(web, { address: '10.0.0.5', weight: 3, upperThreshold: 10 });
   await ipvs.addService({ fwmark: 4000000000, family: 'ipv6' });

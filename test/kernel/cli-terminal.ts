@@ -11,6 +11,7 @@ import t from 'tap';
 import type { Ipvs, Operation } from 'ipvs';
 import { run } from '#lib/cli/run';
 import { FakeTerminal } from '../fixtures/terminal.js';
+import { freshFolder } from '../lab/folder.js';
 import { freshIpvs } from '../lab/namespace.js';
 
 t.setTimeout(120_000);
@@ -83,7 +84,7 @@ t.test('a terminal of 80 columns, 3 services: q gives it back', async (t) => {
   const { ipvs, netns } = await freshIpvs(t);
   await fill(ipvs, 3);
   const size = { columns: 80, rows: 24 };
-  const seen = await onTerminal(`watch --netns ${netns}`, size, t.testdir({}), (keys) =>
+  const seen = await onTerminal(`watch --netns ${netns}`, size, freshFolder(t), (keys) =>
     keys.write('q'),
   );
   t.equal(seen.status, '0');
@@ -103,7 +104,7 @@ t.test('a terminal of 80 columns, 3 services: q gives it back', async (t) => {
     /^ {2}/,
   ]);
 
-  const list = await onTerminal(`list --netns ${netns}`, size, t.testdir({}));
+  const list = await onTerminal(`list --netns ${netns}`, size, freshFolder(t));
   t.equal(list.status, '0');
   t.match(list.text, '\x1b[1mtcp 10.0.0.1:80\x1b[22m', 'in colour');
   t.match(stripVTControlCharacters(list.text), /\n {2}10\.100\.0\.1:8080 +nat +1 +0 +0\r*\n/);
@@ -117,7 +118,7 @@ t.test('a terminal of 200 columns, 3,000 services: so does a signal', async (t) 
   const seen = await onTerminal(
     `watch --netns ${netns} --sort name`,
     size,
-    t.testdir({}),
+    freshFolder(t),
     (_, pid) => process.kill(pid, 'SIGTERM'),
   );
   t.equal(seen.status, '143');

@@ -10,6 +10,7 @@ import { Cluster, Network } from 'ipvs/cluster';
 import type { ClusterDescription, Finding, ServiceDescription } from 'ipvs/cluster';
 import { reference } from '../fixtures/clusters.js';
 import { LabCluster, listenEverywhere } from '../lab/cluster.js';
+import { freshFolder } from '../lab/folder.js';
 import { FAR, FAR6, NEAR, NEAR6, VIP, VIP6, addressOf, makeTopology } from '../lab/topology.js';
 import type { NodeName, Topology } from '../lab/topology.js';
 import { Traffic } from '../lab/traffic.js';
@@ -400,7 +401,7 @@ const GUE: readonly Fault[] = [
 
 t.test('on a real kernel', async (t) => {
   const site = await Site.make(t);
-  const journal = t.testdir();
+  const journal = freshFolder(t);
   const { nodes } = site;
   await listenEverywhere(
     traffic,
@@ -477,7 +478,7 @@ t.test('a server that does not listen at the virtual address', async (t) => {
     ...reference('dr'),
     services: [{ protocol: 'tcp', port: 80, scheduler: 'rr', realServers: ['rs1'] }],
   } as const;
-  const cluster = new LabCluster(t, description, nodes, t.testdir());
+  const cluster = new LabCluster(t, description, nodes, freshFolder(t));
   await cluster.apply();
   const listener = { netns: nodes.rs1, name: 'rs1', protocol: 'tcp', port: 80 } as const;
   const question = { netns: nodes.client, protocol: 'tcp', address: VIP, port: 80 } as const;
@@ -495,7 +496,7 @@ t.test('a director without conntrack that is to rewrite the clients too', async 
     ...reference('nat'),
     services: [{ protocol: 'tcp', port: 80, snat: true }],
   } as const;
-  await using node = Cluster.from(description).node('lb1', { netns, journal: t.testdir() });
+  await using node = Cluster.from(description).node('lb1', { netns, journal: freshFolder(t) });
   await node.apply();
   t.same(await node.check(), []);
   await traffic.writeSysctls(netns, { 'net/ipv4/vs/conntrack': 0 });
@@ -509,7 +510,7 @@ t.test('a director without conntrack that is to rewrite the clients too', async 
 t.test('a process that may not do it', async (t) => {
   const { lb1 } = await makeTopology(t, traffic);
   const program = join(__dirname, '..', 'fixtures', 'cluster-rights.js');
-  const journal = t.testdir();
+  const journal = freshFolder(t);
   const run = (script: string): Record<string, unknown> => {
     const args = ['netns', 'exec', lb1, 'sh', '-ec', script, process.execPath, program, journal];
     return JSON.parse(execFileSync('ip', args, { encoding: 'utf8' })) as Record<string, unknown>;

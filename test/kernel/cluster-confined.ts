@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import t from 'tap';
 import { Cluster } from 'ipvs/cluster';
 import { reference } from '../fixtures/clusters.js';
-import { difference, freshPlaces, journalFolder, loadModules } from '../lab/node-state.js';
+import { freshFolder } from '../lab/folder.js';
+import { difference, freshPlaces, loadModules } from '../lab/node-state.js';
 
 const PROGRAM = join(__dirname, '..', 'fixtures', 'cluster-confined.js');
 
@@ -35,7 +36,7 @@ const description = reference('dr', { ipv6: true });
 t.test('a container with a read-only /proc/sys', async (t) => {
   const [place] = await freshPlaces(t, 1);
   assert(place);
-  const journal = journalFolder(t);
+  const journal = freshFolder(t);
   mkdirSync(join(journal, 'own'));
   for (const folder of [journal, join(journal, 'own')]) chmodSync(folder, 0o777);
   const attempt = (): { confined: Outcome; unprivileged: Outcome } => {
@@ -74,7 +75,7 @@ t.test('an interface that is not there', async (t) => {
   const [place] = await freshPlaces(t, 1);
   assert(place);
   const { netns } = place;
-  const journal = journalFolder(t);
+  const journal = freshFolder(t);
   const before = await place.look();
   const { gw, rs1 } = description.nodes;
   assert(gw && rs1);

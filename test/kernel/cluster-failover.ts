@@ -9,6 +9,7 @@ import { Network } from 'ipvs/cluster';
 import type { ClusterDescription } from 'ipvs/cluster';
 import { reference } from '../fixtures/clusters.js';
 import { LabCluster, listenEverywhere } from '../lab/cluster.js';
+import { freshFolder } from '../lab/folder.js';
 import { FAR, FAR6, VIP, VIP6, addressOf, makeTopology } from '../lab/topology.js';
 import type { Topology } from '../lab/topology.js';
 import { Traffic } from '../lab/traffic.js';
@@ -75,7 +76,7 @@ for (const mode of ['dr', 'nat'] as const) {
   t.test(`VS/${mode.toUpperCase()}: the second director takes over`, async (t) => {
     const nodes = await makeTopology(t, traffic, { directors: 2 });
     await listenEverywhere(traffic, nodes, ['rs1', 'rs2'], [['tcp', 80]]);
-    const cluster = new LabCluster(t, pair(mode), nodes, t.testdir());
+    const cluster = new LabCluster(t, pair(mode), nodes, freshFolder(t));
     await cluster.apply();
     for (const name of cluster.names) t.same(await cluster.node(name).check(), [], name);
     const servers = await hold(t, nodes, 'lb2', 20_001);

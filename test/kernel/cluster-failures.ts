@@ -9,7 +9,8 @@ import type { ClusterDescription, ClusterError } from 'ipvs/cluster';
 import { CASES } from '../fixtures/cluster-cases.js';
 import { reference } from '../fixtures/clusters.js';
 import { nodeOn } from '../fixtures/fake-node.js';
-import { difference, freshPlaces, journalFolder, loadModules } from '../lab/node-state.js';
+import { freshFolder } from '../lab/folder.js';
+import { difference, freshPlaces, loadModules } from '../lab/node-state.js';
 import type { Place } from '../lab/node-state.js';
 import { Obstacle } from '../lab/obstacle.js';
 import { batch } from '../lab/topology.js';
@@ -20,7 +21,7 @@ t.test('a change that is refused, wherever it is', async (t) => {
   const [place] = await freshPlaces(t, 1);
   assert(place);
   const { netns, machine } = place;
-  const journal = journalFolder(t);
+  const journal = freshFolder(t);
   const [settings, look] = [await place.settings(), await place.look()];
   const seen = new Set<string>();
   for (const { title, description, nodes } of CASES) {
@@ -131,7 +132,7 @@ for (const { kind, code, description, name, obstruct } of REFUSALS) {
     assert(place);
     await obstruct?.(place);
     const { netns } = place;
-    const journal = journalFolder(t);
+    const journal = freshFolder(t);
     const before = await place.look();
     await using node = Cluster.from(description).node(name, { netns, journal });
     const plan = await node.plan();
@@ -148,7 +149,7 @@ t.test('an interface that goes while it is set up', async (t) => {
   const [place] = await freshPlaces(t, 1);
   assert(place);
   const { netns } = place;
-  const journal = journalFolder(t);
+  const journal = freshFolder(t);
   const before = await place.look();
   await using node = Cluster.from(dr).node('gw', { netns, journal });
   const failure = await node

@@ -11,6 +11,7 @@ import type { Test } from 'tap';
 import { Ipvs } from 'ipvs';
 import { Cluster, Network } from 'ipvs/cluster';
 import { listenEverywhere } from '../lab/cluster.js';
+import { freshFolder } from '../lab/folder.js';
 import { FAR, VIP, makeTopology } from '../lab/topology.js';
 import { Traffic } from '../lab/traffic.js';
 
@@ -72,7 +73,7 @@ t.test('the director that keepalived chooses is the one', async (t) => {
   const nodes = await makeTopology(t, traffic, { directors: 2 });
   await listenEverywhere(traffic, nodes, ['rs1', 'rs2'], [['tcp', 80]]);
   const cluster = await Cluster.load(join(EXAMPLE, 'cluster.yaml'));
-  const folder = t.testdir();
+  const folder = freshFolder(t);
   for (const name of ['gw', 'rs1', 'rs2'] as const) {
     await using node = cluster.node(name, { netns: nodes[name], journal: folder });
     await node.apply();

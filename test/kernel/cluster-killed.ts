@@ -10,7 +10,8 @@ import type { ClusterDescription } from 'ipvs/cluster';
 import { disturbedBy } from '#lib/cluster/resources';
 import { CASES, MARKED } from '../fixtures/cluster-cases.js';
 import type { Job } from '../fixtures/cluster-killed.js';
-import { difference, freshPlaces, journalFolder, loadModules } from '../lab/node-state.js';
+import { freshFolder } from '../lab/folder.js';
+import { difference, freshPlaces, loadModules } from '../lab/node-state.js';
 import type { Place } from '../lab/node-state.js';
 import { useOtherwise } from '../lab/used.js';
 
@@ -56,7 +57,7 @@ for (const used of [false, true]) {
     if (used) for (const each of places) await useOtherwise(each);
     const [first] = places;
     assert(first);
-    const journal = journalFolder(t);
+    const journal = freshFolder(t);
     // The settings are those of all: it takes a while to read them.
     const settings = await first.settings();
     const looks = await Promise.all(places.map((each) => each.look()));

@@ -5,7 +5,8 @@ import { readdirSync } from 'node:fs';
 import t from 'tap';
 import { Cluster } from 'ipvs/cluster';
 import { reference, VIP } from '../fixtures/clusters.js';
-import { difference, freshPlaces, journalFolder, loadModules } from '../lab/node-state.js';
+import { freshFolder } from '../lab/folder.js';
+import { difference, freshPlaces, loadModules } from '../lab/node-state.js';
 import { batch } from '../lab/topology.js';
 
 t.before(loadModules);
@@ -14,7 +15,7 @@ t.test('what others have changed stays', async (t) => {
   const [place] = await freshPlaces(t, 1);
   assert(place);
   const { netns, machine } = place;
-  const journal = journalFolder(t);
+  const journal = freshFolder(t);
   const cluster = Cluster.from(reference('nat', { ipv6: true }));
   const before = await place.snapshot();
   {

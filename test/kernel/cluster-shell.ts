@@ -5,7 +5,8 @@ import { spawnSync } from 'node:child_process';
 import t from 'tap';
 import { Cluster } from 'ipvs/cluster';
 import { CASES } from '../fixtures/cluster-cases.js';
-import { difference, freshPlaces, journalFolder, loadModules } from '../lab/node-state.js';
+import { freshFolder } from '../lab/folder.js';
+import { difference, freshPlaces, loadModules } from '../lab/node-state.js';
 import { useOtherwise } from '../lab/used.js';
 
 /** What a program says in a namespace, and how it ends. */
@@ -40,7 +41,7 @@ for (const used of [false, true]) {
     const [place, ...twins] = await freshPlaces(t, 1 + chosen.length);
     assert(place);
     if (used) for (const each of [place, ...twins]) await useOtherwise(each);
-    const journal = journalFolder(t);
+    const journal = freshFolder(t);
     for (const [index, { title, description, name }] of chosen.entries()) {
       await t.test(`${title}: ${name}`, async (t) => {
         const twin = twins[index];

@@ -7,7 +7,8 @@ import t from 'tap';
 import { Cluster } from 'ipvs/cluster';
 import type { Change } from 'ipvs/cluster';
 import { CASES } from '../fixtures/cluster-cases.js';
-import { difference, freshPlaces, journalFolder, loadModules } from '../lab/node-state.js';
+import { freshFolder } from '../lab/folder.js';
+import { difference, freshPlaces, loadModules } from '../lab/node-state.js';
 import { useOtherwise } from '../lab/used.js';
 
 const shells = (changes: Iterable<Change>): string[] => [...changes].map(({ shell }) => shell);
@@ -20,7 +21,7 @@ for (const used of [false, true]) {
     assert(place);
     if (used) await useOtherwise(place);
     const { netns } = place;
-    const journal = journalFolder(t);
+    const journal = freshFolder(t);
     const before = await place.snapshot();
     const look = await place.look();
     for (const { title, description, nodes } of CASES) {

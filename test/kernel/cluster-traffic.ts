@@ -8,6 +8,7 @@ import { Network } from 'ipvs/cluster';
 import type { ClusterDescription, NodeDescription, ServiceDescription } from 'ipvs/cluster';
 import { reference } from '../fixtures/clusters.js';
 import { LabCluster, listenEverywhere } from '../lab/cluster.js';
+import { freshFolder } from '../lab/folder.js';
 import { FAR, FAR6, NEAR, NEAR6, VIP, VIP6, addressOf, makeTopology } from '../lab/topology.js';
 import type { Topology } from '../lab/topology.js';
 import { Traffic } from '../lab/traffic.js';
@@ -124,7 +125,7 @@ for (const [title, variants] of MODES) {
       ['udp', 53],
     ]);
     const seen = await traffic.watch(nodes.gw, 'eth1');
-    const journal = t.testdir();
+    const journal = freshFolder(t);
     // One after the other on the same nodes: what the one before has left behind must not matter.
     for (const [variant, description] of Object.entries(variants)) {
       const cluster = new LabCluster(t, description, nodes, journal);
@@ -169,7 +170,7 @@ t.test('persistence, ports and marks', async (t) => {
     ['lb1', ...REAL],
     ([21, 80, 443, 8080, 40_000] as const).map((port) => ['tcp', port] as const),
   );
-  const journal = t.testdir();
+  const journal = freshFolder(t);
   const apply = async (description: ClusterDescription): Promise<LabCluster> => {
     const cluster = new LabCluster(t, description, nodes, journal);
     await cluster.apply();

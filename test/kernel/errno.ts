@@ -455,7 +455,6 @@ const rows: Row[] = [
     errno: 'EOPNOTSUPP',
     when: `command ${command} is asked for one answer instead of a list (never sent)`,
     provoke: ({ raw }) => raw({ command, service }),
-    code: 'ENOTSUP',
     sentence: 'the kernel refused it',
   })),
   ...(['master', 'backup'] as const).map((role): Row => ({

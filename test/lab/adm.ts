@@ -2,11 +2,11 @@
 
 import { spawn } from 'node:child_process';
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runAdm } from '#lib/cli/adm/run';
 import type { AdmResolver } from '#lib/cli/adm/resolver';
+import { freshFolder } from './folder.js';
 
 /** Arguments, and what comes from standard input. */
 export interface Call {
@@ -56,13 +56,14 @@ const END = '~~over~~';
  */
 export class RealIpvsadm {
   readonly #shell: ChildProcessWithoutNullStreams;
-  readonly #folder = mkdtempSync(join(tmpdir(), 'ipvs-adm-'));
+  readonly #folder: string;
   #stdout = '';
   #stderr = '';
   #waiting: (() => void) | undefined;
   #files = 0;
 
   constructor(t: Test, netns: string) {
+    this.#folder = freshFolder(t);
     this.#shell = spawn('ip', ['netns', 'exec', netns, 'sh'], { stdio: 'pipe' });
     this.#shell.stdout.setEncoding('latin1').on('data', (text: string) => {
       this.#stdout += text;
@@ -74,7 +75,6 @@ export class RealIpvsadm {
     });
     t.teardown(() => {
       this.#shell.stdin.end();
-      rmSync(this.#folder, { recursive: true });
     });
   }
 

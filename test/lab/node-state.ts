@@ -2,7 +2,6 @@
 // that can be compared.
 
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { Ipvs } from 'ipvs';
 import { Network, Sysctl } from 'ipvs/cluster';
 import { KernelMachine } from '#lib/cluster/kernel-machine';
@@ -121,15 +120,6 @@ export async function freshPlaces(t: Test, count: number): Promise<Place[]> {
     }
   }
   return places;
-}
-
-/** A folder for journals that is not on the host's disk. */
-export function journalFolder(t: Test): string {
-  const path = mkdtempSync('/run/ipvs-test-');
-  t.teardown(() => {
-    rmSync(path, { recursive: true });
-  });
-  return path;
 }
 
 /**
