@@ -429,6 +429,7 @@ t.test('adm is ipvsadm, and so is a link of that name', async (t) => {
   };
   const listing = { status: 0, out: ipvsadm('-Ln'), err: '' };
   t.same(await written(['adm', '--netns', netns, '-Ln']), listing);
+  t.same(await written(['--netns', netns, '--no-color', 'adm', '-Ln']), listing);
   t.same(await written(['--netns', netns, '-Ln'], 'ipvsadm'), listing);
   t.same(await written(['--netns', netns, '-n'], 'ipvsadm-save'), {
     ...listing,
