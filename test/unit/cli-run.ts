@@ -2,7 +2,7 @@
 // looks, and how failures are told.
 
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import t from 'tap';
@@ -250,6 +250,16 @@ t.test('what is told of a failure', (t) => {
 function stripped(line: string): string {
   return stripVTControlCharacters(line);
 }
+
+// Root runs this: what others could write to is not where it finds its own code. (Node.js 22 would keep
+// what it compiled in the folder for temporary files.)
+t.test('nothing is kept in the folder for temporary files', (t) => {
+  const folder = t.testdir({});
+  const env = { ...process.env, NODE_OPTIONS: '', TMPDIR: folder };
+  execFileSync(process.execPath, [join(root, 'dist', 'cli', 'main.js'), '--version'], { env });
+  t.same(readdirSync(folder), []);
+  t.end();
+});
 
 // What is not loaded takes no time: without a clock, what keeps `ipvs list` from starting slowly.
 t.test('a command loads only what it needs', (t) => {
