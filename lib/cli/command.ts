@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import { Context } from './context.js';
 import type { CommonOptions } from './context.js';
+import { usageError } from './failure.js';
 import { makeStyle, styleOf, widthOf } from './terminal.js';
 import type { Io, Style } from './terminal.js';
 
@@ -58,7 +59,11 @@ export class CliCommand extends Command {
     return this.action(async (...all: unknown[]) => {
       const run = this.#run;
       if (run === undefined) throw new Error('this tree is for its descriptions only');
-      const context = new Context(run.io, this.optsWithGlobals<CommonOptions>());
+      const options = this.optsWithGlobals<CommonOptions & { readonly version?: boolean }>();
+      if (options.version === true) {
+        throw usageError('--version stands in place of a command: ipvs --version');
+      }
+      const context = new Context(run.io, options);
       try {
         run.status = await load()(context, ...(all as never[]));
       } finally {

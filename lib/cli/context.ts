@@ -19,6 +19,12 @@ export interface CommonOptions {
 // So much is given to a stream at once.
 const PORTION = 64 * 1024;
 
+/** The network namespace that words name, as the library takes it. */
+export function netnsOf(words: string): string | { pid: number } {
+  const pid = /^pid:(\d{1,10})$/.exec(words)?.[1];
+  return pid === undefined ? words : { pid: Number(pid) };
+}
+
 export class Context {
   readonly io: Io;
   readonly json: boolean;
@@ -56,8 +62,7 @@ export class Context {
   /** The network namespace that the user named, as the library takes it. */
   get netns(): OpenOptions['netns'] {
     const { netns } = this.#options;
-    const pid = netns?.match(/^pid:(\d{1,10})$/)?.[1];
-    return pid === undefined ? netns : { pid: Number(pid) };
+    return netns === undefined ? undefined : netnsOf(netns);
   }
 
   /** The one handle of this command. */

@@ -5,8 +5,6 @@
 
 export const lazy = {
   adm: () => require('./adm/run.js') as typeof import('./adm/run.js'),
-  compileCache: () =>
-    (require('node:module') as { enableCompileCache(): void }).enableCompileCache(),
   ipvs: () => require('../ipvs.js') as typeof import('../ipvs.js'),
   select: () => require('./select.js') as typeof import('./select.js'),
   quick: () => require('./quick.js') as typeof import('./quick.js'),

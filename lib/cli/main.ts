@@ -4,9 +4,6 @@
 import { basename } from 'node:path';
 import { lazy } from './lazy.js';
 
-// Node.js 22 and later keep what they compiled.
-if (Number(process.versions.node.split('.', 1)[0]) >= 22) lazy.compileCache();
-
 // A reader that has seen enough (ipvs list | head) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);

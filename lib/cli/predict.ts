@@ -11,7 +11,13 @@ import {
   parseServiceConfig,
   parseServiceId,
 } from '../validate.js';
-import { destinationInWords, serviceInWords, textOf } from './config.js';
+import {
+  destinationInNumbers,
+  destinationInWords,
+  serviceInNumbers,
+  serviceInWords,
+  textOf,
+} from './config.js';
 
 /** The operations that the command line uses. */
 export type Change = Exclude<Operation, { op: `replace${string}` | 'zero' }>;
@@ -51,7 +57,7 @@ function after(change: Change, found: Found): ServiceConfig | DestinationConfig 
       return serviceInWords(id, numbers);
     }
     case 'updateService': {
-      const { id, numbers } = parseServiceConfig(found.service);
+      const { id, numbers } = serviceInNumbers(present(found.service));
       return serviceInWords(id, parseServiceChanges(change.changes, id, numbers));
     }
     case 'addDestination':
@@ -62,7 +68,7 @@ function after(change: Change, found: Found): ServiceConfig | DestinationConfig 
     }
     case 'updateDestination': {
       const owner = parseServiceId(change.service);
-      const { id, numbers } = parseDestinationConfig(found.destination, owner);
+      const { id, numbers } = destinationInNumbers(present(found.destination));
       const merged = parseDestinationChanges(change.changes, owner, id, numbers);
       return destinationInWords(id, merged);
     }
@@ -70,6 +76,11 @@ function after(change: Change, found: Found): ServiceConfig | DestinationConfig 
     case 'removeDestination':
       return undefined;
   }
+}
+
+function present<T>(found: T | undefined): T {
+  if (found === undefined) throw new TypeError('it was looked for before');
+  return found;
 }
 
 function checkPresence(change: Change, { service, destination }: Found): void {

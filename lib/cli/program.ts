@@ -4,6 +4,7 @@
 import { Argument, Option } from 'commander';
 import { CliCommand } from './command.js';
 import type { Run } from './command.js';
+import { usageError } from './failure.js';
 import { lazy } from './lazy.js';
 import { SERVICE_KINDS } from './words.js';
 
@@ -250,7 +251,7 @@ function node(command: CliCommand): CliCommand {
 }
 
 function addAdm(program: CliCommand): void {
-  // Never reached by way of this tree: run() hands its arguments on as they are.
+  // run() hands its arguments on as they are; what is before it otherwise ends here.
   program
     .sub(
       'adm',
@@ -261,7 +262,11 @@ function addAdm(program: CliCommand): void {
     )
     .argument('[argument...]', 'what ipvsadm takes')
     .example('ipvs adm -L -n --stats', 'a listing as scripts know it')
-    .example('ln -s "$(command -v ipvs)" /usr/local/sbin/ipvsadm', 'for scripts that call ipvsadm');
+    .example('ln -s "$(command -v ipvs)" /usr/local/sbin/ipvsadm', 'for scripts that call ipvsadm')
+    .does(() => () => {
+      const hint = 'only --netns and --no-color may stand in front of it';
+      throw usageError('adm comes first: ipvs adm, then what ipvsadm takes', hint);
+    });
 }
 
 function addHelp(program: CliCommand): void {

@@ -1,7 +1,7 @@
 // A command line from its words to its exit status. Writes to what it is given, and never ends the
 // process: tests run it inside theirs.
 
-import { Context } from './context.js';
+import { Context, netnsOf } from './context.js';
 import { Exit, failureText, statusOf, tell, usageError } from './failure.js';
 import { lazy } from './lazy.js';
 import { styleOf } from './terminal.js';
@@ -17,8 +17,13 @@ export async function run(argv: readonly string[], io: Io, name = 'ipvs'): Promi
   const color = argv.includes('--no-color') ? false : undefined;
   try {
     if (ADM_NAMES.has(name)) return await runAdm(argv, io, name);
-    if (argv[0] === 'adm') return await runAdm(argv.slice(1), io, 'ipvsadm');
-    if (argv.includes('--version') || argv.includes('-V')) {
+    const { rest, netns, others } = globalOptions(argv);
+    const [first] = rest;
+    if (first === 'adm') {
+      if (others[0] !== undefined) throw notForAdm(others[0]);
+      return await runAdm(rest.slice(1), io, 'ipvsadm', netns);
+    }
+    if (first === '--version' || first === '-V') {
       io.stdout.write(`${version()}\n`);
       return Exit.done;
     }
@@ -33,10 +38,41 @@ export async function run(argv: readonly string[], io: Io, name = 'ipvs'): Promi
   }
 }
 
-function runAdm(args: readonly string[], io: Io, program: string): Promise<number> {
+interface GlobalOptions {
+  readonly netns: string | undefined;
+  /** Those that only say something to the commands of `ipvs`. */
+  readonly others: readonly string[];
+  /** What comes after. */
+  readonly rest: readonly string[];
+}
+
+// What is common to all commands may stand in front of them. What is wrong there is told later, by
+// what reads all of it.
+function globalOptions(argv: readonly string[]): GlobalOptions {
+  const others: string[] = [];
+  let netns: string | undefined;
+  let at = 0;
+  for (; ; at++) {
+    const [, name = '', value] = /^(--[a-z-]+)(?:=(.*))?$/s.exec(argv[at] ?? '') ?? [];
+    if (name === '--netns') netns = value ?? argv[++at];
+    else if (name === '--json' || name === '--deadline') others.push(name);
+    else if (name !== '--no-color') return { netns, others, rest: argv.slice(at) };
+    if (name === '--deadline' && value === undefined) at++;
+  }
+}
+
+function notForAdm(option: string): Error {
+  return usageError(
+    `${option} does not go with adm: what comes out is what ipvsadm writes`,
+    option === '--json' ? '"ipvs list --json" shows the table to programs' : undefined,
+  );
+}
+
+function runAdm(args: readonly string[], io: Io, program: string, netns?: string): Promise<number> {
   const { stdout, stderr } = io;
   const options = {
     program,
+    ...(netns !== undefined && { netns: netnsOf(netns) }),
     stdout,
     stderr,
     get stdin() {

@@ -6,17 +6,15 @@ import type { PresentTable, TargetDestination, TargetService } from '../rules/ta
 import { readRules } from '../rules/parse.js';
 import type { RestoreResult, RestoredEntry } from '../rules/types.js';
 import { destinationName, serviceName } from '../turns.js';
-import {
-  parseDestinationConfig,
-  parseDestinationId,
-  parseServiceConfig,
-  parseServiceId,
-} from '../validate.js';
 import type { ChangeReport } from './change.js';
 import {
   destinationConfigOf,
+  destinationInNumbers,
   destinationInWords,
+  idOfKey,
+  idOfServer,
   serviceConfigOf,
+  serviceInNumbers,
   serviceInWords,
 } from './config.js';
 
@@ -43,13 +41,14 @@ export function reportsOf(
   ];
 }
 
+// Not by what checks configurations: the kernel holds what the library would refuse to put there.
 function tableOf({ services }: Snapshot): PresentTable {
   const table = new Map<string, TargetService>();
   for (const service of services) {
-    const { id, numbers } = parseServiceConfig(serviceConfigOf(service));
+    const { id, numbers } = serviceInNumbers(serviceConfigOf(service));
     const destinations = new Map<string, TargetDestination>();
     for (const each of service.destinations) {
-      const destination = parseDestinationConfig(destinationConfigOf(each), id);
+      const destination = destinationInNumbers(destinationConfigOf(each));
       destinations.set(destinationName(destination.id), destination);
     }
     table.set(serviceName(id), { id, numbers, destinations });
@@ -74,12 +73,10 @@ function reportOf(
   before: PresentTable,
   after: PresentTable,
 ): ChangeReport {
-  const owner = parseServiceId(service);
   const find = (table: PresentTable) => {
-    const found = table.get(serviceName(owner));
+    const found = table.get(serviceName(idOfKey(service)));
     if (destination === undefined) return found && serviceInWords(found.id, found.numbers);
-    const name = destinationName(parseDestinationId(destination, owner));
-    const own = found?.destinations.get(name);
+    const own = found?.destinations.get(destinationName(idOfServer(destination)));
     return own && destinationInWords(own.id, own.numbers);
   };
   const [old, now] = [find(before), find(after)];

@@ -6,11 +6,15 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import type { Ipvs } from 'ipvs';
+import { IPV4, parseAddress } from '#lib/address';
 import { run } from '#lib/cli/run';
+import { Command } from '#lib/records';
+import { ONE_PACKET } from '#lib/words';
 import { FakeTerminal } from '../fixtures/terminal.js';
 import type { TerminalOptions } from '../fixtures/terminal.js';
 import { freshFolder } from '../lab/folder.js';
 import { freshIpvs } from '../lab/namespace.js';
+import { sendRaw } from '../lab/records.js';
 
 interface Ran {
   status: number;
@@ -27,18 +31,22 @@ interface Lab {
 
 async function lab(t: Test): Promise<Lab> {
   const { ipvs, netns } = await freshIpvs(t);
-  const cli: Lab['cli'] = async (line, { input, ...options } = {}) => {
+  const cli = cliIn(netns);
+  const json = async (line: string) => {
+    const { out } = await cli(`${line} --json`);
+    return JSON.parse(out.join('\n')) as unknown;
+  };
+  return { ipvs, cli, json };
+}
+
+function cliIn(netns: string): Lab['cli'] {
+  return async (line, { input, ...options } = {}) => {
     const terminal = new FakeTerminal(options);
     terminal.stdin.end(input);
     const status = await run(['--netns', netns, ...line.split(' ')], terminal);
     const lines = (text: string) => text.split('\n').filter((each) => each !== '');
     return { status, out: lines(terminal.stdout.text), err: lines(terminal.stderr.text) };
   };
-  const json = async (line: string) => {
-    const { out } = await cli(`${line} --json`);
-    return JSON.parse(out.join('\n')) as unknown;
-  };
-  return { ipvs, cli, json };
 }
 
 const web = { protocol: 'tcp', address: '10.0.0.1', port: 80 } as const;
@@ -347,6 +355,53 @@ t.test('save, diff, restore', async (t) => {
   t.match(await cli(`save ${folder}/nosuch/file`), { status: 4 });
 });
 
+// ipvsadm and the kernel take what the library refuses: it is there all the same.
+t.test('diff and dry runs on a table that the library would not make', async (t) => {
+  const { netns, ipvs, ipvsadm, restore } = await freshIpvs(t);
+  const folder = t.testdir({});
+  const cli = cliIn(netns);
+  restore('-A -f 1\n-a -f 1 -r 10.0.0.5:8080\n-a -f 1 -r 10.0.0.6:8081 -i\n');
+  const file = join(folder, 'rules');
+  writeFileSync(file, ipvsadm('-Sn'));
+  // Services that nobody can make with ipvsadm 1.31 either.
+  const serviceNumbers = { scheduler: 'wlc', timeout: 0, netmask: 0xffffffff, engine: '' };
+  for (const [protocol, port, flags] of [
+    [6, 0, 0],
+    [6, 80, ONE_PACKET],
+    [47, 80, 0],
+  ] as const) {
+    const service = { family: IPV4, protocol, address: parseAddress('10.0.0.1'), port, fwmark: 0 };
+    const numbers = { serviceNumbers: { ...serviceNumbers, flags } };
+    await sendRaw(netns, { command: Command.newService, service, ...numbers });
+  }
+  const before = await ipvs.snapshot();
+  t.equal(before.services.length, 4);
+  t.match(await cli(`diff ${file} --merge`), { status: 0, out: [], err: [] });
+  const diff = await cli(`diff ${file}`);
+  t.match(diff, { status: 1, err: [] });
+  t.same(diff.out.sort(), ['- 47 10.0.0.1:80', '- tcp 10.0.0.1:80', '- tcp 10.0.0.1:any']);
+  t.match(await cli(`restore ${file} --dry-run`), {
+    status: 0,
+    out: [/^- /, /^- /, /^- /, 'would be: 0 added, 0 changed, 3 removed, 3 unchanged'],
+  });
+  const lines = [
+    'set server mark 1 10.0.0.5:8080 -w 0',
+    'set server mark 1 10.0.0.6:8081 -x 5',
+    'set service tcp 10.0.0.1:80 -s rr',
+    'set service tcp 10.0.0.1:any -s rr',
+    'remove server mark 1 10.0.0.5:8080',
+  ];
+  for (const line of lines) {
+    const foreseen = await cli(`${line} --dry-run`);
+    t.match(foreseen, { status: 0, err: [] }, line);
+    t.match(
+      (await cli(line)).out,
+      [foreseen.out[0]?.replace(/^would (chang|remov)e/, '$1ed')],
+      line,
+    );
+  }
+});
+
 t.test('drain waits for connections to end, and says what is left', async (t) => {
   const { ipvs, cli } = await lab(t);
   await ipvs.addService(web);
@@ -375,6 +430,7 @@ t.test('adm is ipvsadm, and so is a link of that name', async (t) => {
   };
   const listing = { status: 0, out: ipvsadm('-Ln'), err: '' };
   t.same(await written(['adm', '--netns', netns, '-Ln']), listing);
+  t.same(await written(['--netns', netns, '--no-color', 'adm', '-Ln']), listing);
   t.same(await written(['--netns', netns, '-Ln'], 'ipvsadm'), listing);
   t.same(await written(['--netns', netns, '-n'], 'ipvsadm-save'), {
     ...listing,

@@ -53,7 +53,15 @@ async function onTerminal(
   const pidFile = join(folder, 'pid');
   const inner = `echo $$ >${pidFile}; exec ${process.execPath} ${main} ${words}`;
   const command = `stty cols ${size.columns} rows ${size.rows}; sh -c '${inner}'; echo "status=$?"; stty -a`;
-  const env = { ...process.env, TERM: 'xterm', LANG: 'C.UTF-8', NODE_OPTIONS: '' };
+  // What runs the tests may have said something about colours: here only the terminal does.
+  const env = {
+    ...process.env,
+    FORCE_COLOR: undefined,
+    NO_COLOR: undefined,
+    TERM: 'xterm',
+    LANG: 'C.UTF-8',
+    NODE_OPTIONS: '',
+  };
   const child = spawn('script', ['-qec', command, '/dev/null'], {
     env,
     stdio: ['pipe', 'pipe', 'inherit'],

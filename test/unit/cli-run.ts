@@ -2,7 +2,7 @@
 // looks, and how failures are told.
 
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import t from 'tap';
@@ -145,7 +145,34 @@ t.test("the version is the package's", async (t) => {
     version: string;
   };
   t.same(await runCli(['--version']), { status: 0, out: `${version}\n`, err: '' });
-  t.same(await runCli(['-V']), { status: 0, out: `${version}\n`, err: '' });
+  for (const words of [['-V'], ['--json', '-V'], ['--netns', 'x', '--no-color', '--version']]) {
+    t.same(await runCli(words), { status: 0, out: `${version}\n`, err: '' });
+  }
+  // Behind a command it may be a mistake, and the command is not carried out.
+  const behind = ['clear --yes -V', 'list --version', 'add service tcp 10.0.0.1:80 -s -V'];
+  for (const line of behind) {
+    t.match(await runCli(line.split(' ')), { status: 2, out: '' }, line);
+  }
+});
+
+t.test('what stands in front of adm is taken, or refused', async (t) => {
+  const wrong: [string, RegExp][] = [
+    ['--netns nosuch adm -Ln', /^open: .*nosuch/],
+    ['--no-color --netns=nosuch adm -Ln', /^open: .*nosuch/],
+    ['--netns pid:999999999 adm -Ln', /^open: .*999999999/],
+    ['--deadline 5s adm -Ln', /^ipvs: --deadline does not go with adm/],
+    ['--nosuch adm -Ln', /^ipvs: unknown option '--nosuch'/],
+    ['-- adm -Ln', /^ipvs: adm comes first/],
+  ];
+  for (const [line, message] of wrong) {
+    const { status, out, err } = await runCli(line.split(' '));
+    t.equal(status, 2, line);
+    t.equal(out, '', line);
+    t.match(err, message, line);
+  }
+  const json = await runCli(['--json', 'adm', '-Ln']);
+  t.equal(json.status, 2);
+  t.match(JSON.parse(json.err), { error: { code: 'ERR_USAGE', hint: /ipvs list --json/ } });
 });
 
 t.test('colours follow the user, then the terminal', (t) => {
@@ -223,6 +250,16 @@ t.test('what is told of a failure', (t) => {
 function stripped(line: string): string {
   return stripVTControlCharacters(line);
 }
+
+// Root runs this: what others could write to is not where it finds its own code. (Node.js 22 would keep
+// what it compiled in the folder for temporary files.)
+t.test('nothing is kept in the folder for temporary files', (t) => {
+  const folder = t.testdir({});
+  const env = { ...process.env, NODE_OPTIONS: '', TMPDIR: folder };
+  execFileSync(process.execPath, [join(root, 'dist', 'cli', 'main.js'), '--version'], { env });
+  t.same(readdirSync(folder), []);
+  t.end();
+});
 
 // What is not loaded takes no time: without a clock, what keeps `ipvs list` from starting slowly.
 t.test('a command loads only what it needs', (t) => {

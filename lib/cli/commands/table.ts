@@ -1,12 +1,12 @@
 // ipvs save, ipvs restore, ipvs diff
 
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { formatRules } from '../../rules/index.js';
 import type { RestoreResult, TableConfig } from '../../rules/index.js';
 import type { Snapshot } from '../../types.js';
 import { destinationConfigOf, serviceConfigOf } from '../config.js';
 import type { Context } from '../context.js';
 import { CliError, Exit, usageError } from '../failure.js';
+import { STANDARD, readText, writeText } from '../files.js';
 import { diffLines, restoreSummary } from '../render/diff.js';
 import { reportsOf } from '../wanted.js';
 import type { WantedTable } from '../wanted.js';
@@ -22,8 +22,6 @@ export interface RestoreFlags {
   readonly dryRun?: boolean;
 }
 
-const STANDARD = '-';
-
 /** Writes the table to a file, whole or not at all, or to standard output. */
 export async function save(
   context: Context,
@@ -36,10 +34,13 @@ export async function save(
   const { text, warnings } = written(tableOf(snapshot), format);
   if (!snapshot.settled) warnings.push('others changed the table while it was read');
   for (const warning of warnings) context.warn(warning);
-  if (file === undefined || file === STANDARD) await context.write(text);
-  else await replaceFile(file, text);
+  if (file === undefined || OUTPUTS.has(file)) await context.write(text);
+  else await writeText(file, text);
   return Exit.done;
 }
+
+// Opened by its name it would be another file, which begins at its start again.
+const OUTPUTS: ReadonlySet<string> = new Set([STANDARD, '/dev/stdout']);
 
 function formatOf(context: Context, file: string | undefined, { format }: SaveFlags): Format {
   if (context.json) {
@@ -73,18 +74,6 @@ function written(table: TableConfig, format: Format): { text: string; warnings: 
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- only now that it is needed
   const { stringify } = require('yaml') as typeof import('yaml');
   return { text: stringify(table, { aliasDuplicateObjects: false }), warnings: [] };
-}
-
-// A full disk leaves the old file as it was.
-async function replaceFile(file: string, text: string): Promise<void> {
-  const fresh = `${file}.${process.pid}.new`;
-  try {
-    await writeFile(fresh, text, { flag: 'wx' });
-    await rename(fresh, file);
-  } catch (error) {
-    await rm(fresh, { force: true });
-    throw error;
-  }
 }
 
 /** Brings the table to be as a file says, by what differs. */
@@ -180,13 +169,4 @@ async function read(context: Context, file: string | undefined): Promise<WantedT
 function refuseEmpty({ text, file }: WantedTable): void {
   if (/^[ \t]*[^#\s]/m.test(text)) return;
   throw usageError(`${file} is empty`, '"ipvs clear" removes everything');
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    const { code = 'ERR_UNKNOWN', message } = error as NodeJS.ErrnoException;
-    throw new CliError(code, `${file} can't be read: ${message}`);
-  }
 }
