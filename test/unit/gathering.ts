@@ -86,6 +86,7 @@ t.test('what was written is read back', (t) => {
 });
 
 t.test('the first leaves at once, the others together, a thousand at most', async (t) => {
+  stopClock(t); // on a busy machine they take longer than one gathering is open
   const { ipvs, commands } = fakeIpvs();
   const all = Promise.all(add(ipvs, 1, 2000));
   t.strictSame(
