@@ -3,8 +3,6 @@
 import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { formatAddress } from './address.js';
-import { ABSENT } from './channel.js';
-import type { Table, WantedService } from './channel.js';
 import { sameDestination, sameService } from './compare.js';
 import { AbortError, IpvsError } from './errors.js';
 import type { Verdict } from './errors.js';
@@ -14,10 +12,18 @@ import { Fault, NativeFailure } from './native.js';
 import { OperationReader, commandOf } from './operations.js';
 import type { Merge, Present, Step } from './operations.js';
 import { Command } from './records.js';
-import type { Change, DestinationId, DestinationRecord, Request } from './records.js';
+import type {
+  Change,
+  DestinationId,
+  DestinationRecord,
+  Request,
+  ServiceRecord,
+} from './records.js';
 import { Requests } from './requests.js';
 import { overtaken, refusal, subjectOf } from './session.js';
 import type { Call, Session } from './session.js';
+import { readTable } from './table.js';
+import type { Table, WantedService } from './table.js';
 import { serviceName } from './turns.js';
 import type { BatchProgress, Outcome } from './types.js';
 
@@ -233,6 +239,7 @@ export class Batch {
     const sent: Sent[] = [];
     const failed: Failed[] = [];
     for (const { index, step } of group) {
+      await this.#breathe();
       const present = look.present(step);
       const wanted = step.destination === undefined ? present : present?.destination;
       const canAdd = step.add !== undefined && (present !== undefined || !step.destination);
@@ -319,10 +326,8 @@ export class Batch {
     for (let index = last; index >= first; index--) {
       const request = lost.get(index) ?? this.#requestOf(index);
       if (refused.has(index) || !isChange(request)) continue;
-      const { destination } = request;
-      const service = serviceName(request.service);
-      const own = destination ? `${service} ${destinationName(destination)}` : service;
-      const hidden = later.has(own) || later.has(service);
+      const own = nameOf(request);
+      const hidden = later.has(own) || later.has(serviceName(request.service));
       if (lost.has(index) && !hidden && look.isDone(request)) done.add(index);
       later.add(own);
     }
@@ -405,31 +410,21 @@ function independent(steps: readonly Merge[], begin: number): number {
   return end - begin;
 }
 
-// An address has many spellings.
-function destinationName({ address, port }: DestinationId): string {
-  return `${formatAddress(address.family, Uint8Array.from(address.bytes), 0)} ${port}`;
+/** One name for what it is about: a service, or a destination of it. */
+function nameOf({ service, destination }: Step): string {
+  const name = serviceName(service);
+  return destination === undefined ? name : `${name} ${destinationName(destination)}`;
 }
 
-/** Services with their destinations, as they were at one time. */
-class Look {
-  readonly #services: ReadonlyMap<string, Present['service']>;
-  readonly #destinations: ReadonlyMap<string, ReadonlyMap<string, DestinationRecord>>;
+// An address has many spellings.
+function destinationName({ address, port }: DestinationId): string {
+  return `${formatAddress(address.family, address.bytes, 0)} ${port}`;
+}
 
-  private constructor(names: readonly string[], { services, destinations, counts }: Table) {
-    const records = services.take(names.length);
-    const present = new Map<string, Present['service']>();
-    const lists = new Map<string, ReadonlyMap<string, DestinationRecord>>();
-    names.forEach((name, at) => {
-      const record = records[at];
-      const count = counts[at] ?? ABSENT;
-      if (record === undefined || count === ABSENT) return;
-      present.set(name, record as Present['service']);
-      const list = destinations.take(count) as DestinationRecord[];
-      lists.set(name, new Map(list.map((each) => [`${each.address} ${each.port}`, each])));
-    });
-    this.#services = present;
-    this.#destinations = lists;
-  }
+/** Services and destinations, as they were at one time. */
+class Look {
+  readonly #services = new Map<string, Present['service']>();
+  readonly #destinations = new Map<string, DestinationRecord>();
 
   /** At all that these operations concern. */
   static async at(
@@ -437,24 +432,37 @@ class Look {
     call: Call,
     steps: readonly Step[],
   ): Promise<Look | NativeFailure> {
-    const services = new Map<string, WantedService>();
+    const wanted = new Map<string, WantedService & { readonly destinations: DestinationId[] }>();
     for (const { service, destination } of steps) {
       const name = serviceName(service);
-      const destinations = destination !== undefined || services.get(name)?.destinations === true;
-      services.set(name, { service, destinations });
+      const destinations = wanted.get(name)?.destinations ?? [];
+      if (destination !== undefined) destinations.push(destination);
+      wanted.set(name, { service, destinations });
     }
-    const table = await session.servicesNamed(call, [...services.values()]);
-    return table instanceof NativeFailure ? table : new Look([...services.keys()], table);
+    const table = await session.servicesNamed(call, [...wanted.values()]);
+    if (table instanceof NativeFailure) return table;
+    const look = new Look();
+    await look.#read([...wanted.keys()], table);
+    return look;
   }
 
-  present({ service, destination }: Step): Present | undefined {
-    const name = serviceName(service);
-    const record = this.#services.get(name);
-    if (record === undefined) return undefined;
-    return {
-      service: record,
-      destination: destination && this.#destinations.get(name)?.get(destinationName(destination)),
-    };
+  async #read(names: readonly string[], table: Table): Promise<void> {
+    let service: string;
+    await readTable(table, {
+      service: (record, index) => {
+        service = names[index] ?? '';
+        this.#services.set(service, { ...(record as ServiceRecord) });
+      },
+      destination: (record) => {
+        const name = `${service} ${record.address} ${record.port}`;
+        this.#destinations.set(name, { ...(record as DestinationRecord) });
+      },
+    });
+  }
+
+  present(step: Step): Present | undefined {
+    const service = this.#services.get(serviceName(step.service));
+    return service && { service, destination: this.#destinations.get(nameOf(step)) };
   }
 
   /** Whether all is as the request was to make it. */

@@ -5,7 +5,7 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Channels } from './channel.js';
-import type { Place, Table } from './channel.js';
+import type { Place } from './channel.js';
 import { sameDestination, sameService } from './compare.js';
 import { invalidType } from './errors.js';
 import { explainOpen } from './explain.js';
@@ -35,6 +35,8 @@ import type { RestoreOptions, RestoreResult, TableConfig } from './rules/types.j
 import { Session, throwIfAborted } from './session.js';
 import type { Call } from './session.js';
 import { PER_CPU_FILE, TOTALS_FILE, parseDirectorStats } from './stats.js';
+import { PORTION, readTable } from './table.js';
+import type { Table } from './table.js';
 import type {
   BatchOptions,
   BigIntCounters,
@@ -77,9 +79,6 @@ import {
 } from './validate.js';
 import { DEFAULT_TIMEOUT } from './waiting.js';
 import { ROLES, toConnection, toDestination, toInfo, toService, toSyncDaemon } from './words.js';
-
-// Records become objects in such portions, with a turn of the event loop in between.
-const PORTION = 500;
 
 const CONNECTIONS_FILE = '/proc/thread-self/net/ip_vs_conn';
 const CONNECTIONS_WITH_ORIGIN_FILE = '/proc/thread-self/net/ip_vs_conn_sync';
@@ -638,18 +637,16 @@ async function* portions<Item, Result>(
 
 async function snapshotServices(table: Table): Promise<SnapshotService<Counter>[]> {
   const services: SnapshotService<Counter>[] = [];
-  let sinceTurn = 0;
-  for (const count of table.counts) {
-    const [service] = table.services.map(1, toService);
-    if (service === undefined) break;
-    const destinations = table.destinations.map(count, toDestination);
-    services.push({ ...service, destinations });
-    sinceTurn += 1 + count;
-    if (sinceTurn > PORTION) {
-      sinceTurn = 0;
-      await nextTurn();
-    }
-  }
+  let destinations: Destination<Counter>[] = [];
+  await readTable(table, {
+    service: (record) => {
+      destinations = [];
+      services.push({ ...toService(record), destinations });
+    },
+    destination: (record) => {
+      destinations.push(toDestination(record));
+    },
+  });
   return services;
 }
 

@@ -4,7 +4,7 @@
 import { constants } from 'node:os';
 import { formatAddress } from './address.js';
 import type { Address } from './address.js';
-import type { Channels, Table, WantedService } from './channel.js';
+import type { Channels } from './channel.js';
 import { AbortError, IpvsError } from './errors.js';
 import type { Subject, Verdict } from './errors.js';
 import { changes, explain, verdictOf } from './explain.js';
@@ -29,6 +29,7 @@ import type {
 } from './records.js';
 import { serviceOfRow } from './rows.js';
 import type { Records } from './rows.js';
+import type { Table, WantedService } from './table.js';
 import { Turns, serviceName } from './turns.js';
 import type { CallOptions, Ensured, Operation } from './types.js';
 import { onAbort, waitFor, whenLate } from './waiting.js';
@@ -280,7 +281,7 @@ export class Session implements Asker {
     );
   }
 
-  /** These services, in this order; a failure is for the caller to explain. */
+  /** These services, and what is wanted of them; a failure is for the caller to explain. */
   async servicesNamed(
     call: Call,
     services: readonly WantedService[],

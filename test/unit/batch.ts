@@ -9,7 +9,7 @@ import type { BatchOptions, BatchProgress, Ipvs, Operation, Outcome } from 'ipvs
 import { Fault, NativeFailure } from '#lib/native';
 import { OperationReader } from '#lib/operations';
 import { fakeIpvs, refused } from '../fixtures/fake-addon.js';
-import type { Answer, FakeChannel } from '../fixtures/fake-addon.js';
+import type { Answer, FakeChannel, Look } from '../fixtures/fake-addon.js';
 import { FakeTable } from '../fixtures/fake-table.js';
 import { range } from '../fixtures/lists.js';
 import type { Row } from '../fixtures/packed.js';
@@ -38,6 +38,13 @@ function onTable(timeout?: number) {
   const table = new FakeTable().serve(commands, dumps);
   return { ipvs, commands, dumps, table };
 }
+
+/** The look at a table in which there is nothing. */
+const absent = ({ services, finish }: Look): void => {
+  setImmediate(() => {
+    finish(services.map(() => undefined));
+  });
+};
 
 /** A handle whose kernel gives each command the answer that a function gives. */
 function answering(answer: (row: Row, exchange: number) => Answer) {
@@ -193,7 +200,7 @@ t.test('destinations are only looked at where an operation is about one', async 
     { op: 'ensureDestination', service: at(2), destination: real },
     { op: 'updateService', service: at(1), changes: { scheduler: 'wrr' } },
   ]);
-  const commands = dumps.looks.map(({ rows }) => rows.map(({ command }) => command));
+  const commands = dumps.looks.map(({ services }) => services.map(([{ command }]) => command));
   t.strictSame(commands, [[GET_SERVICE, GET_DESTINATION], [GET_SERVICE]]);
 });
 
@@ -585,7 +592,7 @@ t.test('operations that do not concern each other are looked at, and sent, toget
   const [first] = list as [Operation];
   t.strictSame(codesOf(await ipvs.batch([...list, first])), new Array(501).fill(undefined));
   t.strictSame(
-    dumps.looks.map(({ rows }) => rows.length),
+    dumps.looks.map(({ services }) => services.length),
     [500, 1],
   );
   t.strictSame(
@@ -598,7 +605,7 @@ t.test('operations that do not concern each other are looked at, and sent, toget
     destination: { address: `10.0.1.${n}` },
   }));
   await ipvs.batch(reals);
-  t.equal(dumps.looks.at(-1)?.rows.length, 2, 'each service once');
+  t.equal(dumps.looks.at(-1)?.services.length, 2, 'each service once');
   t.equal(commands.exchanges.at(-1)?.rows.length, 200);
 });
 
@@ -666,7 +673,7 @@ for (const [name, list, before, overtake, sent] of [
 
 t.test('who is overtaken again and again gives up with what the kernel says', async (t) => {
   const { ipvs, commands, dumps } = fakeIpvs();
-  dumps.onLook = ({ rows, finish }) => setImmediate(() => finish(rows.map(() => undefined)));
+  dumps.onLook = absent;
   commands.onExchange = ({ finish }) => setImmediate(() => finish([refused(EEXIST)]));
   t.match(await ipvs.batch([ensureWeb('rr')]), [{ code: 'EEXIST', command: 'ensure service' }]);
   t.equal(commands.exchanges.length, 5);
@@ -895,6 +902,45 @@ t.test(
   },
 );
 
+// A service may have ten thousand destinations.
+t.test('of the destinations of a service just those are looked at that are named', async (t) => {
+  const { ipvs, dumps } = onTable();
+  const at = (port: number) => ({ ...web, port });
+  await ipvs.batch([add(1), add(2), add(3)]);
+  const list = [
+    ['10.0.1.1', 1],
+    ['10.0.1.2', 2],
+    ['2001:db8::1', 1],
+    ['10.0.1.3', 1],
+  ] as const;
+  await ipvs.batch([
+    ...list.map(([address, port]): Operation => ({
+      op: 'ensureDestination',
+      service: at(port),
+      destination: { address, forwarding: 'tun' },
+    })),
+    { op: 'updateService', service: at(3), changes: { scheduler: 'rr' } },
+  ]);
+  t.strictSame(
+    dumps.looks.map(({ services }) =>
+      services.map((rows) =>
+        rows.map(({ port, destinationAddress }) => [port, destinationAddress]),
+      ),
+    ),
+    [
+      [
+        [
+          [1, '0a000101'],
+          [1, `20010db8${'0'.repeat(23)}1`],
+          [1, '0a000103'],
+        ],
+        [[2, '0a000102']],
+        [[3, undefined]],
+      ],
+    ],
+  );
+});
+
 // ---- what ends a batch before its end
 
 t.test('a batch that is aborted before its turn sends nothing', async (t) => {
@@ -993,7 +1039,7 @@ t.test('an abort after something was sent tells of it, whatever is being looked 
     await until(() => commands.exchanges.length === 1);
     controller.abort();
     commands.exchanges[0]?.finish([answer, undefined]);
-    dumps.onLook = ({ rows, finish }) => setImmediate(() => finish(rows.map(() => undefined)));
+    dumps.onLook = absent;
     commands.onExchange = ({ finish }) => setImmediate(() => finish());
     const { sent, outcomes } = await aborted;
     t.equal(sent, true);
@@ -1038,7 +1084,7 @@ t.test('memory that a late exchange still holds is not used again', async (t) =>
 // Each change of kind makes a portion, and all are prepared before the first is sent.
 t.test('kinds that alternate take little memory', async (t) => {
   const { ipvs, commands, dumps } = answering(() => undefined);
-  dumps.onLook = ({ rows, finish }) => setImmediate(() => finish(rows.map(() => undefined)));
+  dumps.onLook = absent;
   const sizes: number[] = [];
   const exchange = commands.exchange.bind(commands);
   commands.exchange = (requests, ...rest) => {
@@ -1053,7 +1099,7 @@ t.test('kinds that alternate take little memory', async (t) => {
 t.test('what comes after an answer that stays away is not sent, and says so', async (t) => {
   const lost = new NativeFailure(Fault.noAnswer, 0, '', '');
   const { ipvs, commands, dumps } = answering((_, exchange) => (exchange === 2 ? lost : undefined));
-  dumps.onLook = ({ rows, finish }) => setImmediate(() => finish(rows.map(() => undefined)));
+  dumps.onLook = absent;
   const outcomes = await ipvs.batch([...range(1, 3 * PORTION).map(add), ensureWeb('rr'), add(9)]);
   const parts = [PORTION, PORTION, PORTION + 2].map((count) => codesOf(outcomes.splice(0, count)));
   t.strictSame(
