@@ -423,10 +423,10 @@ export class Ipvs {
    * rest is not sent.
    *
    * All operations are checked first: where one makes no sense the call rejects with an error that
-   * names it (`operations[3].service.port`), and nothing is changed. They must be left alone until the
-   * call is over: those that failed are read once more. An abort counts between portions of up to 4096
-   * operations, and the `AbortError` then has the outcomes of those that were sent; each portion has
-   * the time that a single call has.
+   * names it (`operations[3].service.port`), and nothing is changed. Each is read once, a long list in
+   * several turns of the event loop: what you change in it meanwhile may count or not. An abort counts
+   * between portions of up to 4096 operations, and the `AbortError` then has the outcomes of those that
+   * were sent; each portion has the time that a single call has.
    */
   async batch(operations: readonly Operation[], options?: BatchOptions): Promise<Outcome[]> {
     const { signal, onProgress } = parseBatchOptions(options);
@@ -438,7 +438,7 @@ export class Ipvs {
     const prepared = prepare(given);
     prepared.catch(() => undefined); // it is waited for when it is this call's turn
     return this.#session.alone(call, async () =>
-      new Batch(this.#session, call, given, onProgress).run(await prepared),
+      new Batch(this.#session, call, given.length, onProgress).run(await prepared),
     );
   }
 

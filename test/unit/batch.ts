@@ -880,27 +880,50 @@ t.test('changes that are changed meanwhile are those that were checked', async (
   t.match(rowsOf(commands).slice(-2), [{ weight: 3 }, { timeout: 60 }]);
 });
 
-// That is forbidden, but what became of the others is not lost for it.
-t.test(
-  'where an operation can not be read again, its outcome is an error all the same',
-  async (t) => {
-    const { ipvs, commands } = fakeIpvs();
-    const list = range(1, 6).map(add);
-    const outcomes = ipvs.batch(list);
-    Object.assign(list[1] as object, { op: 'flush' });
-    Object.assign(list[2] as object, { service: { fwmark: -1 } });
-    Object.assign(list[3] as object, updateReal(1));
-    list.length = 5; // the list itself was read when the call was made
-    await until(() => commands.exchanges.length === 1);
-    commands.exchanges[0]?.finish([undefined, ...new Array<Answer>(5).fill(refused(EEXIST))]);
-    const [first, ...others] = await outcomes;
-    t.equal(first, undefined);
-    t.strictSame(codesOf(others), new Array(5).fill('EEXIST'));
-    t.equal(others[0]?.command, 'batch');
-    t.match(others[3], { command: 'add service', service: { port: 5 } });
-    t.match(others[4], { command: 'add service', service: { port: 6 } });
-  },
-);
+/** Makes others of operations: what they say afterwards is not what was sent. */
+function spoil(list: Operation[]): void {
+  for (const [at, operation] of list.entries()) {
+    Object.assign(operation, [updateReal(1), { op: 'flush' }, { service: { fwmark: -1 } }][at % 3]);
+  }
+  list.length = 0;
+}
+
+// Each was read when it was checked, and that is what it is judged by.
+t.test('operations that are changed meanwhile fail as what they were', async (t) => {
+  const { ipvs, commands, dumps } = answering(() => refused(EEXIST));
+  dumps.onLook = absent;
+  const list = [...range(1, 6).map(add), ensureReal(1), ensureWeb('rr')];
+  const outcomes = ipvs.batch(list);
+  spoil(list);
+  t.match(await outcomes, [
+    ...range(1, 6).map((port) => ({ code: 'EEXIST', command: 'add service', service: { port } })),
+    { code: 'ESRCH', command: 'ensure destination', service: web, destination: real },
+    { code: 'EEXIST', command: 'ensure service', service: web },
+  ]);
+  t.equal(rowsOf(commands)[0]?.command, 1);
+});
+
+// Catches a lost change that is told to be made because another one is.
+t.test('what got lost is judged by what was sent, whatever its operation says now', async (t) => {
+  const { ipvs, commands, table } = onTable();
+  const lost = new NativeFailure(Fault.noAnswer, ENOBUFS, '', '');
+  const isForgotten = ({ port }: Row) => port === 2;
+  commands.onExchange = ({ rows, finish }) => {
+    for (const row of rows) if (!isForgotten(row)) table.apply(row);
+    setImmediate(() => finish(rows.map(() => lost)));
+  };
+  const list = [add(1), add(2), add(3), remove(3)];
+  const outcomes = ipvs.batch(list);
+  Object.assign(list[0] as object, remove(1));
+  Object.assign(list[1] as object, remove(2));
+  Object.assign(list[3] as object, add(4));
+  t.strictSame(codesOf(await outcomes), [
+    undefined,
+    'ERR_IPVS_UNKNOWN_OUTCOME',
+    'ERR_IPVS_UNKNOWN_OUTCOME', // a later one is of the same
+    undefined,
+  ]);
+});
 
 // A service may have ten thousand destinations.
 t.test('of the destinations of a service just those are looked at that are named', async (t) => {
