@@ -5,8 +5,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { formatAddress } from './address.js';
 import { sameDestination, sameService } from './compare.js';
 import { AbortError, IpvsError } from './errors.js';
-import type { Verdict } from './errors.js';
 import { changes } from './explain.js';
+import type { Explainer } from './explain.js';
 import type { Outcomes } from './gathering.js';
 import { Fault, NativeFailure } from './native.js';
 import { OperationReader, nameOfChange } from './operations.js';
@@ -21,7 +21,7 @@ import type { Table, WantedService } from './table.js';
 import { serviceName } from './turns.js';
 import type { BatchProgress, Outcome } from './types.js';
 
-const { ENOBUFS, ENOENT, EPERM, ESRCH } = constants.errno;
+const { ENOBUFS, ENOENT, ESRCH } = constants.errno;
 
 /** So many operations go to native code at a time. */
 const PORTION = 4096;
@@ -115,7 +115,7 @@ export class Batch {
   readonly #signal: AbortSignal | undefined;
   readonly #onProgress: ((progress: BatchProgress) => void) | undefined;
   readonly #outcomes: Outcome[];
-  readonly #verdicts = new Map<string, Promise<Verdict>>();
+  #explainer: Explainer;
   #turnEnds = 0;
   #done = 0;
   // After this nothing more is sent: it would only meet the same.
@@ -129,6 +129,7 @@ export class Batch {
   ) {
     this.#session = session;
     this.#call = { command };
+    this.#explainer = session.explainer(undefined);
     this.#signal = signal;
     this.#onProgress = onProgress;
     this.#outcomes = new Array<Outcome>(total).fill(undefined);
@@ -138,7 +139,10 @@ export class Batch {
     for (const portion of portions) {
       this.#endIfAborted();
       // Each portion has the time of a call.
-      this.#call.deadline = performance.now() + this.#session.channels.timeout;
+      const deadline = performance.now() + this.#session.channels.timeout;
+      this.#call.deadline = deadline;
+      // What is not sent any more has one reason.
+      if (this.#stopped === undefined) this.#explainer = this.#session.explainer(deadline);
       if ('requests' in portion) await this.#sendPlain(portion);
       else await this.#sendMerged(portion);
       this.#report();
@@ -260,33 +264,14 @@ export class Batch {
     const lost = failed.some(({ failure, request }) => isLost(failure) && changes(request));
     const done = lost ? await this.#readBack(failed, sent) : undefined;
     const rest = done === undefined ? failed : failed.filter(({ index }) => !done.has(index));
-    for (let begin = 0; begin < rest.length; begin += TOGETHER) {
-      const group = rest.slice(begin, begin + TOGETHER);
-      await Promise.all(
-        group.map(async (each) => {
-          this.#outcomes[each.index] = await this.#errorOf(each);
-        }),
-      );
-      await nextTurn();
-    }
+    await Promise.all(
+      rest.map(async (each) => {
+        const verdict = await this.#explainer.verdict(each.failure, each.request);
+        this.#outcomes[each.index] = new IpvsError(subjectOf(callOf(each)), verdict);
+      }),
+    );
     const stop = failed.find(({ failure }) => failure.fault !== Fault.refused && !isLost(failure));
     this.#stopped ??= stop && afterwards(stop.failure);
-  }
-
-  async #errorOf(each: Failed): Promise<IpvsError> {
-    const { request, failure } = each;
-    const call = { ...callOf(each), deadline: this.#call.deadline };
-    if (failure.fault === Fault.refused && failure.errno !== EPERM) {
-      return this.#session.explain(call, request, failure);
-    }
-    // These have the same reason for all, which may take looking for.
-    const kind = `${failure.fault} ${failure.errno} ${failure.detail} ${changes(request)}`;
-    let verdict = this.#verdicts.get(kind);
-    if (verdict === undefined) {
-      verdict = this.#session.verdict(call, request, failure);
-      this.#verdicts.set(kind, verdict);
-    }
-    return new IpvsError(subjectOf(call), await verdict);
   }
 
   /** Before one of many: others get the thread now and then. */
@@ -325,9 +310,6 @@ export class Batch {
 
 // An ensure method that is overtaken looks again so often.
 const ATTEMPTS = 5;
-
-// So many failures are explained at a time.
-const TOGETHER = 32;
 
 const isLost = ({ fault, errno }: NativeFailure): boolean =>
   fault === Fault.noAnswer && errno === ENOBUFS;

@@ -6,8 +6,8 @@ import { formatAddress } from './address.js';
 import type { Address } from './address.js';
 import type { Channels } from './channel.js';
 import { AbortError, IpvsError } from './errors.js';
-import type { Subject, Verdict } from './errors.js';
-import { changes, explain, verdictOf } from './explain.js';
+import type { Subject } from './errors.js';
+import { Explainer, changes, explain } from './explain.js';
 import type { Asker } from './gathering.js';
 import { Fault, NOT_SENT, NativeFailure } from './native.js';
 import type { NativeConnectionList, Outcome, Reply } from './native.js';
@@ -199,10 +199,13 @@ export class Session implements Asker {
     }
   }
 
-  failed(change: Change, failure: NativeFailure, deadline: number): Promise<never> {
-    return this.held(async () => {
-      throw await this.explain({ ...callOf(change), deadline }, change, failure);
-    });
+  failing(deadline: number): (change: Change, failure: NativeFailure) => Promise<never> {
+    const explainer = this.explainer(deadline);
+    return (change, failure) =>
+      this.held(async () => {
+        const verdict = await explainer.verdict(failure, change);
+        throw new IpvsError(subjectOf(callOf(change)), verdict);
+      });
   }
 
   answered(count: number): void {
@@ -392,8 +395,9 @@ export class Session implements Asker {
     return explain(failure, subjectOf(call), request, this.channels, call.deadline);
   }
 
-  verdict(call: Call, request: Request, failure: NativeFailure): Promise<Verdict> {
-    return verdictOf(failure, request, this.channels, call.deadline);
+  /** For failures that came together. */
+  explainer(deadline: number | undefined): Explainer {
+    return new Explainer(this.channels, deadline);
   }
 
   missingService(call: Call, service: ServiceId): Promise<IpvsError> {

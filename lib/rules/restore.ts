@@ -4,7 +4,7 @@ import { constants } from 'node:os';
 import { boolean, object, quoted } from '../check.js';
 import { sameDestination, sameService } from '../compare.js';
 import { IpvsError, invalidType, invalidValue } from '../errors.js';
-import { hasModules } from '../explain.js';
+import { hasModules } from '../evidence.js';
 import { Fault, NativeFailure } from '../native.js';
 import { parseCallOptions } from '../options.js';
 import { Command } from '../records.js';
@@ -243,6 +243,7 @@ class Restore {
       const requests = new Requests(portion.length);
       for (const request of portion) requests.add(request);
       const outcomes = await this.#session.channels.commands.bulk(requests);
+      const explainer = this.#session.explainer(call.deadline);
       if (outcomes instanceof NativeFailure) {
         throw await this.#session.explain(call, portion[0] ?? NOTHING, outcomes);
       }
@@ -252,7 +253,7 @@ class Restore {
         if (isGone(outcome, request)) continue;
         const { service, destination } = request;
         const about = { ...call, command: NAMES[request.command] ?? '', service, destination };
-        errors.push(await this.#session.explain(about, request, outcome));
+        errors.push(new IpvsError(subjectOf(about), await explainer.verdict(outcome, request)));
       }
     }
     const [first] = errors;

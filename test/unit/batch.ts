@@ -16,7 +16,8 @@ import type { Row } from '../fixtures/packed.js';
 import { failureOf, fieldsOf } from '../lab/failure.js';
 
 const PORTION = 4096;
-const [ESRCH, EEXIST, ENOBUFS] = [3, 17, 105];
+const [ENOENT, ESRCH, EEXIST, EINVAL, ENOBUFS] = [2, 3, 17, 22, 105];
+const ROUTES = '/proc/thread-self/net/fib_trie';
 const [GET_SERVICE, SET_DESTINATION, GET_DESTINATION] = [4, 6, 8];
 
 const web = { protocol: 'tcp', address: '10.0.0.1', port: 80 } as const;
@@ -962,6 +963,33 @@ t.test('of the destinations of a service just those are looked at that are named
       ],
     ],
   );
+});
+
+// Each would read all routes of the network namespace, or ask the kernel to load a module.
+t.test('what explains many failures is looked at once', async (t) => {
+  const { ipvs, commands } = answering(({ command, family }) =>
+    refused(command === 5 || family === 10 ? EINVAL : ENOENT),
+  );
+  commands.files[ROUTES] = '|-- 10.0.1.255\n /32 link BROADCAST\n';
+  const sip = (port: number): Operation => ({
+    op: 'addService',
+    service: { ...web, port, scheduler: 'rr', persistence: { engine: 'sip' } },
+  });
+  const outcomes = await ipvs.batch([
+    ...range(1, 300).map((n): Operation => ({
+      op: 'addDestination',
+      service: web,
+      destination: { address: `10.0.1.${n % 256}` },
+    })),
+    ...range(1, 300).map(sip),
+  ]);
+  t.strictSame(new Set(codesOf(outcomes)), new Set(['EINVAL', 'ERR_IPVS_ENGINE']));
+  t.strictSame(
+    outcomes.flatMap((each, at) => (each?.message.includes('broadcast') ? [at] : [])),
+    [254],
+  );
+  t.strictSame(commands.paths, [ROUTES]);
+  t.equal(commands.exchanges.length, 2, 'one probe of the scheduler');
 });
 
 // ---- what ends a batch before its end
