@@ -3,31 +3,34 @@
 import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { formatAddress } from './address.js';
-import { ABSENT } from './channel.js';
-import type { Table, WantedService } from './channel.js';
 import { sameDestination, sameService } from './compare.js';
 import { AbortError, IpvsError } from './errors.js';
-import type { Verdict } from './errors.js';
 import { changes } from './explain.js';
+import type { Explainer } from './explain.js';
 import type { Outcomes } from './gathering.js';
 import { Fault, NativeFailure } from './native.js';
-import { OperationReader, commandOf } from './operations.js';
+import { OperationReader, nameOfChange } from './operations.js';
 import type { Merge, Present, Step } from './operations.js';
 import { Command } from './records.js';
-import type { Change, DestinationId, DestinationRecord, Request } from './records.js';
+import type { Change, DestinationId, DestinationRecord, ServiceRecord } from './records.js';
 import { Requests } from './requests.js';
 import { overtaken, refusal, subjectOf } from './session.js';
 import type { Call, Session } from './session.js';
+import { readTable } from './table.js';
+import type { Table, WantedService } from './table.js';
 import { serviceName } from './turns.js';
 import type { BatchProgress, Outcome } from './types.js';
 
-const { ENOBUFS, ENOENT, EPERM, ESRCH } = constants.errno;
+const { ENOBUFS, ENOENT, ESRCH } = constants.errno;
 
 /** So many operations go to native code at a time. */
 const PORTION = 4096;
 
 /** A stretch of work after which others get the thread, in milliseconds. */
 const STRETCH = 4;
+
+/** So many steps are taken before the clock is looked at: that may cost more than the step. */
+const STEPS = 64;
 
 /** Operations in a row that are sent as they are, written already. */
 interface PlainPortion {
@@ -43,10 +46,18 @@ interface MergePortion {
 
 type Portion = PlainPortion | MergePortion;
 
+/** One of those, with its place in the batch. */
+interface Place {
+  readonly index: number;
+  readonly step: Merge;
+}
+
 /** One operation as it was sent, or was to be. */
 interface Sent {
   readonly index: number;
-  readonly request: Request;
+  /** As errors name it. */
+  readonly name: string;
+  readonly request: Change;
 }
 
 type Failed = Sent & { readonly failure: NativeFailure };
@@ -57,8 +68,7 @@ export async function prepare(operations: readonly unknown[]): Promise<Portion[]
   const reader = new OperationReader();
   let end = performance.now() + STRETCH;
   for (let index = 0; index < operations.length; index++) {
-    // Looking at the clock each time would cost more than reading an operation.
-    if (index % 64 === 63 && performance.now() > end) {
+    if (index % STEPS === STEPS - 1 && performance.now() > end) {
       await nextTurn();
       end = performance.now() + STRETCH;
     }
@@ -103,10 +113,9 @@ export class Batch {
   // Without the signal: what has begun is brought to its end, so that its outcome is known.
   readonly #call: Call;
   readonly #signal: AbortSignal | undefined;
-  readonly #operations: readonly unknown[];
   readonly #onProgress: ((progress: BatchProgress) => void) | undefined;
   readonly #outcomes: Outcome[];
-  readonly #verdicts = new Map<string, Promise<Verdict>>();
+  #explainer: Explainer;
   #turnEnds = 0;
   #done = 0;
   // After this nothing more is sent: it would only meet the same.
@@ -115,22 +124,25 @@ export class Batch {
   constructor(
     session: Session,
     { command, signal }: Call,
-    operations: readonly unknown[],
+    total: number,
     onProgress: ((progress: BatchProgress) => void) | undefined,
   ) {
     this.#session = session;
     this.#call = { command };
+    this.#explainer = session.explainer(undefined);
     this.#signal = signal;
-    this.#operations = operations;
     this.#onProgress = onProgress;
-    this.#outcomes = new Array<Outcome>(operations.length).fill(undefined);
+    this.#outcomes = new Array<Outcome>(total).fill(undefined);
   }
 
   async run(portions: readonly Portion[]): Promise<Outcome[]> {
     for (const portion of portions) {
       this.#endIfAborted();
       // Each portion has the time of a call.
-      this.#call.deadline = performance.now() + this.#session.channels.timeout;
+      const deadline = performance.now() + this.#session.channels.timeout;
+      this.#call.deadline = deadline;
+      // What is not sent any more has one reason.
+      if (this.#stopped === undefined) this.#explainer = this.#session.explainer(deadline);
       if ('requests' in portion) await this.#sendPlain(portion);
       else await this.#sendMerged(portion);
       this.#report();
@@ -158,28 +170,24 @@ export class Batch {
   async #sendPlain({ first, requests }: PlainPortion): Promise<void> {
     const { count } = requests;
     const outcomes = this.#stopped ?? (await this.#session.channels.commands.bulk(requests));
-    await this.#explain(
-      failures(outcomes, count).map(([at, failure]) => {
-        const index = first + at;
-        return { index, request: this.#requestOf(index), failure };
-      }),
-      first + count,
-    );
+    if (outcomes !== undefined) {
+      const sent = await this.#written(requests, first);
+      await this.#explain(failedOf(sent, outcomes), sent);
+    }
     // After a failure of all it may still be on its way.
     if (!(outcomes instanceof NativeFailure)) recycle(requests);
     this.#done += count;
   }
 
-  // What was written is not kept as objects: it is read once more where it failed. If it was changed
-  // meanwhile it can't be told any more what it was about.
-  #requestOf(index: number): Request {
-    try {
-      const step = new OperationReader().read(this.#operations[index]);
-      if (!('merge' in step)) return step;
-    } catch {
-      // as below
+  /** Plain operations as they were written: nothing else of them is kept. */
+  async #written(requests: Requests, first: number): Promise<Sent[]> {
+    const sent: Sent[] = [];
+    for (const request of requests.changes()) {
+      const index = first + sent.length;
+      await this.#breathe(index);
+      sent.push({ index, name: nameOfChange(request.command), request });
     }
-    return { command: Command.zero };
+    return sent;
   }
 
   async #sendMerged({ first, steps }: MergePortion): Promise<void> {
@@ -196,7 +204,7 @@ export class Batch {
   }
 
   /** Operations none of which changes what another one looks at. */
-  async #mergeGroup(group: readonly { index: number; step: Merge }[]): Promise<void> {
+  async #mergeGroup(group: readonly Place[]): Promise<void> {
     let rest = group;
     for (let attempt = 1; rest.length > 0; attempt++) {
       const sent = await this.#decide(rest);
@@ -204,10 +212,7 @@ export class Batch {
       for (const { request } of sent) requests.add(request);
       const outcomes =
         requests.count === 0 ? undefined : await this.#session.channels.commands.bulk(requests);
-      const failed = failures(outcomes, sent.length).flatMap(([at, failure]): Failed[] => {
-        const each = sent[at];
-        return each === undefined ? [] : [{ ...each, failure }];
-      });
+      const failed = failedOf(sent, outcomes);
       // Somebody else added or removed what was to be ensured: it is looked at again.
       const again = new Set(
         failed
@@ -221,80 +226,57 @@ export class Batch {
   }
 
   /** What has to be sent, in view of what is there; other outcomes are settled at once. */
-  async #decide(group: readonly { index: number; step: Merge }[]): Promise<Sent[]> {
+  async #decide(group: readonly Place[]): Promise<Sent[]> {
     const steps = group.map(({ step }) => step);
     const look = this.#stopped ?? (await Look.at(this.#session, this.#call, steps));
     if (look instanceof NativeFailure) {
-      await this.#explain(
-        group.map(({ index, step }) => ({ index, request: lookFor(step), failure: look })),
-      );
+      await this.#explain(group.map((each) => ({ ...lookedFor(each), failure: look })));
       return [];
     }
     const sent: Sent[] = [];
     const failed: Failed[] = [];
-    for (const { index, step } of group) {
+    for (const each of group) {
+      const { index, step } = each;
+      await this.#breathe(index);
       const present = look.present(step);
       const wanted = step.destination === undefined ? present : present?.destination;
       const canAdd = step.add !== undefined && (present !== undefined || !step.destination);
       if (wanted === undefined && !canAdd) {
         const failure = refusal(present === undefined ? ESRCH : ENOENT);
-        failed.push({ index, request: lookFor(step), failure });
+        failed.push({ ...lookedFor(each), failure });
         continue;
       }
       try {
         const request =
           present === undefined || wanted === undefined ? step.add : step.merge(present);
-        if (request !== undefined) sent.push({ index, request });
+        if (request !== undefined) sent.push({ index, name: step.name, request });
       } catch (error) {
         // It contradicts what is there.
-        this.#outcomes[index] = contradiction(this.#subject(index, step), error);
+        this.#outcomes[index] = contradiction(callOf(lookedFor(each)), error);
       }
     }
     await this.#explain(failed);
     return sent;
   }
 
-  /** An operation as if it were a call of its own. */
-  #subject(index: number, { service, destination }: Request | Merge): Call {
-    const { deadline } = this.#call;
-    return { command: commandOf(this.#operations[index]), service, destination, deadline };
-  }
-
-  /** `end`: behind the last one that was sent with them, where those may be about the same. */
-  async #explain(failed: readonly Failed[], end = 0): Promise<void> {
+  /** `sent`: all that were sent with them, in order, where those may be about the same. */
+  async #explain(failed: readonly Failed[], sent: readonly Sent[] = failed): Promise<void> {
     const lost = failed.some(({ failure, request }) => isLost(failure) && changes(request));
-    const done = lost ? await this.#readBack(failed, end) : undefined;
-    for (let begin = 0; begin < failed.length; begin += TOGETHER) {
-      const group = failed.slice(begin, begin + TOGETHER);
-      await Promise.all(
-        group.map(async (each) => {
-          if (!done?.has(each.index)) this.#outcomes[each.index] = await this.#errorOf(each);
-        }),
-      );
-      await this.#breathe();
-    }
+    const done = lost ? await this.#readBack(failed, sent) : undefined;
+    const rest = done === undefined ? failed : failed.filter(({ index }) => !done.has(index));
+    await Promise.all(
+      rest.map(async (each) => {
+        const verdict = await this.#explainer.verdict(each.failure, each.request);
+        this.#outcomes[each.index] = new IpvsError(subjectOf(callOf(each)), verdict);
+      }),
+    );
     const stop = failed.find(({ failure }) => failure.fault !== Fault.refused && !isLost(failure));
     this.#stopped ??= stop && afterwards(stop.failure);
   }
 
-  async #errorOf({ index, request, failure }: Failed): Promise<IpvsError> {
-    const call = this.#subject(index, request);
-    if (failure.fault === Fault.refused && failure.errno !== EPERM) {
-      return this.#session.explain(call, request, failure);
-    }
-    // These have the same reason for all, which may take looking for.
-    const kind = `${failure.fault} ${failure.errno} ${failure.detail} ${changes(request)}`;
-    let verdict = this.#verdicts.get(kind);
-    if (verdict === undefined) {
-      verdict = this.#session.verdict(call, request, failure);
-      this.#verdicts.set(kind, verdict);
-    }
-    return new IpvsError(subjectOf(call), await verdict);
-  }
-
-  // Others get the thread now and then.
-  async #breathe(): Promise<void> {
-    if (performance.now() < this.#turnEnds) return;
+  /** Before one of many: others get the thread now and then. */
+  async #breathe(at: number): Promise<void> {
+    if (at % STEPS !== STEPS - 1 || performance.now() < this.#turnEnds) return;
     await nextTurn();
     this.#turnEnds = performance.now() + STRETCH;
   }
@@ -303,26 +285,22 @@ export class Batch {
    * The receive queue overran, so answers are lost, but not the way to the kernel: of what was meant
    * to be last for its service or destination it can be seen whether it is as it was to be.
    */
-  async #readBack(failed: readonly Failed[], end: number): Promise<ReadonlySet<number>> {
+  async #readBack(failed: readonly Failed[], sent: readonly Sent[]): Promise<ReadonlySet<number>> {
     const done = new Set<number>();
     const lost = new Map<number, Change>();
     const refused = new Set<number>();
     for (const { index, request, failure } of failed) {
       if (failure.fault === Fault.refused) refused.add(index);
-      if (isLost(failure) && isChange(request)) lost.set(index, request);
+      if (isLost(failure)) lost.set(index, request);
     }
     const look = await Look.at(this.#session, this.#call, [...lost.values()]);
     if (look instanceof NativeFailure) return done; // it stays unknown
-    const first = failed[0]?.index ?? end;
-    const last = Math.max(end - 1, failed.at(-1)?.index ?? 0);
     const later = new Set<string>();
-    for (let index = last; index >= first; index--) {
-      const request = lost.get(index) ?? this.#requestOf(index);
-      if (refused.has(index) || !isChange(request)) continue;
-      const { destination } = request;
-      const service = serviceName(request.service);
-      const own = destination ? `${service} ${destinationName(destination)}` : service;
-      const hidden = later.has(own) || later.has(service);
+    for (const { index, request } of sent.toReversed()) {
+      await this.#breathe(index);
+      if (refused.has(index)) continue;
+      const own = nameOf(request);
+      const hidden = later.has(own) || later.has(serviceName(request.service));
       if (lost.has(index) && !hidden && look.isDone(request)) done.add(index);
       later.add(own);
     }
@@ -333,13 +311,8 @@ export class Batch {
 // An ensure method that is overtaken looks again so often.
 const ATTEMPTS = 5;
 
-// So many failures are explained at a time.
-const TOGETHER = 32;
-
 const isLost = ({ fault, errno }: NativeFailure): boolean =>
   fault === Fault.noAnswer && errno === ENOBUFS;
-
-const isChange = (request: Request): request is Change => request.service !== undefined;
 
 const NOT_SENT_AFTER = new NativeFailure(
   Fault.notSent,
@@ -355,23 +328,27 @@ function afterwards(failure: NativeFailure): NativeFailure {
     : failure;
 }
 
-function failures(outcomes: Outcomes, count: number): [at: number, failure: NativeFailure][] {
+function failedOf(sent: readonly Sent[], outcomes: Outcomes): Failed[] {
   if (outcomes === undefined) return [];
-  if (outcomes instanceof NativeFailure) {
-    return Array.from({ length: count }, (_, at) => [at, outcomes]);
-  }
-  const failed: [number, NativeFailure][] = [];
-  outcomes.forEach((outcome, at) => {
-    if (outcome instanceof NativeFailure) failed.push([at, outcome]);
+  return sent.flatMap((each, at) => {
+    const failure = outcomes instanceof NativeFailure ? outcomes : outcomes[at];
+    return failure instanceof NativeFailure ? [{ ...each, failure }] : [];
   });
-  return failed;
 }
 
-/** The request that would look for what the operation is about. */
-function lookFor({ service, destination }: Merge): Change {
-  return destination === undefined
-    ? { command: Command.getService, service }
-    : { command: Command.getDestination, service, destination };
+const callOf = ({ name, request: { service, destination } }: Sent): Call => ({
+  command: name,
+  service,
+  destination,
+});
+
+/** With the request that would look for what the operation is about. */
+function lookedFor({ index, step: { name, service, destination } }: Place): Sent {
+  const request =
+    destination === undefined
+      ? { command: Command.getService, service }
+      : { command: Command.getDestination, service, destination };
+  return { index, name, request };
 }
 
 function contradiction(call: Call, error: unknown): IpvsError {
@@ -405,31 +382,21 @@ function independent(steps: readonly Merge[], begin: number): number {
   return end - begin;
 }
 
-// An address has many spellings.
-function destinationName({ address, port }: DestinationId): string {
-  return `${formatAddress(address.family, Uint8Array.from(address.bytes), 0)} ${port}`;
+/** One name for what it is about: a service, or a destination of it. */
+function nameOf({ service, destination }: Step): string {
+  const name = serviceName(service);
+  return destination === undefined ? name : `${name} ${destinationName(destination)}`;
 }
 
-/** Services with their destinations, as they were at one time. */
-class Look {
-  readonly #services: ReadonlyMap<string, Present['service']>;
-  readonly #destinations: ReadonlyMap<string, ReadonlyMap<string, DestinationRecord>>;
+// An address has many spellings.
+function destinationName({ address, port }: DestinationId): string {
+  return `${formatAddress(address.family, address.bytes, 0)} ${port}`;
+}
 
-  private constructor(names: readonly string[], { services, destinations, counts }: Table) {
-    const records = services.take(names.length);
-    const present = new Map<string, Present['service']>();
-    const lists = new Map<string, ReadonlyMap<string, DestinationRecord>>();
-    names.forEach((name, at) => {
-      const record = records[at];
-      const count = counts[at] ?? ABSENT;
-      if (record === undefined || count === ABSENT) return;
-      present.set(name, record as Present['service']);
-      const list = destinations.take(count) as DestinationRecord[];
-      lists.set(name, new Map(list.map((each) => [`${each.address} ${each.port}`, each])));
-    });
-    this.#services = present;
-    this.#destinations = lists;
-  }
+/** Services and destinations, as they were at one time. */
+class Look {
+  readonly #services = new Map<string, Present['service']>();
+  readonly #destinations = new Map<string, DestinationRecord>();
 
   /** At all that these operations concern. */
   static async at(
@@ -437,24 +404,37 @@ class Look {
     call: Call,
     steps: readonly Step[],
   ): Promise<Look | NativeFailure> {
-    const services = new Map<string, WantedService>();
+    const wanted = new Map<string, WantedService & { readonly destinations: DestinationId[] }>();
     for (const { service, destination } of steps) {
       const name = serviceName(service);
-      const destinations = destination !== undefined || services.get(name)?.destinations === true;
-      services.set(name, { service, destinations });
+      const destinations = wanted.get(name)?.destinations ?? [];
+      if (destination !== undefined) destinations.push(destination);
+      wanted.set(name, { service, destinations });
     }
-    const table = await session.servicesNamed(call, [...services.values()]);
-    return table instanceof NativeFailure ? table : new Look([...services.keys()], table);
+    const table = await session.servicesNamed(call, [...wanted.values()]);
+    if (table instanceof NativeFailure) return table;
+    const look = new Look();
+    await look.#read([...wanted.keys()], table);
+    return look;
   }
 
-  present({ service, destination }: Step): Present | undefined {
-    const name = serviceName(service);
-    const record = this.#services.get(name);
-    if (record === undefined) return undefined;
-    return {
-      service: record,
-      destination: destination && this.#destinations.get(name)?.get(destinationName(destination)),
-    };
+  async #read(names: readonly string[], table: Table): Promise<void> {
+    let service: string;
+    await readTable(table, {
+      service: (record, index) => {
+        service = names[index] ?? '';
+        this.#services.set(service, { ...(record as ServiceRecord) });
+      },
+      destination: (record) => {
+        const name = `${service} ${record.address} ${record.port}`;
+        this.#destinations.set(name, { ...(record as DestinationRecord) });
+      },
+    });
+  }
+
+  present(step: Step): Present | undefined {
+    const service = this.#services.get(serviceName(step.service));
+    return service && { service, destination: this.#destinations.get(nameOf(step)) };
   }
 
   /** Whether all is as the request was to make it. */

@@ -9,7 +9,6 @@ import type {
   NativeChannel,
   NativeConnectionList,
   NativeRecords,
-  NativeTable,
   Outcome,
 } from './native.js';
 import { Command } from './records.js';
@@ -27,6 +26,8 @@ import type {
 import { Queue } from './queue.js';
 import { Requests } from './requests.js';
 import { Records } from './rows.js';
+import { tableOf } from './table.js';
+import type { Table, WantedService } from './table.js';
 import { isLate, onAbort, whenLate } from './waiting.js';
 import type { Limits } from './waiting.js';
 
@@ -246,31 +247,6 @@ export class CommandChannel {
   }
 }
 
-/** The whole table; the destinations of the n-th service are the next counts[n] ones. */
-export interface Table {
-  readonly services: Records<ServiceRecord<Counter>>;
-  readonly destinations: Records<DestinationRecord<Counter>>;
-  readonly counts: Uint32Array;
-  readonly settled: boolean;
-}
-
-export interface WantedService {
-  readonly service: ServiceId;
-  /** Its destinations too. */
-  readonly destinations: boolean;
-}
-
-/** In a table's counts: the service is not there. */
-export const ABSENT = 2 ** 32 - 1;
-
-function tableOf({ services, destinations, ...rest }: NativeTable, bigint: boolean): Table {
-  return {
-    ...rest,
-    services: Records.services(services, bigint),
-    destinations: Records.destinations(destinations, bigint),
-  };
-}
-
 /** Dumps, one after the other, on a socket of their own. */
 export class DumpChannel {
   readonly #native: NativeChannel;
@@ -326,7 +302,10 @@ export class DumpChannel {
     });
   }
 
-  /** Just these services, in this order; the count of one that is not there is ABSENT. */
+  /**
+   * Just these services, in this order, with the destinations that are named of them, in any; the count
+   * of a service that is not there is ABSENT.
+   */
   servicesNamed(
     services: readonly WantedService[],
     limits?: Limits,
@@ -334,8 +313,10 @@ export class DumpChannel {
     return this.#queue(limits, (rest, done) => {
       this.#requests.clear();
       for (const { service, destinations } of services) {
-        const command = destinations ? Command.getDestination : Command.getService;
-        this.#requests.add({ command, service });
+        if (destinations.length === 0) this.#requests.add({ command: Command.getService, service });
+        for (const destination of destinations) {
+          this.#requests.add({ command: Command.getDestination, service, destination });
+        }
       }
       this.#native.services(this.#requests.bytes, rest, (failure, table) => {
         done(failure ?? tableOf(table, false));

@@ -1,10 +1,13 @@
 // What a failure meant. The kernel has few errnos for many reasons, so this may look once more.
 
-import { IPV4, IPV6, notUnicast } from './address.js';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { IPV4, notUnicast } from './address.js';
 import type { Channels } from './channel.js';
 import { IpvsError, errnoName } from './errors.js';
 import type { Subject, Verdict } from './errors.js';
-import { Fault, NativeFailure } from './native.js';
+import { Evidence } from './evidence.js';
+import { Fault } from './native.js';
+import type { NativeFailure } from './native.js';
 import { Command } from './records.js';
 import type { DestinationId, Request, ServiceId } from './records.js';
 
@@ -109,18 +112,37 @@ export async function explain(
   channels: Channels,
   deadline?: number,
 ): Promise<IpvsError> {
-  return new IpvsError(subject, await verdictOf(failure, request, channels, deadline));
+  return new IpvsError(subject, await new Explainer(channels, deadline).verdict(failure, request));
 }
 
-/** What is to be said of it. */
-export async function verdictOf(
+// So many are explained before others get the thread.
+const TOGETHER = 32;
+
+/** Explains failures that came together, of which there may be thousands. */
+export class Explainer {
+  readonly #evidence: Evidence;
+  #asked = 0;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(channels: Channels, deadline: number | undefined) {
+    this.#evidence = new Evidence(channels, deadline);
+  }
+
+  /** What is to be said of it. */
+  async verdict(failure: NativeFailure, request: Request): Promise<Verdict> {
+    if (++this.#asked % TOGETHER === 0) this.#turn = this.#turn.then(() => nextTurn());
+    await this.#turn;
+    return verdictOf(failure, request, this.#evidence);
+  }
+}
+
+async function verdictOf(
   failure: NativeFailure,
   request: Request,
-  channels: Channels,
-  deadline: number | undefined,
+  evidence: Evidence,
 ): Promise<Verdict> {
   const { errno, syscall } = failure;
-  const { code, sentence, hint } = await reasonOf(failure, request, channels, deadline);
+  const { code, sentence, hint } = await reasonOf(failure, request, evidence);
   const told = failure.fault === Fault.refused && failure.detail !== '';
   return {
     code: code ?? errnoName(errno),
@@ -132,29 +154,28 @@ export async function verdictOf(
 }
 
 /** Why IPVS can't be used at all. */
-export async function unusable(failure: NativeFailure): Promise<Reason | undefined> {
-  const unavailable = failure.fault === Fault.unavailable;
-  if (!unavailable && errnoName(failure.errno) !== 'EPERM') return undefined;
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- only now that it is needed
-  const rights = require('./rights.js') as typeof import('./rights.js');
-  return unavailable
-    ? { code: 'ERR_IPVS_UNAVAILABLE', ...(await rights.whyUnavailable()) }
-    : rights.whyNotPermitted();
+export async function unusable(
+  failure: NativeFailure,
+  evidence: Evidence,
+): Promise<Reason | undefined> {
+  if (failure.fault === Fault.unavailable) {
+    return { code: 'ERR_IPVS_UNAVAILABLE', ...(await evidence.whyUnavailable()) };
+  }
+  return errnoName(failure.errno) === 'EPERM' ? evidence.whyNotPermitted() : undefined;
 }
 
 async function reasonOf(
   failure: NativeFailure,
   request: Request,
-  channels: Channels,
-  deadline: number | undefined,
+  evidence: Evidence,
 ): Promise<Reason> {
-  const never = await unusable(failure);
+  const never = await unusable(failure, evidence);
   if (never !== undefined) return never;
   const name = errnoName(failure.errno);
-  const within = `within ${channels.timeout} ms`;
+  const within = `within ${evidence.channels.timeout} ms`;
   switch (failure.fault) {
     case Fault.refused:
-      return refusal(name, request, channels, deadline);
+      return refusal(name, request, evidence);
     case Fault.systemCall:
       return (
         ANYTHING[name] ?? {
@@ -201,19 +222,14 @@ async function reasonOf(
   }
 }
 
-async function refusal(
-  name: string,
-  request: Request,
-  channels: Channels,
-  deadline: number | undefined,
-): Promise<Reason> {
+async function refusal(name: string, request: Request, evidence: Evidence): Promise<Reason> {
   const { service, destination, destinationNumbers, serviceNumbers } = request;
   let reason: Reason | undefined;
   if (serviceNumbers !== undefined && name === 'ENOENT') {
     const { scheduler, engine } = serviceNumbers;
-    reason = await missingModule(scheduler, engine, channels, deadline);
+    reason = await missingModule(scheduler, engine, evidence);
   } else if (destinationNumbers !== undefined && destination && service && name === 'EINVAL') {
-    reason = await unfitDestination(service, destination, channels, deadline);
+    reason = await unfitDestination(service, destination, evidence);
   }
   return (
     reason ??
@@ -240,8 +256,7 @@ export function changes({ command }: Request): boolean {
 async function missingModule(
   scheduler: string,
   engine: string,
-  channels: Channels,
-  deadline: number | undefined,
+  evidence: Evidence,
 ): Promise<Reason> {
   const noScheduler: Reason = {
     code: 'ERR_IPVS_SCHEDULER',
@@ -254,7 +269,7 @@ async function missingModule(
     sentence: `this kernel has no persistence engine '${engine}'`,
     hint: `its module would be ip_vs_pe_${engine}; is the name right, and the module installed?`,
   };
-  switch (await hasModules(scheduler, '', channels, deadline)) {
+  switch (await evidence.hasScheduler(scheduler)) {
     case true:
       return noEngine;
     case false:
@@ -264,49 +279,23 @@ async function missingModule(
   }
 }
 
-/**
- * Whether the kernel has a scheduler and a persistence engine, without changing anything:
- * ip_vs_add_service looks them up first and refuses an IPv6 prefix length of 0 afterwards. Undefined
- * where it does not come so far.
- */
-export async function hasModules(
-  scheduler: string,
-  engine: string,
-  { commands }: Channels,
-  deadline?: number,
-): Promise<boolean | undefined> {
-  const request: Request = {
-    command: Command.newService,
-    service: { family: IPV6, protocol: 0, address: undefined, port: 0, fwmark: 2 ** 32 - 1 },
-    serviceNumbers: { scheduler, flags: 0, timeout: 0, netmask: 0, engine },
-  };
-  const outcome = await commands.request(request, { deadline });
-  if (!(outcome instanceof NativeFailure) || outcome.fault !== Fault.refused) return undefined;
-  const answer = errnoName(outcome.errno);
-  return answer === 'ENOENT' ? false : answer === 'EINVAL' ? true : undefined;
-}
-
 // EINVAL is the answer to everything that ip_vs_new_dest and ip_vs_add_dest do not like.
 async function unfitDestination(
   service: ServiceId,
   { address }: DestinationId,
-  channels: Channels,
-  deadline: number | undefined,
+  evidence: Evidence,
 ): Promise<Reason | undefined> {
   const why = notUnicast(address);
   if (why !== undefined) {
     return { sentence: `a real server's address must be unicast, and this one is ${why}` };
   }
-  if (address.family !== service.family) {
-    const daemons = await channels.dumps.daemons({ deadline });
-    if (!(daemons instanceof NativeFailure) && daemons.length > 0) {
-      return {
-        sentence: "a destination of another address family can't be there with a sync daemon",
-        hint: 'stopSyncDaemon() first, or use a real server of the same family as the service',
-      };
-    }
+  if (address.family !== service.family && (await evidence.hasDaemons())) {
+    return {
+      sentence: "a destination of another address family can't be there with a sync daemon",
+      hint: 'stopSyncDaemon() first, or use a real server of the same family as the service',
+    };
   }
-  return address.family === IPV4 ? unfitIPv4(address.text, channels) : unfitIPv6(address.bytes);
+  return address.family === IPV4 ? unfitIPv4(address.text, evidence) : unfitIPv6(address.bytes);
 }
 
 function unfitIPv6([first = 0, second = 0]: readonly number[]): Reason | undefined {
@@ -315,20 +304,16 @@ function unfitIPv6([first = 0, second = 0]: readonly number[]): Reason | undefin
     : undefined;
 }
 
-async function unfitIPv4(address: string, { files }: Channels): Promise<Reason | undefined> {
-  const routes = await files.read('/proc/thread-self/net/fib_trie');
-  if (routes instanceof NativeFailure) return undefined;
+async function unfitIPv4(address: string, evidence: Evidence): Promise<Reason | undefined> {
+  const routes = await evidence.routes();
   // Without a table of local addresses the kernel takes every address for a broadcast one.
-  if (routes === '') {
+  if (routes?.isEmpty) {
     return {
       sentence: "this network namespace's loopback was never up, so that no IPv4 address counts",
       hint: 'ip link set lo up',
     };
   }
-  const broadcast = `|-- ${address}\n`;
-  const at = routes.indexOf(broadcast);
-  const entry = at < 0 ? '' : routes.slice(at + broadcast.length).split('\n', 1)[0];
-  return entry?.includes('BROADCAST')
+  return routes?.broadcasts.has(address)
     ? { sentence: "a real server's address must be unicast, and this one is a broadcast address" }
     : undefined;
 }

@@ -20,9 +20,9 @@ export interface Waiting {
 
 /** Who asks for the changes. */
 export interface Asker {
-  /** Rejects with what the failure meant. */
-  failed(change: Change, failure: NativeFailure, deadline: number): Promise<never>;
-  /** So many have their answers, or will have once `failed` is done with them. */
+  /** For failures that came together: rejects with what each of them meant. */
+  failing(deadline: number): (change: Change, failure: NativeFailure) => Promise<never>;
+  /** So many have their answers, or will have once what failed is explained. */
   answered(count: number): void;
 }
 
@@ -104,14 +104,11 @@ export class Gathering implements Waiting {
     if (outcomes === undefined) {
       for (const answer of answers) answer(undefined);
     } else {
+      const failed = this.#asker.failing(this.deadline);
       let index = 0;
       for (const change of this.requests.changes()) {
         const outcome = outcomes instanceof NativeFailure ? outcomes : outcomes[index];
-        answers[index++]?.(
-          outcome instanceof NativeFailure
-            ? this.#asker.failed(change, outcome, this.deadline)
-            : undefined,
-        );
+        answers[index++]?.(outcome instanceof NativeFailure ? failed(change, outcome) : undefined);
       }
     }
     this.#asker.answered(answers.length);

@@ -5,7 +5,7 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Channels } from './channel.js';
-import type { Place, Table } from './channel.js';
+import type { Place } from './channel.js';
 import { sameDestination, sameService } from './compare.js';
 import { invalidType } from './errors.js';
 import { explainOpen } from './explain.js';
@@ -35,6 +35,8 @@ import type { RestoreOptions, RestoreResult, TableConfig } from './rules/types.j
 import { Session, throwIfAborted } from './session.js';
 import type { Call } from './session.js';
 import { PER_CPU_FILE, TOTALS_FILE, parseDirectorStats } from './stats.js';
+import { PORTION, readTable } from './table.js';
+import type { Table } from './table.js';
 import type {
   BatchOptions,
   BigIntCounters,
@@ -77,9 +79,6 @@ import {
 } from './validate.js';
 import { DEFAULT_TIMEOUT } from './waiting.js';
 import { ROLES, toConnection, toDestination, toInfo, toService, toSyncDaemon } from './words.js';
-
-// Records become objects in such portions, with a turn of the event loop in between.
-const PORTION = 500;
 
 const CONNECTIONS_FILE = '/proc/thread-self/net/ip_vs_conn';
 const CONNECTIONS_WITH_ORIGIN_FILE = '/proc/thread-self/net/ip_vs_conn_sync';
@@ -424,10 +423,10 @@ export class Ipvs {
    * rest is not sent.
    *
    * All operations are checked first: where one makes no sense the call rejects with an error that
-   * names it (`operations[3].service.port`), and nothing is changed. They must be left alone until the
-   * call is over: those that failed are read once more. An abort counts between portions of up to 4096
-   * operations, and the `AbortError` then has the outcomes of those that were sent; each portion has
-   * the time that a single call has.
+   * names it (`operations[3].service.port`), and nothing is changed. Each is read once, a long list in
+   * several turns of the event loop: what you change in it meanwhile may count or not. An abort counts
+   * between portions of up to 4096 operations, and the `AbortError` then has the outcomes of those that
+   * were sent; each portion has the time that a single call has.
    */
   async batch(operations: readonly Operation[], options?: BatchOptions): Promise<Outcome[]> {
     const { signal, onProgress } = parseBatchOptions(options);
@@ -439,7 +438,7 @@ export class Ipvs {
     const prepared = prepare(given);
     prepared.catch(() => undefined); // it is waited for when it is this call's turn
     return this.#session.alone(call, async () =>
-      new Batch(this.#session, call, given, onProgress).run(await prepared),
+      new Batch(this.#session, call, given.length, onProgress).run(await prepared),
     );
   }
 
@@ -638,18 +637,16 @@ async function* portions<Item, Result>(
 
 async function snapshotServices(table: Table): Promise<SnapshotService<Counter>[]> {
   const services: SnapshotService<Counter>[] = [];
-  let sinceTurn = 0;
-  for (const count of table.counts) {
-    const [service] = table.services.map(1, toService);
-    if (service === undefined) break;
-    const destinations = table.destinations.map(count, toDestination);
-    services.push({ ...service, destinations });
-    sinceTurn += 1 + count;
-    if (sinceTurn > PORTION) {
-      sinceTurn = 0;
-      await nextTurn();
-    }
-  }
+  let destinations: Destination<Counter>[] = [];
+  await readTable(table, {
+    service: (record) => {
+      destinations = [];
+      services.push({ ...toService(record), destinations });
+    },
+    destination: (record) => {
+      destinations.push(toDestination(record));
+    },
+  });
   return services;
 }
 

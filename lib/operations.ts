@@ -29,6 +29,8 @@ import type { DestinationSlot } from './validate.js';
 
 /** An operation that looks at what is there before it sends anything. */
 export interface Merge {
+  /** As errors name it. */
+  readonly name: string;
   readonly service: ServiceId;
   readonly destination?: DestinationId;
   /** Where the service, or the destination if it is about one, is not there. */
@@ -63,6 +65,7 @@ const READERS: Readonly<Record<Name, Read>> = {
     const { id: service, numbers: serviceNumbers } = serviceConfig(input);
     const add = { command: Command.newService, service, serviceNumbers };
     return {
+      name: COMMANDS.ensureService,
       service,
       add,
       merge: (present) =>
@@ -77,6 +80,7 @@ const READERS: Readonly<Record<Name, Read>> = {
     const service = parseServiceId(input['service']);
     const changes = readServiceChanges(input['changes'], service);
     return {
+      name: COMMANDS.updateService,
       service,
       merge: (present) => ({
         command: Command.setService,
@@ -93,6 +97,7 @@ const READERS: Readonly<Record<Name, Read>> = {
     const { service, destination, destinationNumbers } = destinationConfig(input, reader);
     const add = { command: Command.newDestination, service, destination, destinationNumbers };
     return {
+      name: COMMANDS.ensureDestination,
       service,
       destination,
       add,
@@ -110,6 +115,7 @@ const READERS: Readonly<Record<Name, Read>> = {
     const destination = parseDestinationId(input['destination'], service);
     const changes = readDestinationChanges(input['changes'], service, destination);
     return {
+      name: COMMANDS.updateDestination,
       service,
       destination,
       merge: (present) =>

@@ -5,7 +5,8 @@ import { access } from 'node:fs/promises';
 import { IPV4, IPV6 } from './address.js';
 import { Channels } from './channel.js';
 import { errnoName } from './errors.js';
-import { hasModules, unusable } from './explain.js';
+import { Evidence, hasModules } from './evidence.js';
+import { unusable } from './explain.js';
 import { NativeFailure } from './native.js';
 import type { Addon } from './native.js';
 import { Command } from './records.js';
@@ -42,7 +43,7 @@ export async function probe(addon: Addon, channels: Channels): Promise<Capabilit
   if (info instanceof NativeFailure) {
     return {
       usable: false,
-      problem: await problemOf(info),
+      problem: await problemOf(info, channels),
       schedulers: [],
       engines: [],
       sysctls: await sysctlsOf(channels),
@@ -65,8 +66,8 @@ export async function probe(addon: Addon, channels: Channels): Promise<Capabilit
   };
 }
 
-async function problemOf(failure: NativeFailure): Promise<Problem> {
-  const reason = await unusable(failure);
+async function problemOf(failure: NativeFailure, channels: Channels): Promise<Problem> {
+  const reason = await unusable(failure, new Evidence(channels));
   return {
     code: reason?.code ?? errnoName(failure.errno),
     message: reason?.sentence ?? 'the kernel does not answer as it should',

@@ -312,17 +312,25 @@ export class Records<Item> {
   /** What `convert` makes of the next ones; each is valid only until it returns. */
   map<Result>(most: number, convert: (item: Item) => Result): Result[] {
     const items: Result[] = [];
-    while (items.length < most) {
+    this.visit(most, (item) => {
+      items.push(convert(item));
+    });
+    return items;
+  }
+
+  /** Shows the next ones; each is valid only until `see` returns. */
+  visit(most: number, see: (item: Item) => void): void {
+    for (let rest = most; rest > 0;) {
       if (this.#next === this.#rows && !this.#fill()) break;
       const row = this.#row;
       if (row === undefined) break;
-      const end = Math.min(this.#rows, this.#next + most - items.length);
+      const end = Math.min(this.#rows, this.#next + rest);
+      rest -= end - this.#next;
       for (; this.#next < end; this.#next++) {
         this.#kind.read(row, this.#next * this.#kind.words, this.#bigint, this.#item);
-        items.push(convert(this.#item));
+        see(this.#item);
       }
     }
-    return items;
   }
 
   #fill(): boolean {

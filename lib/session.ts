@@ -4,10 +4,10 @@
 import { constants } from 'node:os';
 import { formatAddress } from './address.js';
 import type { Address } from './address.js';
-import type { Channels, Table, WantedService } from './channel.js';
+import type { Channels } from './channel.js';
 import { AbortError, IpvsError } from './errors.js';
-import type { Subject, Verdict } from './errors.js';
-import { changes, explain, verdictOf } from './explain.js';
+import type { Subject } from './errors.js';
+import { Explainer, changes, explain } from './explain.js';
 import type { Asker } from './gathering.js';
 import { Fault, NOT_SENT, NativeFailure } from './native.js';
 import type { NativeConnectionList, Outcome, Reply } from './native.js';
@@ -29,6 +29,7 @@ import type {
 } from './records.js';
 import { serviceOfRow } from './rows.js';
 import type { Records } from './rows.js';
+import type { Table, WantedService } from './table.js';
 import { Turns, serviceName } from './turns.js';
 import type { CallOptions, Ensured, Operation } from './types.js';
 import { onAbort, waitFor, whenLate } from './waiting.js';
@@ -198,10 +199,13 @@ export class Session implements Asker {
     }
   }
 
-  failed(change: Change, failure: NativeFailure, deadline: number): Promise<never> {
-    return this.held(async () => {
-      throw await this.explain({ ...callOf(change), deadline }, change, failure);
-    });
+  failing(deadline: number): (change: Change, failure: NativeFailure) => Promise<never> {
+    const explainer = this.explainer(deadline);
+    return (change, failure) =>
+      this.held(async () => {
+        const verdict = await explainer.verdict(failure, change);
+        throw new IpvsError(subjectOf(callOf(change)), verdict);
+      });
   }
 
   answered(count: number): void {
@@ -280,7 +284,7 @@ export class Session implements Asker {
     );
   }
 
-  /** These services, in this order; a failure is for the caller to explain. */
+  /** These services, and what is wanted of them; a failure is for the caller to explain. */
   async servicesNamed(
     call: Call,
     services: readonly WantedService[],
@@ -391,8 +395,9 @@ export class Session implements Asker {
     return explain(failure, subjectOf(call), request, this.channels, call.deadline);
   }
 
-  verdict(call: Call, request: Request, failure: NativeFailure): Promise<Verdict> {
-    return verdictOf(failure, request, this.channels, call.deadline);
+  /** For failures that came together. */
+  explainer(deadline: number | undefined): Explainer {
+    return new Explainer(this.channels, deadline);
   }
 
   missingService(call: Call, service: ServiceId): Promise<IpvsError> {

@@ -4,7 +4,7 @@ import { constants } from 'node:os';
 import { boolean, object, quoted } from '../check.js';
 import { sameDestination, sameService } from '../compare.js';
 import { IpvsError, invalidType, invalidValue } from '../errors.js';
-import { hasModules } from '../explain.js';
+import { hasModules } from '../evidence.js';
 import { Fault, NativeFailure } from '../native.js';
 import { parseCallOptions } from '../options.js';
 import { Command } from '../records.js';
@@ -20,6 +20,7 @@ import type {
 import { Requests } from '../requests.js';
 import { refusal, subjectOf, throwIfAborted } from '../session.js';
 import type { Call, Session } from '../session.js';
+import { readTable } from '../table.js';
 import { serviceName } from '../turns.js';
 import type { Timeouts } from '../types.js';
 import { ROLES } from '../words.js';
@@ -165,21 +166,22 @@ class Restore {
   }
 
   async #readTable(): Promise<PresentTable> {
-    const { services, destinations, counts } = await this.#session.table(this.#call, true, false);
-    const table = new Map<string, TargetService>();
-    counts.forEach((count) => {
-      const [service] = services.take(1) as ServiceRecord[];
-      if (service === undefined) return;
-      const list = destinations.take(count) as DestinationRecord[];
-      const own = new Map<string, TargetDestination>();
-      for (const record of list) {
-        const id = idOfDestination(record);
-        own.set(destinationName(id), { id, numbers: record });
-      }
-      const id = idOfService(service);
-      table.set(serviceName(id), { id, numbers: service, destinations: own });
+    const present = new Map<string, TargetService>();
+    let destinations = new Map<string, TargetDestination>();
+    await readTable(await this.#session.table(this.#call, true, false), {
+      service: (record) => {
+        const numbers = { ...(record as ServiceRecord) };
+        const id = idOfService(numbers);
+        destinations = new Map();
+        present.set(serviceName(id), { id, numbers, destinations });
+      },
+      destination: (record) => {
+        const numbers = { ...(record as DestinationRecord) };
+        const id = idOfDestination(numbers);
+        destinations.set(destinationName(id), { id, numbers });
+      },
     });
-    return table;
+    return present;
   }
 
   #targetOf(source: Source, present: PresentTable): Target {
@@ -241,6 +243,7 @@ class Restore {
       const requests = new Requests(portion.length);
       for (const request of portion) requests.add(request);
       const outcomes = await this.#session.channels.commands.bulk(requests);
+      const explainer = this.#session.explainer(call.deadline);
       if (outcomes instanceof NativeFailure) {
         throw await this.#session.explain(call, portion[0] ?? NOTHING, outcomes);
       }
@@ -250,7 +253,7 @@ class Restore {
         if (isGone(outcome, request)) continue;
         const { service, destination } = request;
         const about = { ...call, command: NAMES[request.command] ?? '', service, destination };
-        errors.push(await this.#session.explain(about, request, outcome));
+        errors.push(new IpvsError(subjectOf(about), await explainer.verdict(outcome, request)));
       }
     }
     const [first] = errors;

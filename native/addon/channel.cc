@@ -199,12 +199,7 @@ class DumpWork : public ConnectionWork {
     // A request that names a destination wants just that one: the kernel can only list them all.
     const DestinationKey& wanted = request_.destination.key;
     auto& all = std::get<std::vector<Destination>>(set_.records);
-    if (wanted.family == 0) return;
-    std::vector<Destination> one;
-    for (const Destination& destination : all) {
-      if (Compare(destination.key, wanted) == 0) one.push_back(destination);
-    }
-    all = std::move(one);
+    if (wanted.family != 0) all = Pick(all, {wanted});
   }
 
   Request request_;
@@ -336,9 +331,13 @@ void Channel::Services(const Napi::CallbackInfo& info) {
   Request request;
   std::vector<WantedService> wanted;
   while (reader.Next(&request)) {
-    wanted.push_back({request.service.key, request.command == IPVS_CMD_GET_DEST});
+    const ServiceKey& key = request.service.key;
+    if (wanted.empty() || Compare(wanted.back().key, key) != 0) wanted.push_back({key, {}});
+    if (request.command == IPVS_CMD_GET_DEST) {
+      wanted.back().destinations.push_back(request.destination.key);
+    }
   }
-  const auto read = [wanted](Connection* connection, const Deadline& deadline, ipvs::Table* table) {
+  const auto read = [wanted = std::move(wanted)](Connection* connection, const Deadline& deadline, ipvs::Table* table) {
     return ReadServices(connection, wanted, deadline, table);
   };
   (new TableWork(info[2].As<Napi::Function>(), shared_, read, Milliseconds(info[1])))->Queue();

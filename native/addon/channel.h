@@ -30,9 +30,9 @@ namespace ipvs::addon {
 //   table(settle, milliseconds, done)
 //                        done(failure, { services, destinations, counts, settled })
 //   services(requests, milliseconds, done)
-//                        the same for just the services that the requests name, with their
-//                        destinations where those are asked for; a count of 2^32 - 1 is for a
-//                        service that is not there
+//                        the same for just the services that the requests name, with those of
+//                        their destinations that are named; requests for one service follow each
+//                        other; a count of 2^32 - 1 is for a service that is not there
 //   readFile(path, done), listFolder(path, done)
 //                        done(failure, text) or done(failure, names): in the channel's namespace;
 //                        not queued, these do not use the socket

@@ -161,9 +161,9 @@ Failure AddMissed(Connection* connection, const Deadline& deadline, std::vector<
   return Failure();
 }
 
-void Keep(const Dumped<Destination>& list, Table* table) {
-  for (const Destination& destination : list.records) table->destinations.push_back(destination);
-  table->counts.push_back(static_cast<uint32_t>(list.records.size()));
+void Keep(const std::vector<Destination>& list, Table* table) {
+  for (const Destination& destination : list) table->destinations.push_back(destination);
+  table->counts.push_back(static_cast<uint32_t>(list.size()));
 }
 
 // One pass over the table, filled service by service.
@@ -225,7 +225,7 @@ class TableReader {
         continue;
       }
       if (Failure failure = ReadDestinations(service.key)) return failure;
-      Keep(lists_->destinations, table);
+      Keep(lists_->destinations.records, table);
     }
     return Failure();
   }
@@ -295,6 +295,19 @@ Failure ListDestinations(Connection* connection, const ServiceKey& service,
   return Settle<Destination>(dump, list, &spare, &settled, nullptr);
 }
 
+std::vector<Destination> Pick(const std::vector<Destination>& sorted,
+                              const std::vector<DestinationKey>& keys) {
+  const auto before = [](const Destination& destination, const DestinationKey& key) {
+    return Compare(destination.key, key) < 0;
+  };
+  std::vector<Destination> picked;
+  for (const DestinationKey& key : keys) {
+    const auto at = std::lower_bound(sorted.begin(), sorted.end(), key, before);
+    if (at != sorted.end() && Compare(at->key, key) == 0) picked.push_back(*at);
+  }
+  return picked;
+}
+
 Failure DumpDaemons(Connection* connection, const Deadline& deadline, Dumped<Daemon>* dumped) {
   CommandBatch batch;
   batch.AddDump(IPVS_CMD_GET_DAEMON, IPVS_GENL_VERSION);
@@ -316,14 +329,15 @@ Failure ReadServices(Connection* connection, const std::vector<WantedService>& w
   Dumped<Destination> list;
   for (const auto& [index, service] : found) {
     list.records.clear();
-    if (wanted[index].destinations) {
+    // The kernel can only list them all.
+    if (!wanted[index].destinations.empty()) {
       if (Failure failure = ListDestinations(connection, service.key, deadline, &list)) {
         return failure;
       }
     }
     table->counts.resize(index, kAbsent);
     table->services[index] = service;
-    Keep(list, table);
+    Keep(Pick(list.records, wanted[index].destinations), table);
   }
   table->counts.resize(wanted.size(), kAbsent);
   return Failure();

@@ -31,6 +31,10 @@ Failure ListServices(Connection* connection, const Deadline& deadline, Dumped<Se
 Failure ListDestinations(Connection* connection, const ServiceKey& service,
                          const Deadline& deadline, Dumped<Destination>* list);
 
+// Those of a sorted list that have these keys, in the order of the keys.
+std::vector<Destination> Pick(const std::vector<Destination>& sorted,
+                              const std::vector<DestinationKey>& keys);
+
 // A whole table. The destinations of services[i] are the next counts[i] of `destinations`.
 struct Table {
   std::vector<Service> services;
@@ -44,10 +48,10 @@ constexpr uint32_t kAbsent = UINT32_MAX;
 
 struct WantedService {
   ServiceKey key;
-  bool destinations = false;  // its destinations too
+  std::vector<DestinationKey> destinations;
 };
 
-// Reads just these services, in this order.
+// Reads just these services, in this order, and of their destinations just those that are named.
 Failure ReadServices(Connection* connection, const std::vector<WantedService>& wanted,
                      const Deadline& deadline, Table* table);
 

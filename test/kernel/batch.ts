@@ -53,6 +53,7 @@ const addsOf = (table: Table): Operation[] =>
   ]);
 
 const tun = { forwarding: 'tun' } as const;
+const mark = { fwmark: 7 } as const;
 
 // All kinds. Neighbours differ in what crosses, so that nothing of one may stay for the next.
 const everything: Table = [
@@ -249,6 +250,45 @@ t.test('11,000 adds, their updates and their removal are all done', async (t) =>
     [],
   );
   t.equal(ipvsadm('-Sn'), '');
+});
+
+// Native code picks them out of what the kernel lists, which comes in no useful order.
+t.test('one destination of many is looked at, in each of several services', async (t) => {
+  const { ipvs, netns } = await freshIpvs(t);
+  const services = [
+    service(1),
+    { protocol: 'udp', address: '2001:db8::1', port: 53 },
+    mark,
+  ] as const;
+  const reals = (n: number) => ({
+    address: n % 2 === 0 ? `10.0.2.${n}` : `2001:db8::2:${n}`,
+    ...tun,
+  });
+  const adds = addsOf(services.map((each) => [each, ...range(1, 250).map(reals)]));
+  t.strictSame(failed(await ipvs.batch(adds)), []);
+  const weigh = (at: number, n: number): Operation => ({
+    op: 'updateDestination',
+    service: services[at] ?? mark,
+    destination: { address: reals(n).address },
+    changes: { weight: 1000 + n },
+  });
+  const chosen = [
+    [0, 250],
+    [1, 7],
+    [0, 1],
+    [2, 100],
+    [0, 2],
+    [1, 251],
+  ] as const;
+  const outcomes = await ipvs.batch(chosen.map(([at, n]) => weigh(at, n)));
+  t.strictSame(codesOf(outcomes), [...new Array<undefined>(5).fill(undefined), 'ENOENT']);
+  t.strictSame(
+    (await tableOf(netns))
+      .flatMap(({ destinations }) => destinations.filter(({ weight }) => weight !== 1))
+      .map(({ weight }) => weight)
+      .sort((a, b) => a - b),
+    [1001, 1002, 1007, 1100, 1250],
+  );
 });
 
 // The answers to all are errors: the queue of answers must hold them, or they are read back.

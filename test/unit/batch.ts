@@ -9,14 +9,15 @@ import type { BatchOptions, BatchProgress, Ipvs, Operation, Outcome } from 'ipvs
 import { Fault, NativeFailure } from '#lib/native';
 import { OperationReader } from '#lib/operations';
 import { fakeIpvs, refused } from '../fixtures/fake-addon.js';
-import type { Answer, FakeChannel } from '../fixtures/fake-addon.js';
+import type { Answer, FakeChannel, Look } from '../fixtures/fake-addon.js';
 import { FakeTable } from '../fixtures/fake-table.js';
 import { range } from '../fixtures/lists.js';
 import type { Row } from '../fixtures/packed.js';
 import { failureOf, fieldsOf } from '../lab/failure.js';
 
 const PORTION = 4096;
-const [ESRCH, EEXIST, ENOBUFS] = [3, 17, 105];
+const [ENOENT, ESRCH, EEXIST, EINVAL, ENOBUFS] = [2, 3, 17, 22, 105];
+const ROUTES = '/proc/thread-self/net/fib_trie';
 const [GET_SERVICE, SET_DESTINATION, GET_DESTINATION] = [4, 6, 8];
 
 const web = { protocol: 'tcp', address: '10.0.0.1', port: 80 } as const;
@@ -38,6 +39,13 @@ function onTable(timeout?: number) {
   const table = new FakeTable().serve(commands, dumps);
   return { ipvs, commands, dumps, table };
 }
+
+/** The look at a table in which there is nothing. */
+const absent = ({ services, finish }: Look): void => {
+  setImmediate(() => {
+    finish(services.map(() => undefined));
+  });
+};
 
 /** A handle whose kernel gives each command the answer that a function gives. */
 function answering(answer: (row: Row, exchange: number) => Answer) {
@@ -193,7 +201,7 @@ t.test('destinations are only looked at where an operation is about one', async 
     { op: 'ensureDestination', service: at(2), destination: real },
     { op: 'updateService', service: at(1), changes: { scheduler: 'wrr' } },
   ]);
-  const commands = dumps.looks.map(({ rows }) => rows.map(({ command }) => command));
+  const commands = dumps.looks.map(({ services }) => services.map(([{ command }]) => command));
   t.strictSame(commands, [[GET_SERVICE, GET_DESTINATION], [GET_SERVICE]]);
 });
 
@@ -585,7 +593,7 @@ t.test('operations that do not concern each other are looked at, and sent, toget
   const [first] = list as [Operation];
   t.strictSame(codesOf(await ipvs.batch([...list, first])), new Array(501).fill(undefined));
   t.strictSame(
-    dumps.looks.map(({ rows }) => rows.length),
+    dumps.looks.map(({ services }) => services.length),
     [500, 1],
   );
   t.strictSame(
@@ -598,7 +606,7 @@ t.test('operations that do not concern each other are looked at, and sent, toget
     destination: { address: `10.0.1.${n}` },
   }));
   await ipvs.batch(reals);
-  t.equal(dumps.looks.at(-1)?.rows.length, 2, 'each service once');
+  t.equal(dumps.looks.at(-1)?.services.length, 2, 'each service once');
   t.equal(commands.exchanges.at(-1)?.rows.length, 200);
 });
 
@@ -666,7 +674,7 @@ for (const [name, list, before, overtake, sent] of [
 
 t.test('who is overtaken again and again gives up with what the kernel says', async (t) => {
   const { ipvs, commands, dumps } = fakeIpvs();
-  dumps.onLook = ({ rows, finish }) => setImmediate(() => finish(rows.map(() => undefined)));
+  dumps.onLook = absent;
   commands.onExchange = ({ finish }) => setImmediate(() => finish([refused(EEXIST)]));
   t.match(await ipvs.batch([ensureWeb('rr')]), [{ code: 'EEXIST', command: 'ensure service' }]);
   t.equal(commands.exchanges.length, 5);
@@ -873,27 +881,116 @@ t.test('changes that are changed meanwhile are those that were checked', async (
   t.match(rowsOf(commands).slice(-2), [{ weight: 3 }, { timeout: 60 }]);
 });
 
-// That is forbidden, but what became of the others is not lost for it.
-t.test(
-  'where an operation can not be read again, its outcome is an error all the same',
-  async (t) => {
-    const { ipvs, commands } = fakeIpvs();
-    const list = range(1, 6).map(add);
-    const outcomes = ipvs.batch(list);
-    Object.assign(list[1] as object, { op: 'flush' });
-    Object.assign(list[2] as object, { service: { fwmark: -1 } });
-    Object.assign(list[3] as object, updateReal(1));
-    list.length = 5; // the list itself was read when the call was made
-    await until(() => commands.exchanges.length === 1);
-    commands.exchanges[0]?.finish([undefined, ...new Array<Answer>(5).fill(refused(EEXIST))]);
-    const [first, ...others] = await outcomes;
-    t.equal(first, undefined);
-    t.strictSame(codesOf(others), new Array(5).fill('EEXIST'));
-    t.equal(others[0]?.command, 'batch');
-    t.match(others[3], { command: 'add service', service: { port: 5 } });
-    t.match(others[4], { command: 'add service', service: { port: 6 } });
-  },
-);
+/** Makes others of operations: what they say afterwards is not what was sent. */
+function spoil(list: Operation[]): void {
+  for (const [at, operation] of list.entries()) {
+    Object.assign(operation, [updateReal(1), { op: 'flush' }, { service: { fwmark: -1 } }][at % 3]);
+  }
+  list.length = 0;
+}
+
+// Each was read when it was checked, and that is what it is judged by.
+t.test('operations that are changed meanwhile fail as what they were', async (t) => {
+  const { ipvs, commands, dumps } = answering(() => refused(EEXIST));
+  dumps.onLook = absent;
+  const list = [...range(1, 6).map(add), ensureReal(1), ensureWeb('rr')];
+  const outcomes = ipvs.batch(list);
+  spoil(list);
+  t.match(await outcomes, [
+    ...range(1, 6).map((port) => ({ code: 'EEXIST', command: 'add service', service: { port } })),
+    { code: 'ESRCH', command: 'ensure destination', service: web, destination: real },
+    { code: 'EEXIST', command: 'ensure service', service: web },
+  ]);
+  t.equal(rowsOf(commands)[0]?.command, 1);
+});
+
+// Catches a lost change that is told to be made because another one is.
+t.test('what got lost is judged by what was sent, whatever its operation says now', async (t) => {
+  const { ipvs, commands, table } = onTable();
+  const lost = new NativeFailure(Fault.noAnswer, ENOBUFS, '', '');
+  const isForgotten = ({ port }: Row) => port === 2;
+  commands.onExchange = ({ rows, finish }) => {
+    for (const row of rows) if (!isForgotten(row)) table.apply(row);
+    setImmediate(() => finish(rows.map(() => lost)));
+  };
+  const list = [add(1), add(2), add(3), remove(3)];
+  const outcomes = ipvs.batch(list);
+  Object.assign(list[0] as object, remove(1));
+  Object.assign(list[1] as object, remove(2));
+  Object.assign(list[3] as object, add(4));
+  t.strictSame(codesOf(await outcomes), [
+    undefined,
+    'ERR_IPVS_UNKNOWN_OUTCOME',
+    'ERR_IPVS_UNKNOWN_OUTCOME', // a later one is of the same
+    undefined,
+  ]);
+});
+
+// A service may have ten thousand destinations.
+t.test('of the destinations of a service just those are looked at that are named', async (t) => {
+  const { ipvs, dumps } = onTable();
+  const at = (port: number) => ({ ...web, port });
+  await ipvs.batch([add(1), add(2), add(3)]);
+  const list = [
+    ['10.0.1.1', 1],
+    ['10.0.1.2', 2],
+    ['2001:db8::1', 1],
+    ['10.0.1.3', 1],
+  ] as const;
+  await ipvs.batch([
+    ...list.map(([address, port]): Operation => ({
+      op: 'ensureDestination',
+      service: at(port),
+      destination: { address, forwarding: 'tun' },
+    })),
+    { op: 'updateService', service: at(3), changes: { scheduler: 'rr' } },
+  ]);
+  t.strictSame(
+    dumps.looks.map(({ services }) =>
+      services.map((rows) =>
+        rows.map(({ port, destinationAddress }) => [port, destinationAddress]),
+      ),
+    ),
+    [
+      [
+        [
+          [1, '0a000101'],
+          [1, `20010db8${'0'.repeat(23)}1`],
+          [1, '0a000103'],
+        ],
+        [[2, '0a000102']],
+        [[3, undefined]],
+      ],
+    ],
+  );
+});
+
+// Each would read all routes of the network namespace, or ask the kernel to load a module.
+t.test('what explains many failures is looked at once', async (t) => {
+  const { ipvs, commands } = answering(({ command, family }) =>
+    refused(command === 5 || family === 10 ? EINVAL : ENOENT),
+  );
+  commands.files[ROUTES] = '|-- 10.0.1.255\n /32 link BROADCAST\n';
+  const sip = (port: number): Operation => ({
+    op: 'addService',
+    service: { ...web, port, scheduler: 'rr', persistence: { engine: 'sip' } },
+  });
+  const outcomes = await ipvs.batch([
+    ...range(1, 300).map((n): Operation => ({
+      op: 'addDestination',
+      service: web,
+      destination: { address: `10.0.1.${n % 256}` },
+    })),
+    ...range(1, 300).map(sip),
+  ]);
+  t.strictSame(new Set(codesOf(outcomes)), new Set(['EINVAL', 'ERR_IPVS_ENGINE']));
+  t.strictSame(
+    outcomes.flatMap((each, at) => (each?.message.includes('broadcast') ? [at] : [])),
+    [254],
+  );
+  t.strictSame(commands.paths, [ROUTES]);
+  t.equal(commands.exchanges.length, 2, 'one probe of the scheduler');
+});
 
 // ---- what ends a batch before its end
 
@@ -993,7 +1090,7 @@ t.test('an abort after something was sent tells of it, whatever is being looked 
     await until(() => commands.exchanges.length === 1);
     controller.abort();
     commands.exchanges[0]?.finish([answer, undefined]);
-    dumps.onLook = ({ rows, finish }) => setImmediate(() => finish(rows.map(() => undefined)));
+    dumps.onLook = absent;
     commands.onExchange = ({ finish }) => setImmediate(() => finish());
     const { sent, outcomes } = await aborted;
     t.equal(sent, true);
@@ -1038,7 +1135,7 @@ t.test('memory that a late exchange still holds is not used again', async (t) =>
 // Each change of kind makes a portion, and all are prepared before the first is sent.
 t.test('kinds that alternate take little memory', async (t) => {
   const { ipvs, commands, dumps } = answering(() => undefined);
-  dumps.onLook = ({ rows, finish }) => setImmediate(() => finish(rows.map(() => undefined)));
+  dumps.onLook = absent;
   const sizes: number[] = [];
   const exchange = commands.exchange.bind(commands);
   commands.exchange = (requests, ...rest) => {
@@ -1053,7 +1150,7 @@ t.test('kinds that alternate take little memory', async (t) => {
 t.test('what comes after an answer that stays away is not sent, and says so', async (t) => {
   const lost = new NativeFailure(Fault.noAnswer, 0, '', '');
   const { ipvs, commands, dumps } = answering((_, exchange) => (exchange === 2 ? lost : undefined));
-  dumps.onLook = ({ rows, finish }) => setImmediate(() => finish(rows.map(() => undefined)));
+  dumps.onLook = absent;
   const outcomes = await ipvs.batch([...range(1, 3 * PORTION).map(add), ensureWeb('rr'), add(9)]);
   const parts = [PORTION, PORTION, PORTION + 2].map((count) => codesOf(outcomes.splice(0, count)));
   t.strictSame(

@@ -6,7 +6,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { parseAddress } from '#lib/address';
 import { Channels, CommandChannel, DumpChannel } from '#lib/channel';
-import type { Table } from '#lib/channel';
+import type { Table } from '#lib/table';
 import { Fault, NativeFailure } from '#lib/native';
 import { Command } from '#lib/records';
 import type { DestinationId, DestinationRecord, Request, ServiceRecord } from '#lib/records';

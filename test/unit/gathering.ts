@@ -18,7 +18,7 @@ const real = (port: number): DestinationConfig => ({
   port,
   forwarding: 'nat',
 });
-const [ENOENT, EEXIST] = [2, 17];
+const [ENOENT, EEXIST, EINVAL] = [2, 17, 22];
 
 const add = (ipvs: Ipvs, first: number, last: number) =>
   Array.from({ length: last - first + 1 }, (_, index) =>
@@ -150,6 +150,50 @@ t.test('a failure is that of its own call, and says which one', async (t) => {
     command: 'remove destination',
     destination: { address: '2001:db8::5', port: 6 },
   });
+});
+
+// Each would read all routes of the network namespace on the thread pool, or ask the kernel to load a
+// module.
+t.test('what explains many failures is looked at once, and told in several turns', async (t) => {
+  const { ipvs, commands } = fakeIpvs();
+  const routes = '/proc/thread-self/net/fib_trie';
+  commands.files[routes] = '|-- 10.0.0.5\n /32 link BROADCAST\n';
+  commands.onExchange = ({ rows, finish }) =>
+    setImmediate(() =>
+      finish(
+        rows.map(({ command, family }) =>
+          refused(command === 5 || family === 10 ? EINVAL : ENOENT),
+        ),
+      ),
+    );
+  const sip = { scheduler: 'rr', persistence: { engine: 'sip' } };
+  const first = failureOf(ipvs.removeService(service));
+  let inTurn = 0;
+  let most = 0;
+  let timer = setImmediate(function turn() {
+    inTurn = 0;
+    timer = setImmediate(turn);
+  });
+  const told = [
+    ...add(ipvs, 1, 400),
+    ...Array.from({ length: 400 }, (_, n) => ipvs.addService({ ...service, ...sip, port: n + 1 })),
+  ].map(async (call) => {
+    const error = await refusalOf(call);
+    most = Math.max(most, ++inTurn);
+    return error;
+  });
+  await first;
+  const errors = await Promise.all(told);
+  clearImmediate(timer);
+  t.strictSame(
+    new Set(
+      errors.map(({ code, message }) => `${code} ${message.includes('a broadcast address')}`),
+    ),
+    new Set(['EINVAL true', 'ERR_IPVS_ENGINE false']),
+  );
+  t.strictSame(commands.paths, [routes]);
+  t.equal(commands.exchanges.length, 3, 'one probe of the scheduler');
+  t.ok(most <= 64, `${most} in one turn`);
 });
 
 t.test('each kind of change is called by its name', async (t) => {
