@@ -2,7 +2,7 @@
 // at any byte. A line is on disk before the change that it is about is made.
 
 import { constants } from 'node:fs';
-import { mkdir, open, readFile, unlink } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ClusterError } from './errors.js';
@@ -46,7 +46,7 @@ export type Line =
 export interface Header {
   readonly journal: 1;
   readonly node: string;
-  /** The network namespace, as the kernel numbers it, and what else tells it from its successors. */
+  /** The network namespace, whichever way it was reached, and the boot. */
   readonly namespace: string;
 }
 
@@ -117,6 +117,8 @@ export class Journal {
   #file: FileHandle | undefined;
   /** Bytes of whole lines: what is behind them was being written when the writer died. */
   #length = 0;
+  /** Whose the file is that is there, where it is not ours. */
+  #foreign: string | undefined;
 
   private constructor(path: string, header: Header) {
     this.path = path;
@@ -138,8 +140,11 @@ export class Journal {
     if (first === undefined) return journal;
     try {
       const found = JSON.parse(first) as { [Name in keyof Header]?: unknown };
-      // The number of a namespace that is gone is given to another one.
-      if (found.namespace !== header.namespace || found.node !== header.node) return journal;
+      // Of an earlier boot, where the folder outlives it.
+      if (found.namespace !== header.namespace || found.node !== header.node) {
+        journal.#foreign = `${String(found.namespace)} ${String(found.node)}`;
+        return journal;
+      }
       if (found.journal !== header.journal)
         throw new Error(`its format is ${String(found.journal)}`);
       note(
@@ -182,6 +187,7 @@ export class Journal {
       O_CLOEXEC?: number;
     };
     await makeFolder(dirname(this.path));
+    await this.#setForeignAside();
     const flags = O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW;
     const file = await open(this.path, flags, 0o600);
     try {
@@ -197,9 +203,18 @@ export class Journal {
     return file;
   }
 
-  /** Takes the file away: everything is as it was. */
+  /** What somebody may still want to know is kept, under another name for each of them. */
+  async #setForeignAside(): Promise<void> {
+    if (this.#foreign === undefined) return;
+    const whose = this.#foreign.replaceAll(/[^\w:[\].-]+/g, '-');
+    await rename(this.path, `${this.path}.stale-${whose}`);
+    this.#foreign = undefined;
+  }
+
+  /** Takes the file away: everything is as it was. One that is not ours stays. */
   async remove(): Promise<void> {
     await this.close();
+    if (this.#foreign !== undefined) return;
     try {
       await unlink(this.path);
     } catch (error) {

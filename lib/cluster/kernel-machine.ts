@@ -142,6 +142,10 @@ export class KernelMachine implements Machine {
     }
   }
 
+  identity(): Promise<string> {
+    return this.network.identity();
+  }
+
   async facts(): Promise<Facts> {
     const [links, routes] = await Promise.all([
       this.network.links(),

@@ -24,6 +24,9 @@ export interface Machine {
    */
   write(writes: readonly Write[]): Promise<(Error | undefined)[]>;
 
+  /** Tells its network namespace from all others, by whichever path it was opened. */
+  identity(): Promise<string>;
+
   facts(): Promise<Facts>;
 
   /** Whether the kernel can be told to mark packets. */

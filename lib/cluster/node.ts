@@ -76,7 +76,6 @@ export class ClusterNode {
   readonly #model: Model;
   readonly #node: ModelNode;
   readonly #options: OpenOptions;
-  readonly #namespace: string | undefined;
   readonly #folder: string;
   readonly #openMachine: OpenMachine;
   #machine: Promise<Machine> | undefined;
@@ -87,7 +86,7 @@ export class ClusterNode {
   constructor(model: Model, node: ModelNode, options: NodeOptions, openMachine: OpenMachine) {
     const input: Input = object(options, 'options', OPTIONS);
     const { journal, state, ...rest } = options;
-    this.#namespace = parseOpenOptions(rest).netns;
+    parseOpenOptions(rest);
     this.#folder = journal === undefined ? JOURNALS : string(journal, 'options.journal');
     if (this.#folder === '') throw invalidValue('options.journal', 'must not be empty', journal);
     if (state !== undefined) {
@@ -109,7 +108,7 @@ export class ClusterNode {
   /** What would change, in order. Looks, and changes nothing. */
   plan(): Promise<Plan> {
     return this.#inTurn('plan', async (machine) => {
-      const journal = await this.#readJournal();
+      const journal = await this.#readJournal(machine);
       return this.#plan(machine, journal, 'plan');
     });
   }
@@ -160,7 +159,7 @@ export class ClusterNode {
    */
   check(): Promise<Finding[]> {
     return this.#inTurn('check', async (machine) => {
-      const journal = await this.#readJournal();
+      const journal = await this.#readJournal(machine);
       const facts = await this.#facts(machine, journal, 'check');
       const all = desired(this.#model, this.#node, facts);
       const settings = all.flatMap(({ resource }) =>
@@ -262,8 +261,8 @@ export class ClusterNode {
     return result;
   }
 
-  async #readJournal(): Promise<Journal> {
-    const { path, header } = await placeOf(this.#folder, this.name, this.#namespace);
+  async #readJournal(machine: Machine): Promise<Journal> {
+    const { path, header } = await placeOf(this.#folder, this.name, await machine.identity());
     return Journal.read(path, header);
   }
 
@@ -274,7 +273,7 @@ export class ClusterNode {
   ): Promise<T> {
     // Who has no rights hears of that, and not of a journal that can't be written.
     await machine.preflight(`${command} ${this.name}`, []);
-    const { path, header } = await placeOf(this.#folder, this.name, this.#namespace);
+    const { path, header } = await placeOf(this.#folder, this.name, await machine.identity());
     const unlock = await lock(`${path}.lock`, `${command} ${this.name}`);
     try {
       const journal = await Journal.read(path, header);

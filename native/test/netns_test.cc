@@ -210,6 +210,26 @@ TEST("Without a namespace work is done right here") {
   CHECK(here);
 }
 
+TEST("A namespace is the same by whichever path it was reached, and is no other") {
+  const OtherSpace other;
+  if (!other.Made()) return;
+  Space by_task, by_descriptor;
+  NetworkNamespace::Open(other.path(), &by_task);
+  const UniqueFd fd(::open(other.path().c_str(), O_RDONLY | O_CLOEXEC));
+  NetworkNamespace::Open("/proc/self/fd/" + std::to_string(fd.get()), &by_descriptor);
+  SpaceIdentity here, task, descriptor, inside;
+  CHECK_EQ(Describe(Identify(nullptr, &here)), "ok");
+  CHECK_EQ(Describe(Identify(by_task.get(), &task)), "ok");
+  CHECK_EQ(Describe(Identify(by_descriptor.get(), &descriptor)), "ok");
+  by_task->Run([&inside] { return Identify(nullptr, &inside); });
+  CHECK(task.cookie != 0 || task.name == other.name());
+  CHECK(task.cookie != here.cookie || task.name != here.name);
+  for (const SpaceIdentity* same : {&descriptor, &inside}) {
+    CHECK_EQ(same->cookie, task.cookie);
+    CHECK_EQ(same->name, task.name);
+  }
+}
+
 // A peer that lives in another namespace.
 std::unique_ptr<Peer> PeerIn(const std::string& path, const Peer::Script& script = AcknowledgeAll) {
   std::unique_ptr<Peer> peer;

@@ -65,6 +65,10 @@ export class Obstacle implements Machine {
     return this.#machine.canMark();
   }
 
+  identity(): Promise<string> {
+    return this.#machine.identity();
+  }
+
   facts(): ReturnType<Machine['facts']> {
     return this.#machine.facts();
   }

@@ -483,6 +483,14 @@ t.test('a journal of another namespace, node or format is not taken for ours', a
     t.equal((await Journal.read(file, { ...HEADER, ...other })).chains.size, 0);
   }
   t.equal((await Journal.read(file, HEADER)).chains.size, 1);
+  const text = readFileSync(file, 'utf8');
+  const later = await Journal.read(file, { ...HEADER, namespace: '4:5 later' });
+  await later.remove();
+  t.equal(readFileSync(file, 'utf8'), text, 'it is not taken away');
+  await later.append(lines(2));
+  await later.close();
+  t.equal(readFileSync(`${file}.stale-4:5-boot-x`, 'utf8'), text, 'it is set aside');
+  t.equal((await Journal.read(file, { ...HEADER, namespace: '4:5 later' })).chains.size, 2);
   writeFileSync(file, '{"journal":2,"node":"x","namespace":"4:5 boot"}\n');
   await t.rejects(Journal.read(file, HEADER), { code: 'ERR_IPVS_JOURNAL', message: /format is 2/ });
   writeFileSync(file, `${JSON.stringify(HEADER)}\nnonsense\n`);
