@@ -253,7 +253,8 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
-function failure(command: string, path: string, cause: unknown): ClusterError {
+/** What is said of a folder that does not serve. */
+export function failure(command: string, path: string, cause: unknown): ClusterError {
   const { message } = cause as Error;
   return new ClusterError(`${command} ${path}`, {
     code: 'ERR_IPVS_JOURNAL',

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "conversation.h"
+#include "core/file_lock.h"
 #include "harness.h"
 #include "peer.h"
 
@@ -208,6 +209,22 @@ TEST("Without a namespace work is done right here") {
     return Failure();
   });
   CHECK(here);
+}
+
+TEST("A file is locked for one descriptor at a time, until that is closed") {
+  const Directory directory;
+  MakeFile(directory.File());
+  const auto open = [&directory] {
+    return UniqueFd(::open(directory.File().c_str(), O_RDWR | O_CLOEXEC));
+  };
+  UniqueFd first = open();
+  const UniqueFd second = open();
+  CHECK_EQ(Describe(LockFile(first.get())), "ok");
+  CHECK_EQ(Describe(LockFile(first.get())), "ok");
+  CHECK_EQ(Describe(LockFile(second.get())), "system call flock 11");
+  first.Reset();
+  CHECK_EQ(Describe(LockFile(second.get())), "ok");
+  CHECK_EQ(Describe(LockFile(-1)), "system call flock 9");
 }
 
 TEST("A namespace is the same by whichever path it was reached, and is no other") {

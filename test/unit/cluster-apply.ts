@@ -1,7 +1,18 @@
 // Applying a plan and taking it back, on a machine without a kernel: what fails or dies at whichever
 // step is put back to the last value.
 
-import { readFileSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  readFileSync,
+  readdirSync,
+  statSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import t from 'tap';
 import type { Test } from 'tap';
@@ -9,6 +20,7 @@ import fc from 'fast-check';
 import type { ClusterDescription, ClusterError, ClusterNode, Plan } from 'ipvs/cluster';
 import { Journal } from '#lib/cluster/journal';
 import type { Header, Line } from '#lib/cluster/journal';
+import { lock } from '#lib/cluster/lock';
 import type { Value } from '#lib/cluster/types';
 import { FakeMachine, freshState } from '../fixtures/fake-machine.js';
 import { fakeNode, interfacesOf } from '../fixtures/fake-node.js';
@@ -402,7 +414,7 @@ t.test('a route with several next hops is not replaced', async (t) => {
   t.equal(machine.writes, 0);
 });
 
-t.test('one process at a time; a lock whose owner is gone is broken', async (t) => {
+t.test('one at a time, whatever the file of the lock says', async (t) => {
   const journal = freshFolder();
   const { node, machine } = fakeNode(reference('dr'), 'rs1', journal);
   const others = [1, 2, 3].map(() => fakeNode(reference('dr'), 'rs1', journal, { machine }).node);
@@ -411,9 +423,19 @@ t.test('one process at a time; a lock whose owner is gone is broken', async (t) 
   const outcomes: Promise<unknown>[] = [];
   machine.write = async (writes) => {
     if (machine.writes === 2) {
-      lockFile = filesIn(journal).find((name) => name.endsWith('.lock')) ?? '';
+      lockFile = `${journal}/${filesIn(journal).find((name) => name.endsWith('.lock')) ?? ''}`;
+      t.equal(readFileSync(lockFile, 'utf8'), `${process.pid}\n`);
       outcomes.push(other.apply(), another.revert(), third.plan());
       await Promise.allSettled(outcomes);
+      // As from another PID namespace, or as it is before its holder has said who that is.
+      for (const [text, who] of [
+        ['999999\n', 'the process 999999'],
+        ['', 'another process'],
+      ] as const) {
+        writeFileSync(lockFile, text);
+        const message = `apply rs1: ${who} is changing this node (ERR_IPVS_LOCKED)`;
+        await t.rejects(other.apply(), { code: 'ERR_IPVS_LOCKED', message });
+      }
     }
     return FakeMachine.prototype.write.call(machine, writes);
   };
@@ -422,11 +444,56 @@ t.test('one process at a time; a lock whose owner is gone is broken', async (t) 
   t.match(apply, { reason: { code: 'ERR_IPVS_LOCKED', message: new RegExp(`${process.pid}`) } });
   t.match(revert, { reason: { code: 'ERR_IPVS_LOCKED' } });
   t.match(plan, { status: 'fulfilled' });
-  for (const stale of ['999999 1', `${process.pid} 1`, '', 'what']) {
-    writeFileSync(`${journal}/${lockFile}`, stale);
-    t.equal((await other.apply()).length, 0);
-  }
+  t.same(
+    filesIn(journal).filter((name) => name.includes('.lock')),
+    [],
+  );
+  // What somebody who died has left behind, whoever is called that today.
+  writeFileSync(lockFile, `${process.pid}\n`);
+  t.equal((await other.apply()).length, 0);
   t.notOk(filesIn(journal).some((name) => name.includes('.lock')));
+});
+
+t.test('a lock goes with the process that has it, and with nothing else', async (t) => {
+  const path = `${t.testdir()}/folder/x.lock`;
+  const program =
+    `require(process.argv[1]).lock(process.argv[2], 'apply x').then(() => ` +
+    `{ console.log('locked'); setInterval(() => {}, 1000); })`;
+  const holder = spawn(
+    process.execPath,
+    ['-e', program, require.resolve('#lib/cluster/lock'), path],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  await once(holder.stdout, 'data');
+  await t.rejects(lock(path, 'apply x'), {
+    code: 'ERR_IPVS_LOCKED',
+    message: new RegExp(`the process ${holder.pid} is changing`),
+  });
+  holder.kill('SIGKILL');
+  await once(holder, 'exit');
+  const unlock = await lock(path, 'apply x');
+  unlinkSync(path);
+  await unlock();
+  t.same(filesIn(dirname(path)), []);
+});
+
+t.test('many who try at a time get it one after the other', async (t) => {
+  const path = `${t.testdir()}/x.lock`;
+  let inside = 0;
+  let times = 0;
+  const visit = async (): Promise<void> => {
+    for (;;) {
+      const unlock = await lock(path, 'apply x').catch(() => undefined);
+      if (unlock === undefined) continue;
+      if (++inside !== 1) t.fail('two at a time');
+      times++;
+      await turn();
+      inside--;
+      return unlock();
+    }
+  };
+  await Promise.all(Array.from({ length: 20 }, visit));
+  t.equal(times, 20);
 });
 
 t.test('calls of one node wait for each other', async (t) => {
