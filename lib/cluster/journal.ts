@@ -119,6 +119,7 @@ export class Journal {
   #length = 0;
   /** Whose the file is that is there, where it is not ours. */
   #foreign: string | undefined;
+  #isHidden = false;
 
   private constructor(path: string, header: Header) {
     this.path = path;
@@ -156,6 +157,24 @@ export class Journal {
     }
     journal.#length = end;
     return journal;
+  }
+
+  /** For looking only: one that this process may not read counts as none. */
+  static async readIfAllowed(path: string, header: Header): Promise<Journal> {
+    try {
+      return await Journal.read(path, header);
+    } catch (error) {
+      const { cause } = error as { cause?: { code?: string } };
+      if (cause?.code !== 'EACCES') throw error;
+      const journal = new Journal(path, header);
+      journal.#isHidden = true;
+      return journal;
+    }
+  }
+
+  /** Whether there may be one that could not be read. */
+  get isHidden(): boolean {
+    return this.#isHidden;
   }
 
   get chains(): Chains {

@@ -62,6 +62,9 @@ export interface Mend {
 
 const OPTIONS = new Set(['netns', 'timeout', 'journal', 'state']);
 
+// What a process without rights runs into, somewhere.
+const RIGHTS: readonly string[] = ['EPERM', 'EACCES', 'ERR_IPVS_JOURNAL'];
+
 /** @internal How the machine behind a node is opened. */
 export type OpenMachine = (options: OpenOptions) => Promise<Machine>;
 
@@ -109,7 +112,8 @@ export class ClusterNode {
   plan(): Promise<Plan> {
     return this.#inTurn('plan', async (machine) => {
       const journal = await this.#readJournal(machine);
-      return this.#plan(machine, journal, 'plan');
+      const { node, changes, manual } = await this.#plan(machine, journal, 'plan');
+      return new Plan(node, changes, manual, journal.isHidden ? [hidden(journal)] : []);
     });
   }
 
@@ -121,14 +125,15 @@ export class ClusterNode {
    * Rejects with a {@link ClusterError} at the first failure: `done` is what was changed before it,
    * `failed` what could not be, `code` why. Nothing at all is changed where the node can't be set up
    * to the end for a reason that shows beforehand: `EPERM`, `EROFS` (/proc/sys), `ENODEV`,
-   * `ERR_IPVS_UNAVAILABLE`. `ERR_IPVS_LOCKED`: another process is changing this node.
+   * `ERR_IPVS_UNAVAILABLE`. Nothing to do takes no rights but to the journal's folder.
+   * `ERR_IPVS_LOCKED`: another process is changing this node.
    */
   apply(options: ApplyOptions = {}): Promise<Plan> {
     const { signal, onProgress } = parseApplyOptions(options);
     return this.#inTurn('apply', (machine) =>
       this.#locked(machine, 'apply', async (journal) => {
         const plan = await this.#plan(machine, journal, 'apply');
-        await machine.preflight(`apply ${this.name}`, plan.changes);
+        await this.#preflight(machine, 'apply', plan.changes);
         const done = await applyPlan(machine, journal, plan, {
           ...(signal && { signal }),
           ...(onProgress && { onProgress }),
@@ -147,9 +152,10 @@ export class ClusterNode {
   revert(options: RevertOptions = {}): Promise<Reverted> {
     const { signal } = parseApplyOptions(options);
     return this.#inTurn('revert', (machine) =>
-      this.#locked(machine, 'revert', (journal) =>
-        revertAll(machine, journal, this.name, { ...(signal && { signal }) }),
-      ),
+      this.#locked(machine, 'revert', async (journal) => {
+        if (journal.chains.size > 0) await machine.preflight(`revert ${this.name}`, []);
+        return revertAll(machine, journal, this.name, { ...(signal && { signal }) });
+      }),
     );
   }
 
@@ -190,7 +196,7 @@ export class ClusterNode {
     return this.#inTurn('mend', (machine) =>
       this.#locked(machine, 'mend', async (journal) => {
         const plan = new Plan(this.name, changes, []);
-        await machine.preflight(`mend ${this.name}`, plan.changes);
+        await this.#preflight(machine, 'mend', plan.changes);
         // What the description asks for is taken away with it, whoever has put it back.
         const facts = await this.#facts(machine, journal, 'mend');
         const wanted = desired(this.#model, this.#node, facts);
@@ -263,7 +269,7 @@ export class ClusterNode {
 
   async #readJournal(machine: Machine): Promise<Journal> {
     const { path, header } = await placeOf(this.#folder, this.name, await machine.identity());
-    return Journal.read(path, header);
+    return Journal.readIfAllowed(path, header);
   }
 
   async #locked<T>(
@@ -271,25 +277,36 @@ export class ClusterNode {
     command: string,
     work: (journal: Journal) => Promise<T>,
   ): Promise<T> {
-    // Who has no rights hears of that, and not of a journal that can't be written.
-    await machine.preflight(`${command} ${this.name}`, []);
-    const { path, header } = await placeOf(this.#folder, this.name, await machine.identity());
-    const unlock = await lock(`${path}.lock`, `${command} ${this.name}`);
+    const what = `${command} ${this.name}`;
     try {
-      const journal = await Journal.read(path, header);
+      const { path, header } = await placeOf(this.#folder, this.name, await machine.identity());
+      const unlock = await lock(`${path}.lock`, what);
       try {
-        return await work(journal);
+        const journal = await Journal.read(path, header);
+        try {
+          return await work(journal);
+        } finally {
+          await journal.close();
+        }
       } finally {
-        await journal.close();
+        await unlock();
       }
-    } finally {
-      await unlock();
+    } catch (error) {
+      // Who has no rights hears of that, and not of what it was that could not be read or written.
+      const { code = '', done } = error as { code?: string; done?: unknown };
+      if (RIGHTS.includes(code) && done === undefined) await machine.preflight(what, []);
+      throw error;
     }
+  }
+
+  /** Looks beforehand; nothing to do can always be done. */
+  async #preflight(machine: Machine, command: string, changes: readonly Change[]): Promise<void> {
+    if (changes.length > 0) await machine.preflight(`${command} ${this.name}`, changes);
   }
 
   async #facts(machine: Machine, journal: Journal, command: string): Promise<Facts> {
     const marks = this.#model.services.some(({ config }) => config.fwmark !== undefined);
-    const facts = { ...(await machine.facts()), ...(marks && { marks: await machine.canMark() }) };
+    const facts = { ...(await machine.facts()), ...(marks && { marks: await canMark(machine) }) };
     for (const [name, path] of this.#interfaces()) {
       if (facts.mtus[name] !== undefined) continue;
       throw new ClusterError(`${command} ${this.name}`, {
@@ -372,6 +389,23 @@ export class ClusterNode {
       ),
     );
   }
+}
+
+// Who may not even ask is told what there would be to do by hand.
+async function canMark(machine: Machine): Promise<boolean> {
+  try {
+    return await machine.canMark();
+  } catch (error) {
+    if ((error as { code?: string }).code === 'EPERM') return false;
+    throw error;
+  }
+}
+
+function hidden({ path }: Journal): string {
+  return (
+    `this process may not read the journal ${path}: ` +
+    'what was applied before and is described no longer is not in this plan'
+  );
 }
 
 async function lookAt(machine: Machine, resources: readonly Resource[]): Promise<Look> {

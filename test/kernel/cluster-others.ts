@@ -55,7 +55,7 @@ t.test('a namespace is the same by whichever path it is reached', async (t) => {
   const [place] = await freshPlaces(t, 1);
   assert(place);
   const { netns } = place;
-  const journal = journalFolder(t);
+  const journal = freshFolder(t);
   const cluster = Cluster.from(reference('dr'));
   const before = await place.snapshot();
   await using byName = cluster.node('rs1', { netns, journal });

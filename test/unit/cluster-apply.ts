@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chmodSync,
   readFileSync,
   readdirSync,
   statSync,
@@ -571,6 +572,62 @@ t.test('a folder that can not be written to is told before anything is changed',
   const { node, machine } = fakeNode(reference('dr'), 'rs1', `${file}/file/folder`);
   await t.rejects(node.apply(), { code: 'ERR_IPVS_JOURNAL', hint: /option "journal"/ });
   t.equal(machine.writes, 0);
+});
+
+/** As somebody to whom files of mode 0 say no. */
+async function asOrdinaryUser(work: () => Promise<void>): Promise<void> {
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) process.seteuid?.(65534);
+  try {
+    await work();
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+  }
+}
+
+t.test("who may not see another's journal is shown a plan, and told of the rights", async (t) => {
+  const journal = freshFolder();
+  const description: ClusterDescription = {
+    ...reference('dr'),
+    services: [{ fwmark: 9, ports: [80] }],
+  };
+  const { node, machine } = fakeNode(description, 'lb1', journal);
+  await node.apply();
+  chmodSync(journal, 0);
+  machine.privileged = false;
+  machine.state['sysctl net.ipv4.ip_forward'] = '0';
+  await asOrdinaryUser(async () => {
+    const plan = await node.plan();
+    t.match(plan.manual, [{ kind: 'mark' }]);
+    t.match(plan.warnings, [/may not read the journal .*lb1\.journal/]);
+    t.equal((await node.check()).filter(({ severity }) => severity === 'error').length, 0);
+    for (const command of ['apply', 'revert'] as const) {
+      const done: Promise<unknown> = node[command]();
+      await t.rejects(done, { code: 'EPERM' }, command);
+    }
+    machine.privileged = true;
+    for (const command of ['apply', 'revert'] as const) {
+      const done: Promise<unknown> = node[command]();
+      await t.rejects(done, { code: 'ERR_IPVS_JOURNAL', hint: /"journal"/ }, command);
+    }
+  });
+  chmodSync(journal, 0o700);
+  t.same((await node.plan()).warnings, []);
+});
+
+t.test('nothing to do takes no rights', async (t) => {
+  const journal = freshFolder();
+  const { node, machine } = fakeNode(reference('dr'), 'rs1', journal);
+  machine.privileged = false;
+  await t.rejects(node.apply(), { code: 'EPERM' });
+  t.equal(machine.writes, 0);
+  t.match(await node.revert(), { reverted: [], kept: [] });
+  t.same(filesIn(journal), [], 'nothing was noted');
+  machine.privileged = true;
+  await node.apply();
+  machine.privileged = false;
+  t.equal((await node.apply()).length, 0);
+  await t.rejects(node.revert(), { code: 'EPERM' });
 });
 
 t.test('whatever was there, and however often it is applied, all is put back', async () => {
