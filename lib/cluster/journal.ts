@@ -40,6 +40,18 @@ export type Line =
       readonly line: 'restore';
       readonly resource: Resource;
       readonly disturbed: readonly Disturbed[];
+    }
+  | {
+      /** It was put back: whoever changes it from now on is somebody else. */
+      readonly line: 'reverted';
+      readonly resource: Resource;
+      /** Only what was disturbed by it: the thing itself was changed by somebody else. */
+      readonly kept?: true;
+    }
+  | {
+      /** The neighbours were told of this address since its last change. */
+      readonly line: 'announced';
+      readonly resource: Resource;
     };
 
 /** What the first line says, to tell whose journal it is. */
@@ -57,8 +69,12 @@ export class Chain {
   /** What the kernel changed along with it: as it was at first, and as it was left. */
   before: readonly Disturbed[] = [];
   left: readonly Disturbed[] | undefined;
+  /** Whether that was put back since, and the thing itself was not. */
+  #isCalm = false;
   /** Whether the last change mended what was found wrong. */
   mended = false;
+  /** Whether it was made here, and not announced since. */
+  isNews = false;
   /** Where putting back was begun: how what is disturbed is to be in the end. */
   restoring: readonly Disturbed[] | undefined;
 
@@ -71,10 +87,12 @@ export class Chain {
       case 'change': {
         const { before, after, disturbed = [], mends = false } = line;
         this.#links.push({ before, after });
-        if (this.#links.length === 1) this.before = disturbed;
+        if (this.#links.length === 1 || this.#isCalm) this.before = disturbed;
+        this.#isCalm = false;
         this.left = undefined;
         this.restoring = undefined;
         this.mended = mends;
+        this.isNews = after !== null;
         break;
       }
       case 'disturbed':
@@ -82,6 +100,15 @@ export class Chain {
         break;
       case 'restore':
         this.restoring = line.disturbed;
+        break;
+      case 'announced':
+        this.isNews = false;
+        break;
+      case 'reverted':
+        this.#isCalm = true;
+        this.before = [];
+        this.left = undefined;
+        this.restoring = undefined;
         break;
     }
   }
@@ -103,6 +130,10 @@ export type Chains = ReadonlyMap<string, Chain>;
 function note(chains: Map<string, Chain>, lines: readonly Line[]): void {
   for (const line of lines) {
     const key = keyOf(line.resource);
+    if (line.line === 'reverted' && line.kept !== true) {
+      chains.delete(key);
+      continue;
+    }
     let chain = chains.get(key);
     if (chain === undefined) chains.set(key, (chain = new Chain(line.resource)));
     chain.add(line);
@@ -185,14 +216,35 @@ export class Journal {
   async append(lines: readonly Line[]): Promise<void> {
     if (lines.length === 0) return;
     try {
-      this.#file ??= await this.#open();
-      const text = lines.map((each) => `${JSON.stringify(each)}\n`).join('');
-      await this.#file.appendFile(text);
-      await this.#file.datasync();
+      const file = await this.#write(lines);
+      await file.datasync();
     } catch (error) {
       throw failure('write the journal', this.path, error);
     }
     note(this.#chains, lines);
+  }
+
+  /**
+   * Notes what may as well get lost: then it is only not remembered. So a disk that is full is no
+   * reason not to put back what there is.
+   */
+  async mention(line: Line): Promise<void> {
+    await this.#write([line]).catch(() => undefined);
+    note(this.#chains, [line]);
+  }
+
+  async #write(lines: readonly Line[]): Promise<FileHandle> {
+    const text = lines.map((each) => `${JSON.stringify(each)}\n`).join('');
+    try {
+      this.#file ??= await this.#open();
+      await this.#file.appendFile(text);
+    } catch (error) {
+      // What was written of it is cut off where it is opened again.
+      await this.close();
+      throw error;
+    }
+    this.#length += Buffer.byteLength(text);
+    return this.#file;
   }
 
   async #open(): Promise<FileHandle> {
@@ -212,8 +264,10 @@ export class Journal {
     try {
       await file.truncate(this.#length);
       if (this.#length === 0) {
-        await file.appendFile(`${JSON.stringify(this.#header)}\n`);
+        const header = `${JSON.stringify(this.#header)}\n`;
+        await file.appendFile(header);
         await syncFolder(dirname(this.path));
+        this.#length = Buffer.byteLength(header);
       }
     } catch (error) {
       await file.close();

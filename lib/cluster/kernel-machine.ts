@@ -255,6 +255,23 @@ export class KernelMachine implements Machine {
     return undefined;
   }
 
+  async mayAnnounce(command: string, interfaces: readonly string[]): Promise<void> {
+    const missing = await missingCapability('CAP_NET_RAW');
+    if (missing === undefined) return;
+    const links = await this.network.links();
+    const told = links.find(
+      ({ name, arp, address }) => interfaces.includes(name) && arp && address !== undefined,
+    );
+    if (told === undefined) return;
+    throw new ClusterError(command, {
+      code: 'EPERM',
+      sentence:
+        `${missing.sentence}, which it takes to announce addresses on ${told.name}; ` +
+        'nothing was changed',
+      hint: missing.hint,
+    });
+  }
+
   async announce(
     interfaceName: string,
     addresses: readonly string[],

@@ -38,6 +38,9 @@ export interface Machine {
   /** Rejects where it shows beforehand that the changes can't all be made; nothing is changed. */
   preflight(command: string, changes: readonly Write[]): Promise<void>;
 
+  /** Rejects where the process may not announce addresses on these interfaces. */
+  mayAnnounce(command: string, interfaces: readonly string[]): Promise<void>;
+
   /** Has the neighbours on an interface know that these addresses are here. */
   announce(
     interfaceName: string,

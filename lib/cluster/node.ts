@@ -62,6 +62,8 @@ export interface Mend {
 
 const OPTIONS = new Set(['netns', 'timeout', 'journal', 'state']);
 
+type Vip = Resource & { readonly kind: 'address' };
+
 // What a process without rights runs into, somewhere.
 const RIGHTS: readonly string[] = ['EPERM', 'EACCES', 'ERR_IPVS_JOURNAL'];
 
@@ -120,7 +122,7 @@ export class ClusterNode {
   /**
    * Carries the plan out, and gives what was changed. Before each change the value that was there is
    * noted in the journal. Repeated, it changes nothing. A director that got a virtual address
-   * announces it.
+   * announces it; where that did not come to pass, the next one does it.
    *
    * Rejects with a {@link ClusterError} at the first failure: `done` is what was changed before it,
    * `failed` what could not be, `code` why. Nothing at all is changed where the node can't be set up
@@ -133,12 +135,12 @@ export class ClusterNode {
     return this.#inTurn('apply', (machine) =>
       this.#locked(machine, 'apply', async (journal) => {
         const plan = await this.#plan(machine, journal, 'apply');
-        await this.#preflight(machine, 'apply', plan.changes);
+        await this.#preflight(machine, 'apply', plan.changes, journal);
         const done = await applyPlan(machine, journal, plan, {
           ...(signal && { signal }),
           ...(onProgress && { onProgress }),
         });
-        await this.#announceNew(machine, done);
+        await this.#announceNew(machine, journal, 'apply', done);
         return new Plan(this.name, done, plan.manual);
       }),
     );
@@ -196,7 +198,7 @@ export class ClusterNode {
     return this.#inTurn('mend', (machine) =>
       this.#locked(machine, 'mend', async (journal) => {
         const plan = new Plan(this.name, changes, []);
-        await this.#preflight(machine, 'mend', plan.changes);
+        await this.#preflight(machine, 'mend', plan.changes, journal);
         // What the description asks for is taken away with it, whoever has put it back.
         const facts = await this.#facts(machine, journal, 'mend');
         const wanted = desired(this.#model, this.#node, facts);
@@ -204,7 +206,7 @@ export class ClusterNode {
         const done = await applyPlan(machine, journal, plan, {
           mends: ({ resource }) => !described.has(keyOf(resource)),
         });
-        await this.#announceNew(machine, done);
+        await this.#announceNew(machine, journal, 'mend', done);
         return new Plan(this.name, done, []);
       }),
     );
@@ -300,8 +302,19 @@ export class ClusterNode {
   }
 
   /** Looks beforehand; nothing to do can always be done. */
-  async #preflight(machine: Machine, command: string, changes: readonly Change[]): Promise<void> {
-    if (changes.length > 0) await machine.preflight(`${command} ${this.name}`, changes);
+  async #preflight(
+    machine: Machine,
+    command: string,
+    changes: readonly Change[],
+    journal: Journal,
+  ): Promise<void> {
+    const what = `${command} ${this.name}`;
+    if (changes.length > 0) await machine.preflight(what, changes);
+    const added = changes.filter(({ after }) => after !== null).map(({ resource }) => resource);
+    const keys = new Set([...added, ...this.#unannounced(journal)].map(keyOf));
+    const vips = this.#ownVips().filter((each) => keys.has(keyOf(each)));
+    const interfaces = new Set(vips.map((each) => each.interface));
+    if (interfaces.size > 0) await machine.mayAnnounce(what, [...interfaces]);
   }
 
   async #facts(machine: Machine, journal: Journal, command: string): Promise<Facts> {
@@ -349,14 +362,40 @@ export class ClusterNode {
     return makePlan(this.name, wanted, look, journal.chains);
   }
 
-  async #announceNew(machine: Machine, done: readonly Change[]): Promise<void> {
-    const added = done.filter(({ after }) => after !== null).map(({ resource }) => keyOf(resource));
-    const fresh = this.#ownVips().filter((each) => added.includes(keyOf(each)));
-    await this.#announce(machine, fresh, { repeatAfter: 0 });
+  /** Those that came by this library, of which the neighbours have not been told yet. */
+  #unannounced(journal: Journal): Vip[] {
+    return this.#ownVips().filter((each) => journal.chains.get(keyOf(each))?.isNews === true);
+  }
+
+  /** What an `apply` that was killed or failed has added is told by the next one. */
+  async #announceNew(
+    machine: Machine,
+    journal: Journal,
+    command: string,
+    done: readonly Change[],
+  ): Promise<void> {
+    const news = this.#unannounced(journal);
+    if (news.length === 0) return;
+    const what = `${command} ${this.name}`;
+    try {
+      const present = await machine.read(news);
+      const fresh = news.filter((_, index) => (present[index] ?? null) !== null);
+      await this.#announce(machine, fresh, { repeatAfter: 0 });
+      await journal.append(fresh.map((resource) => ({ line: 'announced', resource })));
+    } catch (error) {
+      const { code, message, hint } = error as ClusterError;
+      throw new ClusterError(what, {
+        code: code ?? 'ERR_IPVS_UNKNOWN_OUTCOME',
+        sentence: `all is changed, and the neighbours were not told: ${message}`,
+        hint: hint ?? 'apply() again announces it; revert() takes back what was done',
+        cause: error,
+        done,
+      });
+    }
   }
 
   /** The virtual addresses that are to be here, on interfaces with neighbours. */
-  #ownVips(): (Change['resource'] & { kind: 'address' })[] {
+  #ownVips(): Vip[] {
     const { roles, state, inside } = this.#node;
     if (!roles.has('director') || state !== 'master') return [];
     return [

@@ -57,6 +57,10 @@ export class Obstacle implements Machine {
     return this.#pass(() => this.#machine.read(resources));
   }
 
+  mayAnnounce(...[command, interfaces]: Parameters<Machine['mayAnnounce']>): Promise<void> {
+    return this.#machine.mayAnnounce(command, interfaces);
+  }
+
   announce(...announcement: Parameters<Machine['announce']>): Promise<void> {
     return this.#pass(() => this.#machine.announce(...announcement));
   }

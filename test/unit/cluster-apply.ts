@@ -12,7 +12,9 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { mock } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import t from 'tap';
@@ -299,6 +301,48 @@ t.test('a director changes its state', async (t) => {
   t.same(machine.snapshot(), before);
 });
 
+t.test('a takeover that was not announced is announced by the next apply', async (t) => {
+  const journal = freshFolder();
+  const vip = '192.168.51.11 on eth0';
+  const { node, machine } = fakeNode(reference('dr'), 'lb1', journal);
+  const before = machine.snapshot();
+  machine.silent = 'forbidden';
+  await t.rejects(node.apply(), { code: 'EPERM' });
+  t.same(machine.snapshot(), before, 'nothing was changed');
+
+  machine.silent = 'failing';
+  const error = await node.apply().catch((reason: unknown) => reason as ClusterError);
+  t.match(error, {
+    name: 'ClusterError',
+    code: 'ENETDOWN',
+    message: /^apply lb1: all is changed, and the neighbours were not told: it is down/,
+    hint: /again/,
+  });
+  t.ok(((error as ClusterError).done?.length ?? 0) > 2);
+  t.equal((await node.plan()).length, 0);
+  machine.silent = 'forbidden';
+  await t.rejects(node.apply(), { code: 'EPERM' });
+  machine.silent = undefined;
+  t.equal((await node.apply()).length, 0);
+  t.same(machine.announced, [vip]);
+  await node.apply();
+  t.same(machine.announced, [vip], 'once');
+
+  // One who is killed between the two.
+  await node.revert();
+  const died = new Promise((resolve) => {
+    machine.announce = () => new Promise(() => resolve(undefined));
+  });
+  const other = freshFolder();
+  void fakeNode(reference('dr'), 'lb1', other, { machine }).node.apply();
+  await died;
+  machine.announce = FakeMachine.prototype.announce.bind(machine);
+  unlinkSync(`${other}/${filesIn(other).find((name) => name.endsWith('.lock')) ?? ''}`);
+  const next = fakeNode(reference('dr'), 'lb1', other, { machine }).node;
+  t.equal((await next.apply()).length, 0);
+  t.same(machine.announced, [vip, vip]);
+});
+
 t.test('what somebody else has changed meanwhile is told and left alone', async (t) => {
   const journal = freshFolder();
   const { node, machine } = fakeNode(reference('nat'), 'lb1', journal);
@@ -353,6 +397,46 @@ t.test('a setting that others put back before us is not touched', async (t) => {
   const { kept } = await node.revert();
   t.match(kept, [{ change: { before: '7', after: '7' }, current: '7' }]);
   t.equal(machine.state['sysctl net.ipv4.ip_forward'], '7');
+});
+
+t.test('what was put back is nobody else but theirs who change it afterwards', async (t) => {
+  const journal = freshFolder();
+  const { node, machine } = fakeNode(reference('nat'), 'lb1', journal);
+  const before = machine.snapshot();
+  await node.apply();
+  const theirs = { prefix: 24, scope: 'global' };
+  Object.assign(machine.state, {
+    'address eth0 192.168.51.11': theirs,
+    'sysctl net.ipv4.ip_forward': '7',
+  });
+  const address = { change: { kind: 'address' } };
+  t.match((await node.revert()).kept, [address, { current: '7' }]);
+  t.equal(machine.state['sysctl net.ipv4.conf.eth0.forwarding'], '0');
+
+  // The same values that apply() had set, and what the kernel changed with them.
+  Object.assign(machine.state, {
+    'sysctl net.ipv4.conf.eth0.forwarding': '1',
+    'sysctl net.ipv4.conf.all.send_redirects': '0',
+  });
+  const { writes } = machine;
+  const again = await fakeNode(reference('nat'), 'lb1', journal, { machine }).node.revert();
+  t.match(again, { reverted: [], kept: [address, { current: '7' }] });
+  t.equal(machine.writes, writes);
+
+  // What is applied again is taken back again.
+  await node.apply();
+  t.equal(machine.state['sysctl net.ipv4.conf.all.send_redirects'], '0');
+  Object.assign(machine.state, {
+    'address eth0 192.168.51.11': null,
+    'sysctl net.ipv4.ip_forward': '0',
+  });
+  t.same((await node.revert()).kept, []);
+  t.same(machine.snapshot(), {
+    ...before,
+    'sysctl net.ipv4.conf.eth0.forwarding': '1',
+    'sysctl net.ipv4.conf.all.send_redirects': '0',
+  });
+  t.same(filesIn(journal), []);
 });
 
 t.test('what was put right again goes back to what was there at first', async (t) => {
@@ -523,6 +607,14 @@ function lines(count: number): Line[] {
   }));
 }
 
+type Handle = Awaited<ReturnType<typeof open>>;
+
+async function anyFileHandle(): Promise<{ FileHandle: { prototype: Handle } }> {
+  const file = await open('/dev/null');
+  await file.close();
+  return { FileHandle: file.constructor as unknown as { prototype: Handle } };
+}
+
 t.test('a journal that was cut at any byte is read up to its last whole line', async (t) => {
   const file = `${t.testdir()}/x.journal`;
   const writer = await Journal.read(file, HEADER);
@@ -540,6 +632,28 @@ t.test('a journal that was cut at any byte is read up to its last whole line', a
     if (again.chains.size !== Math.max(0, ends - 1) + 1) t.fail(`${length} bytes, and on`);
   }
   t.pass(`${whole.length} places`);
+});
+
+t.test('a line that could not be written to its end is cut off', async (t) => {
+  const file = `${t.testdir()}/x.journal`;
+  const writer = await Journal.read(file, HEADER);
+  const [first, second, third] = lines(3) as [Line, Line, Line];
+  await writer.append([first]);
+  // As where the disk is full.
+  const { FileHandle } = await anyFileHandle();
+  const appendFile = mock.method(FileHandle.prototype, 'appendFile', async function (this: Handle) {
+    await this.write('{"line":"chan');
+    throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
+  });
+  await t.rejects(writer.append([second]), { code: 'ERR_IPVS_JOURNAL', message: /no space/ });
+  await writer.mention({ line: 'reverted', resource: second.resource });
+  appendFile.mock.restore();
+  await writer.append([third]);
+  await writer.close();
+  t.same(
+    [...(await Journal.read(file, HEADER)).chains.values()].map(({ resource }) => resource),
+    [first.resource, third.resource],
+  );
 });
 
 t.test('a journal of another namespace, node or format is not taken for ours', async (t) => {
