@@ -103,6 +103,8 @@ export interface Addon {
   ) => NativeConnectionList;
   readonly requestLayout: Uint32Array;
   readonly rowLayout: Uint32Array;
+  /** Locks an open file, until its descriptor is closed; fails where another has it. */
+  lockFile(descriptor: number, done: (failure: NativeFailure | undefined) => void): void;
   setFactories(factories: typeof FACTORIES): void;
 }
 

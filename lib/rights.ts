@@ -16,18 +16,20 @@ async function text(path: string): Promise<string | undefined> {
   }
 }
 
-const CAP_NET_ADMIN = 12n;
+const CAPABILITIES = { CAP_NET_ADMIN: 12n, CAP_NET_RAW: 13n } as const;
 
-/** What to say of a process without CAP_NET_ADMIN; undefined where it has it. */
-export async function missingCapability(): Promise<Obstacle | undefined> {
+/** What to say of a process without a capability; undefined where it has it. */
+export async function missingCapability(
+  name: keyof typeof CAPABILITIES = 'CAP_NET_ADMIN',
+): Promise<Obstacle | undefined> {
   const status = (await text('/proc/self/status')) ?? '';
   const effective = BigInt(`0x${/^CapEff:\s*(\w+)$/m.exec(status)?.[1] ?? '0'}`);
-  if ((effective & (1n << CAP_NET_ADMIN)) === 0n) {
+  if ((effective & (1n << CAPABILITIES[name])) === 0n) {
     return {
-      sentence: 'this process lacks the capability CAP_NET_ADMIN',
+      sentence: `this process lacks the capability ${name}`,
       hint:
-        'run it as root, or give it the capability: setcap cap_net_admin+ep, ' +
-        '--cap-add NET_ADMIN for a container, AmbientCapabilities= for a systemd unit',
+        `run it as root, or give it the capability: setcap ${name.toLowerCase()}+ep, ` +
+        `--cap-add ${name.slice('CAP_'.length)} for a container, AmbientCapabilities= for a systemd unit`,
     };
   }
   return undefined;

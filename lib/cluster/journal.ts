@@ -2,7 +2,7 @@
 // at any byte. A line is on disk before the change that it is about is made.
 
 import { constants } from 'node:fs';
-import { mkdir, open, readFile, unlink } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ClusterError } from './errors.js';
@@ -40,13 +40,25 @@ export type Line =
       readonly line: 'restore';
       readonly resource: Resource;
       readonly disturbed: readonly Disturbed[];
+    }
+  | {
+      /** It was put back: whoever changes it from now on is somebody else. */
+      readonly line: 'reverted';
+      readonly resource: Resource;
+      /** Only what was disturbed by it: the thing itself was changed by somebody else. */
+      readonly kept?: true;
+    }
+  | {
+      /** The neighbours were told of this address since its last change. */
+      readonly line: 'announced';
+      readonly resource: Resource;
     };
 
 /** What the first line says, to tell whose journal it is. */
 export interface Header {
   readonly journal: 1;
   readonly node: string;
-  /** The network namespace, as the kernel numbers it, and what else tells it from its successors. */
+  /** The network namespace, whichever way it was reached, and the boot. */
   readonly namespace: string;
 }
 
@@ -57,8 +69,12 @@ export class Chain {
   /** What the kernel changed along with it: as it was at first, and as it was left. */
   before: readonly Disturbed[] = [];
   left: readonly Disturbed[] | undefined;
+  /** Whether that was put back since, and the thing itself was not. */
+  #isCalm = false;
   /** Whether the last change mended what was found wrong. */
   mended = false;
+  /** Whether it was made here, and not announced since. */
+  isNews = false;
   /** Where putting back was begun: how what is disturbed is to be in the end. */
   restoring: readonly Disturbed[] | undefined;
 
@@ -71,10 +87,12 @@ export class Chain {
       case 'change': {
         const { before, after, disturbed = [], mends = false } = line;
         this.#links.push({ before, after });
-        if (this.#links.length === 1) this.before = disturbed;
+        if (this.#links.length === 1 || this.#isCalm) this.before = disturbed;
+        this.#isCalm = false;
         this.left = undefined;
         this.restoring = undefined;
         this.mended = mends;
+        this.isNews = after !== null;
         break;
       }
       case 'disturbed':
@@ -82,6 +100,15 @@ export class Chain {
         break;
       case 'restore':
         this.restoring = line.disturbed;
+        break;
+      case 'announced':
+        this.isNews = false;
+        break;
+      case 'reverted':
+        this.#isCalm = true;
+        this.before = [];
+        this.left = undefined;
+        this.restoring = undefined;
         break;
     }
   }
@@ -103,6 +130,10 @@ export type Chains = ReadonlyMap<string, Chain>;
 function note(chains: Map<string, Chain>, lines: readonly Line[]): void {
   for (const line of lines) {
     const key = keyOf(line.resource);
+    if (line.line === 'reverted' && line.kept !== true) {
+      chains.delete(key);
+      continue;
+    }
     let chain = chains.get(key);
     if (chain === undefined) chains.set(key, (chain = new Chain(line.resource)));
     chain.add(line);
@@ -117,6 +148,9 @@ export class Journal {
   #file: FileHandle | undefined;
   /** Bytes of whole lines: what is behind them was being written when the writer died. */
   #length = 0;
+  /** Whose the file is that is there, where it is not ours. */
+  #foreign: string | undefined;
+  #isHidden = false;
 
   private constructor(path: string, header: Header) {
     this.path = path;
@@ -138,8 +172,11 @@ export class Journal {
     if (first === undefined) return journal;
     try {
       const found = JSON.parse(first) as { [Name in keyof Header]?: unknown };
-      // The number of a namespace that is gone is given to another one.
-      if (found.namespace !== header.namespace || found.node !== header.node) return journal;
+      // Of an earlier boot, where the folder outlives it.
+      if (found.namespace !== header.namespace || found.node !== header.node) {
+        journal.#foreign = `${String(found.namespace)} ${String(found.node)}`;
+        return journal;
+      }
       if (found.journal !== header.journal)
         throw new Error(`its format is ${String(found.journal)}`);
       note(
@@ -153,6 +190,24 @@ export class Journal {
     return journal;
   }
 
+  /** For looking only: one that this process may not read counts as none. */
+  static async readIfAllowed(path: string, header: Header): Promise<Journal> {
+    try {
+      return await Journal.read(path, header);
+    } catch (error) {
+      const { cause } = error as { cause?: { code?: string } };
+      if (cause?.code !== 'EACCES') throw error;
+      const journal = new Journal(path, header);
+      journal.#isHidden = true;
+      return journal;
+    }
+  }
+
+  /** Whether there may be one that could not be read. */
+  get isHidden(): boolean {
+    return this.#isHidden;
+  }
+
   get chains(): Chains {
     return this.#chains;
   }
@@ -161,14 +216,35 @@ export class Journal {
   async append(lines: readonly Line[]): Promise<void> {
     if (lines.length === 0) return;
     try {
-      this.#file ??= await this.#open();
-      const text = lines.map((each) => `${JSON.stringify(each)}\n`).join('');
-      await this.#file.appendFile(text);
-      await this.#file.datasync();
+      const file = await this.#write(lines);
+      await file.datasync();
     } catch (error) {
       throw failure('write the journal', this.path, error);
     }
     note(this.#chains, lines);
+  }
+
+  /**
+   * Notes what may as well get lost: then it is only not remembered. So a disk that is full is no
+   * reason not to put back what there is.
+   */
+  async mention(line: Line): Promise<void> {
+    await this.#write([line]).catch(() => undefined);
+    note(this.#chains, [line]);
+  }
+
+  async #write(lines: readonly Line[]): Promise<FileHandle> {
+    const text = lines.map((each) => `${JSON.stringify(each)}\n`).join('');
+    try {
+      this.#file ??= await this.#open();
+      await this.#file.appendFile(text);
+    } catch (error) {
+      // What was written of it is cut off where it is opened again.
+      await this.close();
+      throw error;
+    }
+    this.#length += Buffer.byteLength(text);
+    return this.#file;
   }
 
   async #open(): Promise<FileHandle> {
@@ -182,13 +258,16 @@ export class Journal {
       O_CLOEXEC?: number;
     };
     await makeFolder(dirname(this.path));
+    await this.#setForeignAside();
     const flags = O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW;
     const file = await open(this.path, flags, 0o600);
     try {
       await file.truncate(this.#length);
       if (this.#length === 0) {
-        await file.appendFile(`${JSON.stringify(this.#header)}\n`);
+        const header = `${JSON.stringify(this.#header)}\n`;
+        await file.appendFile(header);
         await syncFolder(dirname(this.path));
+        this.#length = Buffer.byteLength(header);
       }
     } catch (error) {
       await file.close();
@@ -197,9 +276,18 @@ export class Journal {
     return file;
   }
 
-  /** Takes the file away: everything is as it was. */
+  /** What somebody may still want to know is kept, under another name for each of them. */
+  async #setForeignAside(): Promise<void> {
+    if (this.#foreign === undefined) return;
+    const whose = this.#foreign.replaceAll(/[^\w:[\].-]+/g, '-');
+    await rename(this.path, `${this.path}.stale-${whose}`);
+    this.#foreign = undefined;
+  }
+
+  /** Takes the file away: everything is as it was. One that is not ours stays. */
   async remove(): Promise<void> {
     await this.close();
+    if (this.#foreign !== undefined) return;
     try {
       await unlink(this.path);
     } catch (error) {
@@ -238,7 +326,8 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
-function failure(command: string, path: string, cause: unknown): ClusterError {
+/** What is said of a folder that does not serve. */
+export function failure(command: string, path: string, cause: unknown): ClusterError {
   const { message } = cause as Error;
   return new ClusterError(`${command} ${path}`, {
     code: 'ERR_IPVS_JOURNAL',

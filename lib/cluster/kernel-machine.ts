@@ -142,6 +142,10 @@ export class KernelMachine implements Machine {
     }
   }
 
+  identity(): Promise<string> {
+    return this.network.identity();
+  }
+
   async facts(): Promise<Facts> {
     const [links, routes] = await Promise.all([
       this.network.links(),
@@ -249,6 +253,23 @@ export class KernelMachine implements Machine {
       return own.length === 0 ? undefined : `it has the address ${own[0]?.address ?? ''} on it`;
     }
     return undefined;
+  }
+
+  async mayAnnounce(command: string, interfaces: readonly string[]): Promise<void> {
+    const missing = await missingCapability('CAP_NET_RAW');
+    if (missing === undefined) return;
+    const links = await this.network.links();
+    const told = links.find(
+      ({ name, arp, address }) => interfaces.includes(name) && arp && address !== undefined,
+    );
+    if (told === undefined) return;
+    throw new ClusterError(command, {
+      code: 'EPERM',
+      sentence:
+        `${missing.sentence}, which it takes to announce addresses on ${told.name}; ` +
+        'nothing was changed',
+      hint: missing.hint,
+    });
   }
 
   async announce(

@@ -1,92 +1,90 @@
-// One process at a time changes a node.
+// One process at a time changes a node. The kernel's lock on a file (flock) goes when its holder does,
+// however that ends, and holds across PID namespaces.
 
-import { link, open, readFile, rename, unlink } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open, stat, unlink } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { errnoName } from '../errors.js';
+import { loadAddon } from '../load.js';
+import type { NativeFailure } from '../native.js';
 import { ClusterError } from './errors.js';
-import { makeFolder } from './journal.js';
+import { failure, makeFolder } from './journal.js';
 
-/** Waits for nobody: rejects with `ERR_IPVS_LOCKED` where another process is at it. */
-export async function lock(path: string, command: string): Promise<() => Promise<void>> {
-  await prepare(path);
-  const own = `${path}.${process.pid}-${Math.random().toString(36).slice(2)}`;
-  const name = await identityOf(process.pid);
-  const file = await open(own, 'wx', 0o600);
+type Unlock = () => Promise<void>;
+
+/** Waits for nobody: rejects with `ERR_IPVS_LOCKED` where somebody else is at it. */
+export async function lock(path: string, command: string): Promise<Unlock> {
+  let taken: Unlock | { readonly owner: string };
   try {
-    await file.writeFile(name);
+    await makeFolder(dirname(path));
+    taken = await take(path);
+  } catch (error) {
+    throw failure('lock', path, error);
+  }
+  if (typeof taken === 'function') return taken;
+  const { owner } = taken;
+  throw new ClusterError(command, {
+    code: 'ERR_IPVS_LOCKED',
+    sentence: `${owner === '' ? 'another process' : `the process ${owner}`} is changing this node`,
+    hint: 'wait until it is done, and try again',
+  });
+}
+
+/** The lock, or who has it: a number of its own PID namespace, '' where it does not say. */
+async function take(path: string): Promise<Unlock | { readonly owner: string }> {
+  const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
+  for (;;) {
+    const file = await open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+    let kept = false;
+    try {
+      if (!(await lockFile(file))) {
+        const { buffer, bytesRead } = await file.read(Buffer.alloc(20), 0, 20, 0);
+        return { owner: /^\d*/.exec(buffer.toString('latin1', 0, bytesRead))?.[0] ?? '' };
+      }
+      // Its holder took the file away, between our opening and our locking it: it locks nothing now.
+      if (!(await isAt(path, file))) continue;
+      await file.truncate();
+      await file.write(`${process.pid}\n`, 0);
+      kept = true;
+      return () => release(path, file);
+    } finally {
+      if (!kept) await file.close();
+    }
+  }
+}
+
+async function release(path: string, file: FileHandle): Promise<void> {
+  try {
+    // Before it is let go: afterwards it may be somebody else's.
+    if (await isAt(path, file)) await unlink(path);
+  } catch {
+    // A file that stays locks nothing.
   } finally {
     await file.close();
   }
-  try {
-    // Linked rather than created, so that nobody ever sees an empty one.
-    while (!(await linked(own, path))) await breakStale(path, command);
-  } finally {
-    await unlink(own);
-  }
-  return async () => {
-    await unlink(path);
-  };
 }
 
-async function prepare(path: string): Promise<void> {
-  try {
-    await makeFolder(dirname(path));
-  } catch (cause) {
-    throw new ClusterError(`lock ${path}`, {
-      code: 'ERR_IPVS_JOURNAL',
-      sentence: (cause as Error).message,
-      hint: 'the option "journal" names a folder that this process may write to',
-      cause,
-    });
-  }
+/** False where another one has it. */
+async function lockFile({ fd }: FileHandle): Promise<boolean> {
+  const refused = await new Promise<NativeFailure | undefined>((done) => {
+    loadAddon().lockFile(fd, done);
+  });
+  if (refused === undefined) return true;
+  const code = errnoName(refused.errno);
+  if (code === 'EAGAIN' || code === 'EWOULDBLOCK') return false;
+  throw Object.assign(new Error(`${code}: it can't be locked, flock`), { code });
 }
 
-async function linked(from: string, to: string): Promise<boolean> {
+async function isAt(path: string, file: FileHandle): Promise<boolean> {
   try {
-    await link(from, to);
-    return true;
+    const [there, own] = await Promise.all([
+      stat(path, { bigint: true }),
+      file.stat({ bigint: true }),
+    ]);
+    return there.dev === own.dev && there.ino === own.ino;
   } catch (error) {
-    if ((error as { code?: string }).code === 'EEXIST') return false;
+    if ((error as { code?: string }).code === 'ENOENT') return false;
     throw error;
   }
-}
-
-/** Takes the lock away if its owner is gone, or rejects. */
-async function breakStale(path: string, command: string): Promise<void> {
-  const owner = await readOr(path);
-  if (owner === undefined) return; // let go just now
-  const [pid = ''] = owner.split(' ');
-  if (/^\d+$/.test(pid) && (await identityOf(Number(pid))) === owner) {
-    throw new ClusterError(command, {
-      code: 'ERR_IPVS_LOCKED',
-      sentence: `the process ${pid} is changing this node`,
-      hint: 'wait until it is done, and try again',
-    });
-  }
-  // Two may find it stale: what was taken away must be what was looked at.
-  const aside = `${path}.stale-${process.pid}`;
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    if ((error as { code?: string }).code === 'ENOENT') return;
-    throw error;
-  }
-  if ((await readOr(aside)) !== owner) await linked(aside, path);
-  await unlink(aside);
-}
-
-async function readOr(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as { code?: string }).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-/** A process by its number and its start, since numbers are used again. */
-async function identityOf(pid: number): Promise<string> {
-  const stat = await readOr(`/proc/${pid}/stat`).catch(() => undefined);
-  // Field 22; the name, in parentheses, may hold anything.
-  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
-  return `${pid} ${fields[19] ?? 'gone'}`;
 }

@@ -24,6 +24,9 @@ export interface Machine {
    */
   write(writes: readonly Write[]): Promise<(Error | undefined)[]>;
 
+  /** Tells its network namespace from all others, by whichever path it was opened. */
+  identity(): Promise<string>;
+
   facts(): Promise<Facts>;
 
   /** Whether the kernel can be told to mark packets. */
@@ -34,6 +37,9 @@ export interface Machine {
 
   /** Rejects where it shows beforehand that the changes can't all be made; nothing is changed. */
   preflight(command: string, changes: readonly Write[]): Promise<void>;
+
+  /** Rejects where the process may not announce addresses on these interfaces. */
+  mayAnnounce(command: string, interfaces: readonly string[]): Promise<void>;
 
   /** Has the neighbours on an interface know that these addresses are here. */
   announce(

@@ -62,6 +62,11 @@ export interface Mend {
 
 const OPTIONS = new Set(['netns', 'timeout', 'journal', 'state']);
 
+type Vip = Resource & { readonly kind: 'address' };
+
+// What a process without rights runs into, somewhere.
+const RIGHTS: readonly string[] = ['EPERM', 'EACCES', 'ERR_IPVS_JOURNAL'];
+
 /** @internal How the machine behind a node is opened. */
 export type OpenMachine = (options: OpenOptions) => Promise<Machine>;
 
@@ -76,7 +81,6 @@ export class ClusterNode {
   readonly #model: Model;
   readonly #node: ModelNode;
   readonly #options: OpenOptions;
-  readonly #namespace: string | undefined;
   readonly #folder: string;
   readonly #openMachine: OpenMachine;
   #machine: Promise<Machine> | undefined;
@@ -87,7 +91,7 @@ export class ClusterNode {
   constructor(model: Model, node: ModelNode, options: NodeOptions, openMachine: OpenMachine) {
     const input: Input = object(options, 'options', OPTIONS);
     const { journal, state, ...rest } = options;
-    this.#namespace = parseOpenOptions(rest).netns;
+    parseOpenOptions(rest);
     this.#folder = journal === undefined ? JOURNALS : string(journal, 'options.journal');
     if (this.#folder === '') throw invalidValue('options.journal', 'must not be empty', journal);
     if (state !== undefined) {
@@ -109,32 +113,34 @@ export class ClusterNode {
   /** What would change, in order. Looks, and changes nothing. */
   plan(): Promise<Plan> {
     return this.#inTurn('plan', async (machine) => {
-      const journal = await this.#readJournal();
-      return this.#plan(machine, journal, 'plan');
+      const journal = await this.#readJournal(machine);
+      const { node, changes, manual } = await this.#plan(machine, journal, 'plan');
+      return new Plan(node, changes, manual, journal.isHidden ? [hidden(journal)] : []);
     });
   }
 
   /**
    * Carries the plan out, and gives what was changed. Before each change the value that was there is
    * noted in the journal. Repeated, it changes nothing. A director that got a virtual address
-   * announces it.
+   * announces it; where that did not come to pass, the next one does it.
    *
    * Rejects with a {@link ClusterError} at the first failure: `done` is what was changed before it,
    * `failed` what could not be, `code` why. Nothing at all is changed where the node can't be set up
    * to the end for a reason that shows beforehand: `EPERM`, `EROFS` (/proc/sys), `ENODEV`,
-   * `ERR_IPVS_UNAVAILABLE`. `ERR_IPVS_LOCKED`: another process is changing this node.
+   * `ERR_IPVS_UNAVAILABLE`. Nothing to do takes no rights but to the journal's folder.
+   * `ERR_IPVS_LOCKED`: another process is changing this node.
    */
   apply(options: ApplyOptions = {}): Promise<Plan> {
     const { signal, onProgress } = parseApplyOptions(options);
     return this.#inTurn('apply', (machine) =>
       this.#locked(machine, 'apply', async (journal) => {
         const plan = await this.#plan(machine, journal, 'apply');
-        await machine.preflight(`apply ${this.name}`, plan.changes);
+        await this.#preflight(machine, 'apply', plan.changes, journal);
         const done = await applyPlan(machine, journal, plan, {
           ...(signal && { signal }),
           ...(onProgress && { onProgress }),
         });
-        await this.#announceNew(machine, done);
+        await this.#announceNew(machine, journal, 'apply', done);
         return new Plan(this.name, done, plan.manual);
       }),
     );
@@ -148,9 +154,10 @@ export class ClusterNode {
   revert(options: RevertOptions = {}): Promise<Reverted> {
     const { signal } = parseApplyOptions(options);
     return this.#inTurn('revert', (machine) =>
-      this.#locked(machine, 'revert', (journal) =>
-        revertAll(machine, journal, this.name, { ...(signal && { signal }) }),
-      ),
+      this.#locked(machine, 'revert', async (journal) => {
+        if (journal.chains.size > 0) await machine.preflight(`revert ${this.name}`, []);
+        return revertAll(machine, journal, this.name, { ...(signal && { signal }) });
+      }),
     );
   }
 
@@ -160,7 +167,7 @@ export class ClusterNode {
    */
   check(): Promise<Finding[]> {
     return this.#inTurn('check', async (machine) => {
-      const journal = await this.#readJournal();
+      const journal = await this.#readJournal(machine);
       const facts = await this.#facts(machine, journal, 'check');
       const all = desired(this.#model, this.#node, facts);
       const settings = all.flatMap(({ resource }) =>
@@ -191,7 +198,7 @@ export class ClusterNode {
     return this.#inTurn('mend', (machine) =>
       this.#locked(machine, 'mend', async (journal) => {
         const plan = new Plan(this.name, changes, []);
-        await machine.preflight(`mend ${this.name}`, plan.changes);
+        await this.#preflight(machine, 'mend', plan.changes, journal);
         // What the description asks for is taken away with it, whoever has put it back.
         const facts = await this.#facts(machine, journal, 'mend');
         const wanted = desired(this.#model, this.#node, facts);
@@ -199,7 +206,7 @@ export class ClusterNode {
         const done = await applyPlan(machine, journal, plan, {
           mends: ({ resource }) => !described.has(keyOf(resource)),
         });
-        await this.#announceNew(machine, done);
+        await this.#announceNew(machine, journal, 'mend', done);
         return new Plan(this.name, done, []);
       }),
     );
@@ -262,9 +269,9 @@ export class ClusterNode {
     return result;
   }
 
-  async #readJournal(): Promise<Journal> {
-    const { path, header } = await placeOf(this.#folder, this.name, this.#namespace);
-    return Journal.read(path, header);
+  async #readJournal(machine: Machine): Promise<Journal> {
+    const { path, header } = await placeOf(this.#folder, this.name, await machine.identity());
+    return Journal.readIfAllowed(path, header);
   }
 
   async #locked<T>(
@@ -272,25 +279,47 @@ export class ClusterNode {
     command: string,
     work: (journal: Journal) => Promise<T>,
   ): Promise<T> {
-    // Who has no rights hears of that, and not of a journal that can't be written.
-    await machine.preflight(`${command} ${this.name}`, []);
-    const { path, header } = await placeOf(this.#folder, this.name, this.#namespace);
-    const unlock = await lock(`${path}.lock`, `${command} ${this.name}`);
+    const what = `${command} ${this.name}`;
     try {
-      const journal = await Journal.read(path, header);
+      const { path, header } = await placeOf(this.#folder, this.name, await machine.identity());
+      const unlock = await lock(`${path}.lock`, what);
       try {
-        return await work(journal);
+        const journal = await Journal.read(path, header);
+        try {
+          return await work(journal);
+        } finally {
+          await journal.close();
+        }
       } finally {
-        await journal.close();
+        await unlock();
       }
-    } finally {
-      await unlock();
+    } catch (error) {
+      // Who has no rights hears of that, and not of what it was that could not be read or written.
+      const { code = '', done } = error as { code?: string; done?: unknown };
+      if (RIGHTS.includes(code) && done === undefined) await machine.preflight(what, []);
+      throw error;
     }
+  }
+
+  /** Looks beforehand; nothing to do can always be done. */
+  async #preflight(
+    machine: Machine,
+    command: string,
+    changes: readonly Change[],
+    journal: Journal,
+  ): Promise<void> {
+    const what = `${command} ${this.name}`;
+    if (changes.length > 0) await machine.preflight(what, changes);
+    const added = changes.filter(({ after }) => after !== null).map(({ resource }) => resource);
+    const keys = new Set([...added, ...this.#unannounced(journal)].map(keyOf));
+    const vips = this.#ownVips().filter((each) => keys.has(keyOf(each)));
+    const interfaces = new Set(vips.map((each) => each.interface));
+    if (interfaces.size > 0) await machine.mayAnnounce(what, [...interfaces]);
   }
 
   async #facts(machine: Machine, journal: Journal, command: string): Promise<Facts> {
     const marks = this.#model.services.some(({ config }) => config.fwmark !== undefined);
-    const facts = { ...(await machine.facts()), ...(marks && { marks: await machine.canMark() }) };
+    const facts = { ...(await machine.facts()), ...(marks && { marks: await canMark(machine) }) };
     for (const [name, path] of this.#interfaces()) {
       if (facts.mtus[name] !== undefined) continue;
       throw new ClusterError(`${command} ${this.name}`, {
@@ -333,14 +362,40 @@ export class ClusterNode {
     return makePlan(this.name, wanted, look, journal.chains);
   }
 
-  async #announceNew(machine: Machine, done: readonly Change[]): Promise<void> {
-    const added = done.filter(({ after }) => after !== null).map(({ resource }) => keyOf(resource));
-    const fresh = this.#ownVips().filter((each) => added.includes(keyOf(each)));
-    await this.#announce(machine, fresh, { repeatAfter: 0 });
+  /** Those that came by this library, of which the neighbours have not been told yet. */
+  #unannounced(journal: Journal): Vip[] {
+    return this.#ownVips().filter((each) => journal.chains.get(keyOf(each))?.isNews === true);
+  }
+
+  /** What an `apply` that was killed or failed has added is told by the next one. */
+  async #announceNew(
+    machine: Machine,
+    journal: Journal,
+    command: string,
+    done: readonly Change[],
+  ): Promise<void> {
+    const news = this.#unannounced(journal);
+    if (news.length === 0) return;
+    const what = `${command} ${this.name}`;
+    try {
+      const present = await machine.read(news);
+      const fresh = news.filter((_, index) => (present[index] ?? null) !== null);
+      await this.#announce(machine, fresh, { repeatAfter: 0 });
+      await journal.append(fresh.map((resource) => ({ line: 'announced', resource })));
+    } catch (error) {
+      const { code, message, hint } = error as ClusterError;
+      throw new ClusterError(what, {
+        code: code ?? 'ERR_IPVS_UNKNOWN_OUTCOME',
+        sentence: `all is changed, and the neighbours were not told: ${message}`,
+        hint: hint ?? 'apply() again announces it; revert() takes back what was done',
+        cause: error,
+        done,
+      });
+    }
   }
 
   /** The virtual addresses that are to be here, on interfaces with neighbours. */
-  #ownVips(): (Change['resource'] & { kind: 'address' })[] {
+  #ownVips(): Vip[] {
     const { roles, state, inside } = this.#node;
     if (!roles.has('director') || state !== 'master') return [];
     return [
@@ -373,6 +428,23 @@ export class ClusterNode {
       ),
     );
   }
+}
+
+// Who may not even ask is told what there would be to do by hand.
+async function canMark(machine: Machine): Promise<boolean> {
+  try {
+    return await machine.canMark();
+  } catch (error) {
+    if ((error as { code?: string }).code === 'EPERM') return false;
+    throw error;
+  }
+}
+
+function hidden({ path }: Journal): string {
+  return (
+    `this process may not read the journal ${path}: ` +
+    'what was applied before and is described no longer is not in this plan'
+  );
 }
 
 async function lookAt(machine: Machine, resources: readonly Resource[]): Promise<Look> {

@@ -33,12 +33,20 @@ export class Plan implements Iterable<Change> {
   readonly changes: readonly Change[];
   /** What is needed besides and this library does not do: rules for nftables. */
   readonly manual: readonly Change[];
+  /** Why there may be more to do than it says, in sentences. */
+  readonly warnings: readonly string[];
 
   /** @internal */
-  constructor(node: string, changes: readonly Change[], manual: readonly Change[]) {
+  constructor(
+    node: string,
+    changes: readonly Change[],
+    manual: readonly Change[],
+    warnings: readonly string[] = [],
+  ) {
     this.node = node;
     this.changes = changes;
     this.manual = manual;
+    this.warnings = warnings;
   }
 
   get length(): number {

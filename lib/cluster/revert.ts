@@ -49,7 +49,7 @@ export async function revertAll(
     await run.unwind(chain);
   }
   const { reverted, kept } = run;
-  if (kept.length === 0) await journal.remove();
+  if (journal.chains.size === 0) await journal.remove();
   return { reverted, kept };
 }
 
@@ -78,11 +78,20 @@ class Run {
 
   async unwind(chain: Chain): Promise<void> {
     const { resource } = chain;
+    const stays = await this.#putBack(chain);
+    if (stays === 'all') return;
+    const kept = stays === 'others';
+    await this.#journal.mention({ line: 'reverted', resource, ...(kept && { kept }) });
+  }
+
+  /** What stays: nothing of ours, what others have made of it, or all, for another try. */
+  async #putBack(chain: Chain): Promise<'nothing' | 'others' | 'all'> {
+    const { resource } = chain;
     const present = await this.#read(resource);
     const { target, kept } = chain.unwind(present);
     if (kept) {
       // The device is gone, and with it what would have to be put back.
-      if (present === null && isPartOfDevice(resource)) return;
+      if (present === null && isPartOfDevice(resource)) return 'nothing';
       this.kept.push({
         change: makeChange(resource, present, target, BACK),
         current: present,
@@ -91,7 +100,7 @@ class Run {
     }
     if (fits(target, present)) {
       await this.#restore(chain.restoring ?? (await this.#targetsOf(chain)));
-      return;
+      return kept ? 'others' : 'nothing';
     }
     if (target === null) {
       const occupants = await this.#machine.occupantsOf(resource);
@@ -101,7 +110,7 @@ class Run {
           current: present,
           reason: occupants,
         });
-        return;
+        return 'all';
       }
     }
     const disturbed = await this.#targetsOf(chain);
@@ -110,6 +119,7 @@ class Run {
     }
     for (const change of changesTo(resource, present, target, BACK)) await this.#write(change);
     await this.#restore(disturbed);
+    return 'nothing';
   }
 
   /** How what the kernel changes along with it is to be afterwards. */

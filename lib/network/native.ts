@@ -253,6 +253,8 @@ export interface NativeNetwork {
   writeFile(path: string, text: string, done: Ended): void;
   /** Fails where the file may not be written. */
   check(path: string, done: Ended): void;
+  /** What tells the namespace from others: 0n and a name, or a cookie and ''. */
+  identify(done: (failure: NativeFailure | undefined, cookie: bigint, name: string) => void): void;
   close(): void;
 }
 

@@ -348,6 +348,17 @@ export class Network {
     });
   }
 
+  /** @internal Another text for each network namespace that there is or was since the boot. */
+  async identity(): Promise<string> {
+    const request = { command: 'identify the network namespace', subject: '', changes: false };
+    return this.#handle.request<string>(request, (native, _rest, done) => {
+      native.identify((failure, cookie, name) => {
+        // Before Linux 5.14 there is only a number that may be given again: "net:[4026531833]".
+        done(failure, cookie === 0n ? name.replace(/\D+/g, '') : `c${cookie}`);
+      });
+    });
+  }
+
   async #list<Item>(
     command: string,
     kind: Kind,

@@ -5,6 +5,7 @@
 
 #include <napi.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -56,6 +57,22 @@ class ListFolderWork : public Napi::AsyncWorker {
   Space space_;
   std::string path_;
   std::vector<std::string> names_;
+  Failure failure_;
+};
+
+// done(failure)
+class FileTask : public Napi::AsyncWorker {
+ public:
+  using Task = std::function<Failure()>;
+
+  FileTask(Napi::Function done, Task task)
+      : Napi::AsyncWorker(done, "ipvs"), task_(std::move(task)) {}
+
+  void Execute() override { failure_ = task_(); }
+  void OnOK() override { Callback().Call({FailureOrUndefined(Env(), failure_)}); }
+
+ private:
+  Task task_;
   Failure failure_;
 };
 

@@ -93,22 +93,6 @@ class FindWork : public Work<Network> {
   Failure failure_;
 };
 
-// done(failure)
-class FileTask : public Napi::AsyncWorker {
- public:
-  using Task = std::function<Failure()>;
-
-  FileTask(Napi::Function done, Task task)
-      : Napi::AsyncWorker(done, "ipvs"), task_(std::move(task)) {}
-
-  void Execute() override { failure_ = task_(); }
-  void OnOK() override { Callback().Call({FailureOrUndefined(Env(), failure_)}); }
-
- private:
-  Task task_;
-  Failure failure_;
-};
-
 class ReadTreeWork : public Napi::AsyncWorker {
  public:
   ReadTreeWork(Napi::Function done, Space space, std::string path)
@@ -130,6 +114,25 @@ class ReadTreeWork : public Napi::AsyncWorker {
   Space space_;
   std::string path_;
   std::vector<FileText> files_;
+  Failure failure_;
+};
+
+class IdentifyWork : public Napi::AsyncWorker {
+ public:
+  IdentifyWork(Napi::Function done, Space space)
+      : Napi::AsyncWorker(done, "ipvs"), space_(std::move(space)) {}
+
+  void Execute() override { failure_ = ipvs::Identify(space_.get(), &identity_); }
+
+  void OnOK() override {
+    Callback().Call({FailureOrUndefined(Env(), failure_),
+                     Napi::BigInt::New(Env(), identity_.cookie),
+                     Napi::String::New(Env(), identity_.name)});
+  }
+
+ private:
+  Space space_;
+  SpaceIdentity identity_;
   Failure failure_;
 };
 
@@ -185,6 +188,7 @@ void NetworkChannel::Register(Napi::Env env, Napi::Object exports) {
                            InstanceMethod<&NetworkChannel::ReadTree>("readTree"),
                            InstanceMethod<&NetworkChannel::WriteFile>("writeFile"),
                            InstanceMethod<&NetworkChannel::Check>("check"),
+                           InstanceMethod<&NetworkChannel::Identify>("identify"),
                            InstanceMethod<&NetworkChannel::Close>("close")}));
 }
 
@@ -300,6 +304,10 @@ void NetworkChannel::Check(const Napi::CallbackInfo& info) {
   const std::string path = TextFrom(info[0]);
   const auto task = [=] { return CheckWritableIn(space.get(), path); };
   (new FileTask(info[1].As<Napi::Function>(), task))->Queue();
+}
+
+void NetworkChannel::Identify(const Napi::CallbackInfo& info) {
+  (new IdentifyWork(info[0].As<Napi::Function>(), shared_->resource.space()))->Queue();
 }
 
 void NetworkChannel::Close(const Napi::CallbackInfo&) { shared_->Close(); }

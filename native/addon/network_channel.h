@@ -29,6 +29,8 @@ namespace ipvs::addon {
 //                        done(failure, text), done(failure, [path, text, path, text ...]),
 //                        done(failure), done(failure) where it may not be written: in the handle's
 //                        namespace; not queued, these do not use a socket
+//   identify(done)       done(failure, cookie, name): a BigInt, 0 where the kernel has none, and a
+//                        text, empty where it has one; not queued either
 //   close()              at once, or as soon as the work in flight is done
 class NetworkChannel : public Napi::ObjectWrap<NetworkChannel> {
  public:
@@ -47,6 +49,7 @@ class NetworkChannel : public Napi::ObjectWrap<NetworkChannel> {
   void ReadTree(const Napi::CallbackInfo& info);
   void WriteFile(const Napi::CallbackInfo& info);
   void Check(const Napi::CallbackInfo& info);
+  void Identify(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
 
   std::shared_ptr<Shared<Network>> shared_;

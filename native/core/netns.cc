@@ -1,6 +1,7 @@
 #include "netns.h"
 
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
@@ -9,6 +10,11 @@
 
 #include <cerrno>
 #include <cstring>
+
+// Since Linux 5.14; the headers may be older.
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
 
 // A prebuilt file must load on every glibc that Node.js itself supports (2.28). Since 2.34
 // pthread_create and pthread_join carry a newer version too; these ask for the old one.
@@ -85,6 +91,25 @@ Failure NetworkNamespace::Run(const std::function<Failure()>& work) const {
 
 Failure RunIn(const NetworkNamespace* space, const std::function<Failure()>& work) {
   return space == nullptr ? work() : space->Run(work);
+}
+
+Failure Identify(const NetworkNamespace* space, SpaceIdentity* identity) {
+  return RunIn(space, [identity] {
+    *identity = SpaceIdentity();
+    const UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+    if (!socket) return Failure::SystemCall("socket", errno);
+    socklen_t size = sizeof(identity->cookie);
+    void* const cookie = &identity->cookie;
+    if (::getsockopt(socket.get(), SOL_SOCKET, SO_NETNS_COOKIE, cookie, &size) == 0) {
+      return Failure();
+    }
+    if (errno != ENOPROTOOPT) return Failure::SystemCall("getsockopt", errno);
+    char name[64];
+    const ssize_t length = ::readlink("/proc/thread-self/ns/net", name, sizeof(name));
+    if (length < 0) return Failure::SystemCall("readlink", errno);
+    identity->name.assign(name, static_cast<size_t>(length));
+    return Failure();
+  });
 }
 
 }  // namespace ipvs

@@ -2,6 +2,7 @@
 #ifndef IPVS_CORE_NETNS_H_
 #define IPVS_CORE_NETNS_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -32,6 +33,17 @@ class NetworkNamespace {
 
 // Runs `work` in `space`, or right here where that is null.
 Failure RunIn(const NetworkNamespace* space, const std::function<Failure()>& work);
+
+// What tells a network namespace from others, by whichever path it was reached.
+struct SpaceIdentity {
+  // No other one has it or had it since the boot. 0: the kernel gives none (before Linux 5.14).
+  uint64_t cookie = 0;
+  // Where there is no cookie: as the kernel shows it, "net:[4026531833]". One that comes when this
+  // one is gone may have the same.
+  std::string name;
+};
+
+Failure Identify(const NetworkNamespace* space, SpaceIdentity* identity);
 
 }  // namespace ipvs
 

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "conversation.h"
+#include "core/file_lock.h"
 #include "harness.h"
 #include "peer.h"
 
@@ -208,6 +209,42 @@ TEST("Without a namespace work is done right here") {
     return Failure();
   });
   CHECK(here);
+}
+
+TEST("A file is locked for one descriptor at a time, until that is closed") {
+  const Directory directory;
+  MakeFile(directory.File());
+  const auto open = [&directory] {
+    return UniqueFd(::open(directory.File().c_str(), O_RDWR | O_CLOEXEC));
+  };
+  UniqueFd first = open();
+  const UniqueFd second = open();
+  CHECK_EQ(Describe(LockFile(first.get())), "ok");
+  CHECK_EQ(Describe(LockFile(first.get())), "ok");
+  CHECK_EQ(Describe(LockFile(second.get())), "system call flock 11");
+  first.Reset();
+  CHECK_EQ(Describe(LockFile(second.get())), "ok");
+  CHECK_EQ(Describe(LockFile(-1)), "system call flock 9");
+}
+
+TEST("A namespace is the same by whichever path it was reached, and is no other") {
+  const OtherSpace other;
+  if (!other.Made()) return;
+  Space by_task, by_descriptor;
+  NetworkNamespace::Open(other.path(), &by_task);
+  const UniqueFd fd(::open(other.path().c_str(), O_RDONLY | O_CLOEXEC));
+  NetworkNamespace::Open("/proc/self/fd/" + std::to_string(fd.get()), &by_descriptor);
+  SpaceIdentity here, task, descriptor, inside;
+  CHECK_EQ(Describe(Identify(nullptr, &here)), "ok");
+  CHECK_EQ(Describe(Identify(by_task.get(), &task)), "ok");
+  CHECK_EQ(Describe(Identify(by_descriptor.get(), &descriptor)), "ok");
+  by_task->Run([&inside] { return Identify(nullptr, &inside); });
+  CHECK(task.cookie != 0 || task.name == other.name());
+  CHECK(task.cookie != here.cookie || task.name != here.name);
+  for (const SpaceIdentity* same : {&descriptor, &inside}) {
+    CHECK_EQ(same->cookie, task.cookie);
+    CHECK_EQ(same->name, task.name);
+  }
 }
 
 // A peer that lives in another namespace.

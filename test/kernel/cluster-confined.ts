@@ -7,6 +7,7 @@ import { chmodSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { Cluster } from 'ipvs/cluster';
+import type { Look } from '../fixtures/cluster-confined.js';
 import { reference } from '../fixtures/clusters.js';
 import { freshFolder } from '../lab/folder.js';
 import { difference, freshPlaces, loadModules } from '../lab/node-state.js';
@@ -39,7 +40,7 @@ t.test('a container with a read-only /proc/sys', async (t) => {
   const journal = freshFolder(t);
   mkdirSync(join(journal, 'own'));
   for (const folder of [journal, join(journal, 'own')]) chmodSync(folder, 0o777);
-  const attempt = (): { confined: Outcome; unprivileged: Outcome } => {
+  const attempt = (): { confined: Outcome; unprivileged: Outcome; looks: Look[] } => {
     const program = [process.execPath, PROGRAM, journal, 'rs1', JSON.stringify(description)];
     const container = ['unshare', '--mount', 'sh', '-ec', CONFINE, 'sh', ...program];
     const { status, stdout, stderr } = spawnSync(
@@ -50,7 +51,7 @@ t.test('a container with a read-only /proc/sys', async (t) => {
       },
     );
     assert(status === 0, stderr);
-    return JSON.parse(stdout) as { confined: Outcome; unprivileged: Outcome };
+    return JSON.parse(stdout) as ReturnType<typeof attempt>;
   };
 
   const before = await place.snapshot();
@@ -69,6 +70,12 @@ t.test('a container with a read-only /proc/sys', async (t) => {
   t.equal(again.confined.code, undefined);
   t.ok(again.confined.done);
   t.equal(again.unprivileged.done, 0, 'there is nothing left to do, which takes no rights');
+
+  // The journal is root's, and the folder is /run/ipvs as it is made.
+  chmodSync(journal, 0o711);
+  const { looks } = attempt();
+  t.match(looks[0], { plan: 1, findings: ['rights'] }, 'a real server has its plan');
+  t.match(looks[1], { plan: 'EPERM', findings: ['rights'] }, 'the table of IPVS takes rights');
 });
 
 t.test('an interface that is not there', async (t) => {

@@ -1,7 +1,9 @@
 // What somebody else changes between `apply` and `revert` is told and left alone, the rest put back.
 
 import assert from 'node:assert';
-import { readdirSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { readdirSync, readlinkSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { Cluster } from 'ipvs/cluster';
 import { reference, VIP } from '../fixtures/clusters.js';
@@ -47,4 +49,25 @@ t.test('what others have changed stays', async (t) => {
     difference(before, await place.snapshot()).filter((line) => !line.includes('"default"')),
     [],
   );
+});
+
+t.test('a namespace is the same by whichever path it is reached', async (t) => {
+  const [place] = await freshPlaces(t, 1);
+  assert(place);
+  const { netns } = place;
+  const journal = freshFolder(t);
+  const cluster = Cluster.from(reference('dr'));
+  const before = await place.snapshot();
+  await using byName = cluster.node('rs1', { netns, journal });
+  t.ok((await byName.apply()).length > 0);
+  const sleeper = spawn('ip', ['netns', 'exec', netns, 'sleep', '1000'], { stdio: 'ignore' });
+  t.teardown(() => sleeper.kill());
+  assert(sleeper.pid !== undefined);
+  const own = readlinkSync('/proc/self/ns/net');
+  while (readlinkSync(`/proc/${sleeper.pid}/ns/net`) === own) await sleep(10);
+  await using byProcess = cluster.node('rs1', { netns: { pid: sleeper.pid }, journal });
+  t.equal((await byProcess.apply()).length, 0);
+  t.ok((await byProcess.revert()).reverted.length > 0);
+  t.same(difference(before, await place.snapshot()), []);
+  t.same(readdirSync(journal), []);
 });

@@ -57,12 +57,20 @@ export class Obstacle implements Machine {
     return this.#pass(() => this.#machine.read(resources));
   }
 
+  mayAnnounce(...[command, interfaces]: Parameters<Machine['mayAnnounce']>): Promise<void> {
+    return this.#machine.mayAnnounce(command, interfaces);
+  }
+
   announce(...announcement: Parameters<Machine['announce']>): Promise<void> {
     return this.#pass(() => this.#machine.announce(...announcement));
   }
 
   canMark(): Promise<boolean> {
     return this.#machine.canMark();
+  }
+
+  identity(): Promise<string> {
+    return this.#machine.identity();
   }
 
   facts(): ReturnType<Machine['facts']> {

@@ -1,7 +1,21 @@
 // Applying a plan and taking it back, on a machine without a kernel: what fails or dies at whichever
 // step is put back to the last value.
 
-import { readFileSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { mock } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import t from 'tap';
 import type { Test } from 'tap';
@@ -9,6 +23,7 @@ import fc from 'fast-check';
 import type { ClusterDescription, ClusterError, ClusterNode, Plan } from 'ipvs/cluster';
 import { Journal } from '#lib/cluster/journal';
 import type { Header, Line } from '#lib/cluster/journal';
+import { lock } from '#lib/cluster/lock';
 import type { Value } from '#lib/cluster/types';
 import { FakeMachine, freshState } from '../fixtures/fake-machine.js';
 import { fakeNode, interfacesOf } from '../fixtures/fake-node.js';
@@ -286,6 +301,48 @@ t.test('a director changes its state', async (t) => {
   t.same(machine.snapshot(), before);
 });
 
+t.test('a takeover that was not announced is announced by the next apply', async (t) => {
+  const journal = freshFolder();
+  const vip = '192.168.51.11 on eth0';
+  const { node, machine } = fakeNode(reference('dr'), 'lb1', journal);
+  const before = machine.snapshot();
+  machine.silent = 'forbidden';
+  await t.rejects(node.apply(), { code: 'EPERM' });
+  t.same(machine.snapshot(), before, 'nothing was changed');
+
+  machine.silent = 'failing';
+  const error = await node.apply().catch((reason: unknown) => reason as ClusterError);
+  t.match(error, {
+    name: 'ClusterError',
+    code: 'ENETDOWN',
+    message: /^apply lb1: all is changed, and the neighbours were not told: it is down/,
+    hint: /again/,
+  });
+  t.ok(((error as ClusterError).done?.length ?? 0) > 2);
+  t.equal((await node.plan()).length, 0);
+  machine.silent = 'forbidden';
+  await t.rejects(node.apply(), { code: 'EPERM' });
+  machine.silent = undefined;
+  t.equal((await node.apply()).length, 0);
+  t.same(machine.announced, [vip]);
+  await node.apply();
+  t.same(machine.announced, [vip], 'once');
+
+  // One who is killed between the two.
+  await node.revert();
+  const died = new Promise((resolve) => {
+    machine.announce = () => new Promise(() => resolve(undefined));
+  });
+  const other = freshFolder();
+  void fakeNode(reference('dr'), 'lb1', other, { machine }).node.apply();
+  await died;
+  machine.announce = FakeMachine.prototype.announce.bind(machine);
+  unlinkSync(`${other}/${filesIn(other).find((name) => name.endsWith('.lock')) ?? ''}`);
+  const next = fakeNode(reference('dr'), 'lb1', other, { machine }).node;
+  t.equal((await next.apply()).length, 0);
+  t.same(machine.announced, [vip, vip]);
+});
+
 t.test('what somebody else has changed meanwhile is told and left alone', async (t) => {
   const journal = freshFolder();
   const { node, machine } = fakeNode(reference('nat'), 'lb1', journal);
@@ -340,6 +397,46 @@ t.test('a setting that others put back before us is not touched', async (t) => {
   const { kept } = await node.revert();
   t.match(kept, [{ change: { before: '7', after: '7' }, current: '7' }]);
   t.equal(machine.state['sysctl net.ipv4.ip_forward'], '7');
+});
+
+t.test('what was put back is nobody else but theirs who change it afterwards', async (t) => {
+  const journal = freshFolder();
+  const { node, machine } = fakeNode(reference('nat'), 'lb1', journal);
+  const before = machine.snapshot();
+  await node.apply();
+  const theirs = { prefix: 24, scope: 'global' };
+  Object.assign(machine.state, {
+    'address eth0 192.168.51.11': theirs,
+    'sysctl net.ipv4.ip_forward': '7',
+  });
+  const address = { change: { kind: 'address' } };
+  t.match((await node.revert()).kept, [address, { current: '7' }]);
+  t.equal(machine.state['sysctl net.ipv4.conf.eth0.forwarding'], '0');
+
+  // The same values that apply() had set, and what the kernel changed with them.
+  Object.assign(machine.state, {
+    'sysctl net.ipv4.conf.eth0.forwarding': '1',
+    'sysctl net.ipv4.conf.all.send_redirects': '0',
+  });
+  const { writes } = machine;
+  const again = await fakeNode(reference('nat'), 'lb1', journal, { machine }).node.revert();
+  t.match(again, { reverted: [], kept: [address, { current: '7' }] });
+  t.equal(machine.writes, writes);
+
+  // What is applied again is taken back again.
+  await node.apply();
+  t.equal(machine.state['sysctl net.ipv4.conf.all.send_redirects'], '0');
+  Object.assign(machine.state, {
+    'address eth0 192.168.51.11': null,
+    'sysctl net.ipv4.ip_forward': '0',
+  });
+  t.same((await node.revert()).kept, []);
+  t.same(machine.snapshot(), {
+    ...before,
+    'sysctl net.ipv4.conf.eth0.forwarding': '1',
+    'sysctl net.ipv4.conf.all.send_redirects': '0',
+  });
+  t.same(filesIn(journal), []);
 });
 
 t.test('what was put right again goes back to what was there at first', async (t) => {
@@ -402,7 +499,7 @@ t.test('a route with several next hops is not replaced', async (t) => {
   t.equal(machine.writes, 0);
 });
 
-t.test('one process at a time; a lock whose owner is gone is broken', async (t) => {
+t.test('one at a time, whatever the file of the lock says', async (t) => {
   const journal = freshFolder();
   const { node, machine } = fakeNode(reference('dr'), 'rs1', journal);
   const others = [1, 2, 3].map(() => fakeNode(reference('dr'), 'rs1', journal, { machine }).node);
@@ -411,9 +508,19 @@ t.test('one process at a time; a lock whose owner is gone is broken', async (t) 
   const outcomes: Promise<unknown>[] = [];
   machine.write = async (writes) => {
     if (machine.writes === 2) {
-      lockFile = filesIn(journal).find((name) => name.endsWith('.lock')) ?? '';
+      lockFile = `${journal}/${filesIn(journal).find((name) => name.endsWith('.lock')) ?? ''}`;
+      t.equal(readFileSync(lockFile, 'utf8'), `${process.pid}\n`);
       outcomes.push(other.apply(), another.revert(), third.plan());
       await Promise.allSettled(outcomes);
+      // As from another PID namespace, or as it is before its holder has said who that is.
+      for (const [text, who] of [
+        ['999999\n', 'the process 999999'],
+        ['', 'another process'],
+      ] as const) {
+        writeFileSync(lockFile, text);
+        const message = `apply rs1: ${who} is changing this node (ERR_IPVS_LOCKED)`;
+        await t.rejects(other.apply(), { code: 'ERR_IPVS_LOCKED', message });
+      }
     }
     return FakeMachine.prototype.write.call(machine, writes);
   };
@@ -422,11 +529,56 @@ t.test('one process at a time; a lock whose owner is gone is broken', async (t) 
   t.match(apply, { reason: { code: 'ERR_IPVS_LOCKED', message: new RegExp(`${process.pid}`) } });
   t.match(revert, { reason: { code: 'ERR_IPVS_LOCKED' } });
   t.match(plan, { status: 'fulfilled' });
-  for (const stale of ['999999 1', `${process.pid} 1`, '', 'what']) {
-    writeFileSync(`${journal}/${lockFile}`, stale);
-    t.equal((await other.apply()).length, 0);
-  }
+  t.same(
+    filesIn(journal).filter((name) => name.includes('.lock')),
+    [],
+  );
+  // What somebody who died has left behind, whoever is called that today.
+  writeFileSync(lockFile, `${process.pid}\n`);
+  t.equal((await other.apply()).length, 0);
   t.notOk(filesIn(journal).some((name) => name.includes('.lock')));
+});
+
+t.test('a lock goes with the process that has it, and with nothing else', async (t) => {
+  const path = `${t.testdir()}/folder/x.lock`;
+  const program =
+    `require(process.argv[1]).lock(process.argv[2], 'apply x').then(() => ` +
+    `{ console.log('locked'); setInterval(() => {}, 1000); })`;
+  const holder = spawn(
+    process.execPath,
+    ['-e', program, require.resolve('#lib/cluster/lock'), path],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  await once(holder.stdout, 'data');
+  await t.rejects(lock(path, 'apply x'), {
+    code: 'ERR_IPVS_LOCKED',
+    message: new RegExp(`the process ${holder.pid} is changing`),
+  });
+  holder.kill('SIGKILL');
+  await once(holder, 'exit');
+  const unlock = await lock(path, 'apply x');
+  unlinkSync(path);
+  await unlock();
+  t.same(filesIn(dirname(path)), []);
+});
+
+t.test('many who try at a time get it one after the other', async (t) => {
+  const path = `${t.testdir()}/x.lock`;
+  let inside = 0;
+  let times = 0;
+  const visit = async (): Promise<void> => {
+    for (;;) {
+      const unlock = await lock(path, 'apply x').catch(() => undefined);
+      if (unlock === undefined) continue;
+      if (++inside !== 1) t.fail('two at a time');
+      times++;
+      await turn();
+      inside--;
+      return unlock();
+    }
+  };
+  await Promise.all(Array.from({ length: 20 }, visit));
+  t.equal(times, 20);
 });
 
 t.test('calls of one node wait for each other', async (t) => {
@@ -455,6 +607,14 @@ function lines(count: number): Line[] {
   }));
 }
 
+type Handle = Awaited<ReturnType<typeof open>>;
+
+async function anyFileHandle(): Promise<{ FileHandle: { prototype: Handle } }> {
+  const file = await open('/dev/null');
+  await file.close();
+  return { FileHandle: file.constructor as unknown as { prototype: Handle } };
+}
+
 t.test('a journal that was cut at any byte is read up to its last whole line', async (t) => {
   const file = `${t.testdir()}/x.journal`;
   const writer = await Journal.read(file, HEADER);
@@ -474,6 +634,28 @@ t.test('a journal that was cut at any byte is read up to its last whole line', a
   t.pass(`${whole.length} places`);
 });
 
+t.test('a line that could not be written to its end is cut off', async (t) => {
+  const file = `${t.testdir()}/x.journal`;
+  const writer = await Journal.read(file, HEADER);
+  const [first, second, third] = lines(3) as [Line, Line, Line];
+  await writer.append([first]);
+  // As where the disk is full.
+  const { FileHandle } = await anyFileHandle();
+  const appendFile = mock.method(FileHandle.prototype, 'appendFile', async function (this: Handle) {
+    await this.write('{"line":"chan');
+    throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
+  });
+  await t.rejects(writer.append([second]), { code: 'ERR_IPVS_JOURNAL', message: /no space/ });
+  await writer.mention({ line: 'reverted', resource: second.resource });
+  appendFile.mock.restore();
+  await writer.append([third]);
+  await writer.close();
+  t.same(
+    [...(await Journal.read(file, HEADER)).chains.values()].map(({ resource }) => resource),
+    [first.resource, third.resource],
+  );
+});
+
 t.test('a journal of another namespace, node or format is not taken for ours', async (t) => {
   const file = `${t.testdir()}/x.journal`;
   const writer = await Journal.read(file, HEADER);
@@ -483,6 +665,14 @@ t.test('a journal of another namespace, node or format is not taken for ours', a
     t.equal((await Journal.read(file, { ...HEADER, ...other })).chains.size, 0);
   }
   t.equal((await Journal.read(file, HEADER)).chains.size, 1);
+  const text = readFileSync(file, 'utf8');
+  const later = await Journal.read(file, { ...HEADER, namespace: '4:5 later' });
+  await later.remove();
+  t.equal(readFileSync(file, 'utf8'), text, 'it is not taken away');
+  await later.append(lines(2));
+  await later.close();
+  t.equal(readFileSync(`${file}.stale-4:5-boot-x`, 'utf8'), text, 'it is set aside');
+  t.equal((await Journal.read(file, { ...HEADER, namespace: '4:5 later' })).chains.size, 2);
   writeFileSync(file, '{"journal":2,"node":"x","namespace":"4:5 boot"}\n');
   await t.rejects(Journal.read(file, HEADER), { code: 'ERR_IPVS_JOURNAL', message: /format is 2/ });
   writeFileSync(file, `${JSON.stringify(HEADER)}\nnonsense\n`);
@@ -496,6 +686,62 @@ t.test('a folder that can not be written to is told before anything is changed',
   const { node, machine } = fakeNode(reference('dr'), 'rs1', `${file}/file/folder`);
   await t.rejects(node.apply(), { code: 'ERR_IPVS_JOURNAL', hint: /option "journal"/ });
   t.equal(machine.writes, 0);
+});
+
+/** As somebody to whom files of mode 0 say no. */
+async function asOrdinaryUser(work: () => Promise<void>): Promise<void> {
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) process.seteuid?.(65534);
+  try {
+    await work();
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+  }
+}
+
+t.test("who may not see another's journal is shown a plan, and told of the rights", async (t) => {
+  const journal = freshFolder();
+  const description: ClusterDescription = {
+    ...reference('dr'),
+    services: [{ fwmark: 9, ports: [80] }],
+  };
+  const { node, machine } = fakeNode(description, 'lb1', journal);
+  await node.apply();
+  chmodSync(journal, 0);
+  machine.privileged = false;
+  machine.state['sysctl net.ipv4.ip_forward'] = '0';
+  await asOrdinaryUser(async () => {
+    const plan = await node.plan();
+    t.match(plan.manual, [{ kind: 'mark' }]);
+    t.match(plan.warnings, [/may not read the journal .*lb1\.journal/]);
+    t.equal((await node.check()).filter(({ severity }) => severity === 'error').length, 0);
+    for (const command of ['apply', 'revert'] as const) {
+      const done: Promise<unknown> = node[command]();
+      await t.rejects(done, { code: 'EPERM' }, command);
+    }
+    machine.privileged = true;
+    for (const command of ['apply', 'revert'] as const) {
+      const done: Promise<unknown> = node[command]();
+      await t.rejects(done, { code: 'ERR_IPVS_JOURNAL', hint: /"journal"/ }, command);
+    }
+  });
+  chmodSync(journal, 0o700);
+  t.same((await node.plan()).warnings, []);
+});
+
+t.test('nothing to do takes no rights', async (t) => {
+  const journal = freshFolder();
+  const { node, machine } = fakeNode(reference('dr'), 'rs1', journal);
+  machine.privileged = false;
+  await t.rejects(node.apply(), { code: 'EPERM' });
+  t.equal(machine.writes, 0);
+  t.match(await node.revert(), { reverted: [], kept: [] });
+  t.same(filesIn(journal), [], 'nothing was noted');
+  machine.privileged = true;
+  await node.apply();
+  machine.privileged = false;
+  t.equal((await node.apply()).length, 0);
+  await t.rejects(node.revert(), { code: 'EPERM' });
 });
 
 t.test('whatever was there, and however often it is applied, all is put back', async () => {

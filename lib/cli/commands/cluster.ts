@@ -48,7 +48,8 @@ export interface PlanFlags extends ClusterFlags {
 export function plan(context: Context, flags: PlanFlags): Promise<number> {
   return withNode(context, flags, async (node) => {
     const planned = await node.plan();
-    const { changes, manual } = planned;
+    const { changes, manual, warnings } = planned;
+    for (const each of warnings) context.warn(each);
     if (flags.shell === true) {
       await context.write(planned.toShell());
     } else if (context.json) {
