@@ -337,7 +337,8 @@ void Channel::Services(const Napi::CallbackInfo& info) {
       wanted.back().destinations.push_back(request.destination.key);
     }
   }
-  const auto read = [wanted = std::move(wanted)](Connection* connection, const Deadline& deadline, ipvs::Table* table) {
+  const auto read = [wanted = std::move(wanted)](Connection* connection, const Deadline& deadline,
+                                                 ipvs::Table* table) {
     return ReadServices(connection, wanted, deadline, table);
   };
   (new TableWork(info[2].As<Napi::Function>(), shared_, read, Milliseconds(info[1])))->Queue();
