@@ -389,9 +389,9 @@ export interface Capabilities {
   readonly problem?: Problem;
   /** Absent where IPVS can't be used. */
   readonly info?: Info;
-  /** The schedulers of the kernel that load. Asking loads their modules. */
+  /** The schedulers of the kernel that load. Asking loads their modules. Empty without IPv6. */
   readonly schedulers: readonly string[];
-  /** The persistence engines of the kernel that load. */
+  /** The persistence engines of the kernel that load. Empty without IPv6. */
   readonly engines: readonly string[];
   /** Absent where it can't be told, as the following. */
   readonly ipv6?: boolean;
