@@ -115,9 +115,26 @@ t.test('--strict refuses what ipvsadm does in silence', async (t) => {
   // Input: all of it has to make sense first, and the first refusal ends it.
   await refuses('-R', /illegal weight/, '-A -f 1\n-a -f 1 -r 10.0.0.5 -w x\n');
   await refuses('-R', /unknown option/, '-A -f 1\n-A -f 2 --foo\n', 255);
+  const lines = (...all: string[]) => `-A -f 1\n${all.join('\n')}\n`;
+  await refuses('-R', /port 8080 would become/, lines('-a -t 10.0.0.1:80 -r 10.0.0.6:8080'));
+  await refuses('-R', /does not name: -p, -M; name/, lines('-E -t 10.0.0.1:80 -s rr'));
+  await refuses('-R', /does not name: -g, -i or -m, -x, -y/, lines(`-e ${server} -w 0`));
+  // As the lines before leave it.
+  await refuses('-R', /does not name: -s; name/, lines('-A -f 2 -s rr', '-E -f 2'));
+  await refuses(
+    '-R',
+    /does not name: -w; name/,
+    lines('-a -f 1 -r 10.0.0.6 -w 5', '-e -f 1 -r 10.0.0.6'),
+  );
+  await refuses('-R', /^Try `ipvsadm -h'/, lines('-R'), 255);
+  await accepts(
+    '-R',
+    `-D -t 10.0.0.1:80\n-A -t 10.0.0.1:80 -s lc\n-a ${server} -m\n-e ${server} -m -w 0\n`,
+  );
+  await accepts('-R', '-A -f 7 -p\n-C\n-A -f 7 -s rr\n-E -f 7 -s rr -p\n-D -f 7\n');
   const half = await strict('-R', '-A -f 1\n-A -f 1\n-A -f 2\n');
   t.match(half, { status: 255, stderr: 'Service already exists\n' });
-  t.equal((await ipvs.listServices()).length, 2, 'and nothing comes after it');
+  t.equal((await ipvs.listServices()).length, 1, 'and nothing comes after it');
   const usual = await ours(netns, { args: ['-R'], input: '-A -f 1\n-A -f 3\n' });
   t.match(usual, { status: 0, stderr: 'Service already exists\n' }, 'as ipvsadm has it');
 
