@@ -187,7 +187,7 @@ export class Target {
 
 const NO_SERVICE = 'there is no such service at this line';
 
-const TABLE = new Set(['services', 'timeouts', 'syncDaemons', 'settled']);
+export const TABLE = new Set(['services', 'timeouts', 'syncDaemons', 'settled']);
 
 function takeDestination(value: unknown, service: ServiceId): TargetDestination {
   const { forwarding, port } = (value ?? {}) as Input;
@@ -202,7 +202,7 @@ function takeDestination(value: unknown, service: ServiceId): TargetDestination 
 }
 
 /** The checks name a property by itself: here it has a place in the table. */
-function placed<Result>(name: string, path: string, check: () => Result): Result {
+export function placed<Result>(name: string, path: string, check: () => Result): Result {
   try {
     return check();
   } catch (error) {

@@ -27,6 +27,9 @@ const RULES = `
 -a -f 4000000000 -r 10.0.0.5:8080 -g
 `;
 
+// What ipvsadm takes and the kernel keeps: an engine without persistence.
+const ENGINE = '-A -u 10.0.0.1:5060 -s wlc --pe sip\n';
+
 /** What is configured, without what was counted. */
 async function configured(ipvs: Ipvs): Promise<Snapshot> {
   const snapshot = await ipvs.snapshot();
@@ -136,6 +139,21 @@ syncDaemons:
   t.strictSame(await configured(ipvs), saved, netns);
   t.match(await ipvs.restore({ services: [], syncDaemons: [] }), { stoppedDaemons: ['backup'] });
   t.strictSame(await ipvs.listSyncDaemons(), []);
+});
+
+t.test('an engine without persistence comes back', async (t) => {
+  const { ipvs, restore } = await freshIpvs(t);
+  restore(ENGINE);
+  const saved = await configured(ipvs);
+  t.match(saved.services, [{ engine: 'sip' }]);
+  t.strictSame(formatRules(saved), { text: ENGINE, warnings: [] });
+  for (const source of [ENGINE, saved]) {
+    await ipvs.flush();
+    await ipvs.restore(source);
+    t.strictSame(await configured(ipvs), saved);
+    t.match(await ipvs.restore(source), { unchanged: 1 });
+  }
+  t.equal(await ipvs.ensureService(saved.services[0] ?? web), 'unchanged');
 });
 
 t.test('an abort before the first change leaves all as it was', async (t) => {
