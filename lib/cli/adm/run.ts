@@ -336,6 +336,7 @@ class Adm {
     if (options.has('daemon')) return this.#listDaemons();
     if (service === undefined) return this.#listAll(options, 'list');
     const listed = this.#expect(await this.#director.listOne(service, !options.has('nosort')));
+    this.#tellOfOrder();
     const layout = layoutOf(options);
     this.#stdout.write(titleOf(layout));
     await this.#listService(listed, layout, this.#endpoints(options));
@@ -350,10 +351,17 @@ class Adm {
       this.#stdout.write(`IP Virtual Server version ${numbers} (size=${size})\n`);
     }
     const all = this.#expect(await this.#director.listAll(!options.has('nosort')));
+    this.#tellOfOrder();
     if (as === 'save') return this.#saveAll(all, this.#endpoints(options));
     this.#stdout.write(titleOf(layout));
     for (const listed of all) await this.#listService(listed, layout, this.#endpoints(options));
     return 0;
+  }
+
+  // Whoever asks for an order is told where it is another one.
+  #tellOfOrder(): void {
+    if (!this.#director.isOrderUnknown) return;
+    this.#complain("/proc/net/ip_vs can't be read: the order is not the one of the kernel's table");
   }
 
   async #listService(listed: Listed, layout: Layout, endpoints: EndpointWriter): Promise<void> {
@@ -420,10 +428,8 @@ class Adm {
     const warnings: Warning[] = [];
     for (const listed of all) {
       const names = await namesOf(listed, endpoints);
-      const { engine } = listed.service;
       const service = {
         ...toService(listed.service),
-        ...(engine !== '' && { engine }),
         destinations: listed.destinations.map(toDestination),
       };
       const write = (address: string, port: number) => names.get(`${address} ${port}`) ?? '';
