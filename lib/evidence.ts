@@ -82,7 +82,7 @@ function readRoutes(text: string): Routes {
 /**
  * Whether the kernel has a scheduler and a persistence engine, without changing anything:
  * ip_vs_add_service looks them up first and refuses an IPv6 prefix length of 0 afterwards. Undefined
- * where it does not come so far.
+ * where it does not come so far, and always in a kernel without IPv6, which refuses the family first.
  */
 export async function hasModules(
   scheduler: string,
@@ -90,13 +90,46 @@ export async function hasModules(
   { commands }: Channels,
   deadline?: number,
 ): Promise<boolean | undefined> {
+  for (let protocol = LARGEST_PROTOCOL; protocol > LARGEST_REAL_PROTOCOL; protocol--) {
+    const request: Request = {
+      command: Command.newService,
+      service: { family: IPV6, protocol, address: ANY_ADDRESS, port: 0, fwmark: 0 },
+      serviceNumbers: { scheduler, flags: 0, timeout: 0, netmask: 0, engine },
+    };
+    const outcome = await commands.request(request, { deadline });
+    if (!(outcome instanceof NativeFailure) || outcome.fault !== Fault.refused) return undefined;
+    const answer = errnoName(outcome.errno);
+    // Somebody has such a service, which is what the kernel looks at before all else.
+    if (answer === 'EEXIST') continue;
+    return answer === 'ENOENT' ? false : answer === 'EINVAL' ? true : undefined;
+  }
+  return undefined;
+}
+
+// The kernel keeps 16 bits of a service's protocol; no packet carries more than 8, so that nobody has
+// a use for these.
+const LARGEST_PROTOCOL = 65535;
+const LARGEST_REAL_PROTOCOL = 255;
+const ANY_ADDRESS = { family: IPV6, bytes: new Array<number>(16).fill(0), text: '::' };
+
+/**
+ * Whether the network namespace has an interface, by one of its names, without changing anything:
+ * start_sync_thread looks for it first and refuses a role that is none afterwards.
+ */
+export async function hasInterface(
+  name: string,
+  { commands }: Channels,
+  deadline?: number,
+): Promise<boolean | undefined> {
+  const daemon = { role: NO_ROLE, interface: name, syncId: 0, maxLength: 0, port: 0, ttl: 0 };
   const request: Request = {
-    command: Command.newService,
-    service: { family: IPV6, protocol: 0, address: undefined, port: 0, fwmark: 2 ** 32 - 1 },
-    serviceNumbers: { scheduler, flags: 0, timeout: 0, netmask: 0, engine },
+    command: Command.newDaemon,
+    daemon: { ...daemon, group: undefined },
   };
   const outcome = await commands.request(request, { deadline });
   if (!(outcome instanceof NativeFailure) || outcome.fault !== Fault.refused) return undefined;
   const answer = errnoName(outcome.errno);
-  return answer === 'ENOENT' ? false : answer === 'EINVAL' ? true : undefined;
+  return answer === 'ENODEV' ? false : answer === 'EINVAL' ? true : undefined;
 }
+
+const NO_ROLE = 3;

@@ -79,6 +79,11 @@ export interface ServiceSettings {
   readonly schedulerFlags?: readonly SchedulerFlag[];
   /** Default: no persistence. */
   readonly persistence?: Persistence;
+  /**
+   * A persistence engine without persistence, as `ipvsadm --pe` without `-p` sets it: the kernel keeps
+   * it and makes no use of it. Otherwise it is {@link Persistence.engine}. Default: none.
+   */
+  readonly engine?: string;
   /** Schedule each packet for itself, without a connection. UDP and marks only. Default `false`. */
   readonly onePacket?: boolean;
 }
@@ -173,6 +178,8 @@ export type Service<Counter extends number | bigint = number> = (
   readonly schedulerFlags: readonly SchedulerFlag[];
   /** Absent where the service is not persistent. */
   readonly persistence?: Persistence & Required<Pick<Persistence, 'timeout' | 'netmask'>>;
+  /** Present only where the service has an engine and is not persistent. */
+  readonly engine?: string;
   readonly onePacket: boolean;
   readonly stats: Stats<Counter>;
 };
@@ -389,9 +396,9 @@ export interface Capabilities {
   readonly problem?: Problem;
   /** Absent where IPVS can't be used. */
   readonly info?: Info;
-  /** The schedulers of the kernel that load. Asking loads their modules. */
+  /** The schedulers of the kernel that load. Asking loads their modules. Empty without IPv6. */
   readonly schedulers: readonly string[];
-  /** The persistence engines of the kernel that load. */
+  /** The persistence engines of the kernel that load. Empty without IPv6. */
   readonly engines: readonly string[];
   /** Absent where it can't be told, as the following. */
   readonly ipv6?: boolean;

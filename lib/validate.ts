@@ -51,7 +51,13 @@ const SERVICE_SETTINGS = ['scheduler', 'schedulerFlags', 'persistence', 'onePack
 const DESTINATION_KEY = ['address', 'port'];
 const DESTINATION_SETTINGS = ['forwarding', 'weight', 'upperThreshold', 'lowerThreshold', 'tunnel'];
 // What the library gives back may be passed in again: what was only observed is passed over.
-const SERVICE_PROPERTIES = new Set([...SERVICE_KEY, ...SERVICE_SETTINGS, 'stats', 'destinations']);
+export const SERVICE_PROPERTIES: ReadonlySet<string> = new Set([
+  ...SERVICE_KEY,
+  ...SERVICE_SETTINGS,
+  'engine',
+  'stats',
+  'destinations',
+]);
 const SERVICE_CHANGES = new Set(SERVICE_SETTINGS);
 const DESTINATION_PROPERTIES = new Set([
   ...DESTINATION_KEY,
@@ -113,7 +119,19 @@ export function parseServiceConfig(
   path = 'service',
 ): { id: ServiceId; numbers: ServiceNumbers } {
   const id = parseServiceId(value, path);
-  const numbers = overlayService(value as Input, path, id, defaultService(id));
+  const numbers: Mutable<ServiceNumbers> = overlayService(
+    value as Input,
+    path,
+    id,
+    defaultService(id),
+  );
+  const engine = (value as Input)['engine'];
+  if (engine !== undefined) {
+    numbers.engine = moduleName(engine, `${path}.engine`, 16);
+    if ((numbers.flags & PERSISTENT) !== 0) {
+      throw invalidValue(`${path}.engine`, `has its place in ${path}.persistence`, engine);
+    }
+  }
   // The kernel takes such a service and never schedules anything for it (ip_vs_schedule).
   if (id.fwmark === 0 && id.port === 0 && (numbers.flags & PERSISTENT) === 0) {
     throw invalidValue(`${path}.port`, 'may be 0 (every port) only with persistence', 0);

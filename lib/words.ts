@@ -146,6 +146,7 @@ export function toService<Counter extends number | bigint>(
         ...(record.engine !== '' && { engine: record.engine }),
       },
     }),
+    ...((flags & PERSISTENT) === 0 && record.engine !== '' && { engine: record.engine }),
     onePacket: (flags & ONE_PACKET) !== 0,
     stats: record.stats,
   };

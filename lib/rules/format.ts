@@ -1,10 +1,10 @@
 // A table in ipvsadm's language, as `ipvsadm -S -n` writes it, and what that language can't say.
 
-import { invalidType } from '../errors.js';
 import type { DestinationConfig, ServiceConfig, Tunnel } from '../types.js';
 import { maskOfLength } from '../validate.js';
 import { dottedMask } from '../words.js';
 import { LONGEST_TIME } from './command.js';
+import { checkTable } from './sayable.js';
 import type { FormattedRules, TableConfig, TableService } from './types.js';
 
 /** Writes an address with its port; the default writes numbers. */
@@ -16,12 +16,6 @@ export interface Warning {
   /** It is left out altogether. */
   readonly isLost: boolean;
 }
-
-/** A service or a destination as it may be written: nothing in it has been checked. */
-type LooseService = ServiceConfig & {
-  /** One that is set without persistence. */
-  readonly engine?: string;
-};
 
 const SERVICE_SWITCHES: Readonly<Record<string, string>> = {
   tcp: '-t',
@@ -56,11 +50,11 @@ function writeNumbers(address: string, port: number): string {
  * Writes a table, such as a snapshot, as rules that `ipvsadm --restore` and `parseRules` take.
  * Thresholds are written and marks are unsigned, which `ipvsadm -S` gets wrong. What its language
  * can't say is left out or comes nearest to it, and `warnings` has a sentence for each: timeouts other
- * than the kernel's defaults, sync daemons, forwarding `bypass` and `local`, …
+ * than the kernel's defaults, sync daemons, forwarding `bypass` and `local`, … What no table can hold
+ * throws a `TypeError` or `RangeError` that names the property and the value, as `restore` does.
  */
 export function formatRules(table: TableConfig): FormattedRules {
-  const services: readonly TableService[] | undefined = table.services;
-  if (!Array.isArray(services)) throw invalidType('table.services', 'an array', services);
+  checkTable(table);
   const lines: string[] = [];
   const warnings: Warning[] = [];
   for (const service of table.services) writeService(service, writeNumbers, lines, warnings);
@@ -116,7 +110,7 @@ function unsayable(service: ServiceConfig): string | undefined {
   return port === 0 && persistence === undefined ? 'its port is 0 without persistence' : undefined;
 }
 
-function settingsOf(service: LooseService, name: string, warnings: Warning[]): string {
+function settingsOf(service: ServiceConfig, name: string, warnings: Warning[]): string {
   const { scheduler = 'wlc', schedulerFlags = [], persistence, onePacket = false } = service;
   let text = ` -s ${scheduler}`;
   if (persistence !== undefined) {

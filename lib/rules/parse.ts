@@ -162,9 +162,15 @@ const UNCOUNTED = { stats: undefined as never };
 
 function serviceOf(id: ServiceId, numbers: ServiceNumbers): ServiceConfig {
   const record = { ...id, address: textOf(id.address), ...numbers, wideStats: 0, ...UNCOUNTED };
-  const { scheduler, schedulerFlags, persistence, onePacket } = toService(record);
-  const settings = { scheduler, schedulerFlags, ...(persistence && { persistence }), onePacket };
-  const service = { ...toServiceKey(record), ...settings };
+  const { scheduler, schedulerFlags, persistence, engine, onePacket } = toService(record);
+  const service = {
+    ...toServiceKey(record),
+    scheduler,
+    schedulerFlags,
+    ...(persistence && { persistence }),
+    ...(engine !== undefined && { engine }),
+    onePacket,
+  };
   parseServiceConfig(service);
   return service;
 }

@@ -1,10 +1,10 @@
 // A table is brought to be as a source says, by what differs: what is in both is never missing.
 
 import { constants } from 'node:os';
+import { parseAddress } from '../address.js';
 import { boolean, object, quoted } from '../check.js';
 import { sameDestination, sameService } from '../compare.js';
 import { IpvsError, invalidType, invalidValue } from '../errors.js';
-import { hasModules } from '../evidence.js';
 import { Fault, NativeFailure } from '../native.js';
 import { parseCallOptions } from '../options.js';
 import { Command } from '../records.js';
@@ -18,15 +18,16 @@ import type {
   TimeoutNumbers,
 } from '../records.js';
 import { Requests } from '../requests.js';
-import { refusal, subjectOf, throwIfAborted } from '../session.js';
+import { subjectOf, throwIfAborted } from '../session.js';
 import type { Call, Session } from '../session.js';
 import { readTable } from '../table.js';
 import { serviceName } from '../turns.js';
-import type { Timeouts } from '../types.js';
+import type { SyncRole, Timeouts } from '../types.js';
 import { ROLES } from '../words.js';
+import { Foresight, isOfAnotherFamily } from './beforehand.js';
 import { RulesError } from './error.js';
 import { destinationName, idOfDestination, idOfService } from './ids.js';
-import { fault, fileName, readRules, textOf } from './parse.js';
+import { fileName, readRules, textOf } from './parse.js';
 import type { RuleLine } from './parse.js';
 import { Target, isRules } from './target.js';
 import type { PresentTable, TargetDestination, TargetService } from './target.js';
@@ -122,26 +123,20 @@ class Restore {
     const { mode, dryRun } = this.#settings;
     const present = await this.#readTable();
     const target = this.#targetOf(source, present);
-    await this.#checkModules(target, present);
+    const foresight = new Foresight(this.#session, this.#call, this.#settings.file);
+    await foresight.checkModules(target, present);
+    await foresight.checkAddresses(target, present);
     const plan = planOf(target, present);
     const timeouts = await this.#timeoutsToSet(target.timeouts);
-    const { started, stopped } = await this.#daemonsToChange(target);
+    const running = await this.#runningDaemons(target, plan);
+    await foresight.checkDaemons(target, running);
+    const daemons = daemonsToChange(target, running);
     throwIfAborted(this.#call);
     if (!dryRun) {
-      // A sync daemon and destinations of another family than their service exclude each other.
-      for (const role of stopped) await this.#session.stopDaemon(this.#begin(), role);
-      await this.#send(plan.changes);
-      await this.#send(plan.removed);
-      if (Object.keys(timeouts).length > 0) {
-        const all = { tcp: 0, tcpFin: 0, udp: 0, ...timeouts };
-        const request = { command: Command.setTimeouts, timeouts: all };
-        await this.#session.send(this.#begin(), request);
-      }
-      for (const daemon of started) {
-        const request = { command: Command.newDaemon, daemon };
-        await this.#session.send(this.#begin(), request);
-      }
-      for (const service of target.zeroed) {
+      await this.#change(plan, daemons);
+      await this.#setTimeouts(timeouts);
+      for (const each of daemons) await this.#replaceDaemon(each);
+      for (const service of zeroedOf(target)) {
         const request = { command: Command.zero, ...(service && { service }) };
         await this.#session.send(this.#begin(), request);
       }
@@ -154,8 +149,8 @@ class Restore {
       removed: plan.removed.map(entryOf),
       unchanged: plan.unchanged,
       timeouts,
-      startedDaemons: started.map(({ role }) => ROLES.word(role)),
-      stoppedDaemons: stopped.map((role) => ROLES.word(role)),
+      startedDaemons: rolesOf(daemons.filter(({ wanted }) => wanted !== undefined)),
+      stoppedDaemons: rolesOf(daemons.filter(({ present }) => present !== undefined)),
     };
   }
 
@@ -192,23 +187,6 @@ class Restore {
     return target;
   }
 
-  /** A scheduler or an engine that this kernel lacks is found before anything is changed. */
-  async #checkModules(target: Target, present: PresentTable): Promise<void> {
-    const modules = ({ scheduler, engine }: TargetService['numbers']) => `${scheduler} ${engine}`;
-    const known = new Set([...present.values()].map(({ numbers }) => modules(numbers)));
-    for (const { id, numbers, line } of target.services.values()) {
-      if (known.has(modules(numbers))) continue;
-      known.add(modules(numbers));
-      const { scheduler, engine } = numbers;
-      const { channels } = this.#session;
-      if ((await hasModules(scheduler, engine, channels, this.#call.deadline)) !== false) continue;
-      const request = { command: Command.newService, service: id, serviceNumbers: numbers };
-      const call = { ...this.#call, service: id };
-      const error = await this.#session.explain(call, request, refusal(ENOENT));
-      throw line === undefined ? error : fault(this.#settings.file, line, 0, error.message, error);
-    }
-  }
-
   async #timeoutsToSet(wanted: TimeoutNumbers): Promise<Partial<Timeouts>> {
     const names = ['tcp', 'tcpFin', 'udp'] as const;
     if (names.every((name) => wanted[name] === 0)) return {};
@@ -218,20 +196,75 @@ class Restore {
     return Object.fromEntries(different.map((name) => [name, wanted[name]]));
   }
 
-  async #daemonsToChange({
-    daemons,
-  }: Target): Promise<{ started: DaemonNumbers[]; stopped: number[] }> {
-    const started: DaemonNumbers[] = [];
-    const stopped: number[] = [];
-    if (daemons.size === 0) return { started, stopped };
-    const running = await this.#session.daemons(this.#call);
-    for (const [role, wanted] of daemons) {
-      const present = running.find((daemon) => daemon.role === role);
-      if (present !== undefined && wanted !== 'stopped' && isAs(present, wanted)) continue;
-      if (present !== undefined) stopped.push(role);
-      if (wanted !== 'stopped') started.push(wanted);
+  /** Those of now, where it depends on them what can be done. */
+  async #runningDaemons(target: Target, { added }: Plan): Promise<readonly DaemonRecord[]> {
+    if (target.daemons.size === 0 && !added.some(isMixed)) return [];
+    return this.#session.daemons(this.#call);
+  }
+
+  async #setTimeouts(timeouts: Partial<Timeouts>): Promise<void> {
+    if (Object.keys(timeouts).length === 0) return;
+    const request = {
+      command: Command.setTimeouts,
+      timeouts: { tcp: 0, tcpFin: 0, udp: 0, ...timeouts },
+    };
+    await this.#session.send(this.#begin(), request);
+  }
+
+  /**
+   * Changes services and destinations. Daemons go on meanwhile, and for good where something is
+   * refused; but destinations of another family than their service can only come where none runs.
+   */
+  async #change({ changes, added, removed }: Plan, daemons: DaemonChange[]): Promise<void> {
+    const early = added.some(isMixed) ? daemons.filter(({ present }) => present !== undefined) : [];
+    const stopped: DaemonRecord[] = [];
+    try {
+      for (const each of early) {
+        const { role, present } = each;
+        await this.#session.stopDaemon(this.#begin(), role);
+        if (present !== undefined) stopped.push(present);
+        each.isStopped = true;
+      }
+      await this.#send(changes);
+    } catch (error) {
+      for (const daemon of stopped) await this.#startAgain(daemon, error);
+      throw error;
     }
-    return { started, stopped };
+    await this.#send(removed);
+  }
+
+  async #replaceDaemon({ role, present, wanted, isStopped }: DaemonChange): Promise<void> {
+    if (present !== undefined && !isStopped) await this.#session.stopDaemon(this.#begin(), role);
+    if (wanted === undefined) return;
+    try {
+      await this.#startDaemon(wanted);
+    } catch (error) {
+      if (present !== undefined) await this.#startAgain(present, error);
+      throw error;
+    }
+  }
+
+  async #startDaemon(daemon: DaemonNumbers): Promise<void> {
+    await this.#session.send(this.#begin(), { command: Command.newDaemon, daemon });
+  }
+
+  /** After a failure: what ran before is to run again. */
+  async #startAgain(daemon: DaemonRecord, failure: unknown): Promise<void> {
+    const group = daemon.group === '' ? undefined : parseAddress(daemon.group);
+    try {
+      await this.#startDaemon({ ...daemon, group });
+    } catch {
+      if (!(failure instanceof IpvsError)) return;
+      const { code, message, hint, errno } = failure;
+      const lost = `the ${ROLES.word(daemon.role)} sync daemon on ${daemon.interface}`;
+      throw new IpvsError(subjectOf(this.#call), {
+        code,
+        sentence: `${lost} was stopped and can't be started again, after this: ${message}`,
+        hint,
+        errno,
+        cause: failure,
+      });
+    }
   }
 
   /** Sends all, and rejects where something was refused. */
@@ -267,6 +300,39 @@ class Restore {
       cause: new AggregateError(errors, refused),
     });
   }
+}
+
+function isMixed({ service, destination }: Change): boolean {
+  return destination !== undefined && isOfAnotherFamily(destination.address, service);
+}
+
+/** What becomes of a daemon: `present` runs and is to end, `wanted` is to run. */
+interface DaemonChange {
+  readonly role: number;
+  readonly present: DaemonRecord | undefined;
+  readonly wanted: DaemonNumbers | undefined;
+  /** Stopped already. */
+  isStopped: boolean;
+}
+
+function daemonsToChange(target: Target, running: readonly DaemonRecord[]): DaemonChange[] {
+  const daemons: DaemonChange[] = [];
+  for (const [role, daemon] of target.daemons) {
+    const present = running.find((each) => each.role === role);
+    const wanted = daemon === 'stopped' ? undefined : daemon.numbers;
+    const stays = present === undefined ? !wanted : wanted && isAs(present, wanted);
+    if (!stays) daemons.push({ role, present, wanted, isStopped: false });
+  }
+  return daemons;
+}
+
+function rolesOf(daemons: readonly DaemonChange[]): SyncRole[] {
+  return daemons.map(({ role }) => ROLES.word(role));
+}
+
+/** Of the services whose counters start again, those that are still there in the end. */
+function zeroedOf({ zeroed, services }: Target): (ServiceId | undefined)[] {
+  return zeroed.filter((id) => id === undefined || services.has(serviceName(id)));
 }
 
 /** Whether somebody else removed what was to be removed. */

@@ -1,5 +1,6 @@
 // A table as it is to be, in numbers: built up line by line from rules, or at once from an object.
 
+import { notUnicast } from '../address.js';
 import { list, object } from '../check.js';
 import type { Input } from '../check.js';
 import { invalidValue } from '../errors.js';
@@ -33,6 +34,12 @@ export interface TargetService {
   readonly line?: Line | undefined;
 }
 
+export interface TargetDaemon {
+  readonly numbers: DaemonNumbers;
+  /** The line that starts it. */
+  readonly line?: Line | undefined;
+}
+
 /** The kernel's table in the same form. */
 export type PresentTable = ReadonlyMap<string, TargetService>;
 
@@ -40,7 +47,7 @@ export class Target {
   readonly services: Map<string, TargetService>;
   timeouts: TimeoutNumbers = { tcp: 0, tcpFin: 0, udp: 0 };
   /** By role: what it is to be, or `'stopped'`. Others go on as they are. */
-  readonly daemons = new Map<number, DaemonNumbers | 'stopped'>();
+  readonly daemons = new Map<number, TargetDaemon | 'stopped'>();
   /** Whose counters start again; undefined: all. */
   readonly zeroed: (ServiceId | undefined)[] = [];
 
@@ -80,12 +87,13 @@ export class Target {
         };
         return;
       case 'start-daemon':
-        this.daemons.set(command.daemon.role, command.daemon);
+        this.daemons.set(command.daemon.role, { numbers: command.daemon, line });
         return;
       case 'stop-daemon':
         this.daemons.set(command.daemon.role, 'stopped');
         return;
       case 'zero':
+        if (id !== undefined && service === undefined) refuse(NO_SERVICE);
         this.zeroed.push(id);
         return;
     }
@@ -96,7 +104,7 @@ export class Target {
       this.services.set(key, { id, numbers: serviceNumbers, destinations, line });
       return;
     }
-    if (service === undefined) return refuse('there is no such service at this line');
+    if (service === undefined) return refuse(NO_SERVICE);
     if (name === 'edit-service') {
       this.services.set(key, { ...service, numbers: serviceNumbers, line });
     } else if (name === 'delete-service') {
@@ -111,6 +119,9 @@ export class Target {
       } else if (present === undefined) {
         refuse('the service has no such real server at this line');
       }
+      const why = notUnicast(destination.address);
+      if (why !== undefined)
+        refuse(`a real server's address must be unicast, and this one is ${why}`);
       if (name === 'delete-server') service.destinations.delete(own);
       else service.destinations.set(own, { id: destination, numbers: destinationNumbers, line });
     }
@@ -140,7 +151,7 @@ export class Target {
     list(daemons, 'table.syncDaemons').forEach((daemon, index) => {
       const path = `table.syncDaemons[${index}]`;
       const numbers = placed('daemon', path, () => parseDaemon(daemon));
-      this.daemons.set(numbers.role, numbers);
+      this.daemons.set(numbers.role, { numbers });
     });
   }
 
@@ -174,18 +185,24 @@ export class Target {
   }
 }
 
-const TABLE = new Set(['services', 'timeouts', 'syncDaemons', 'settled']);
+const NO_SERVICE = 'there is no such service at this line';
+
+export const TABLE = new Set(['services', 'timeouts', 'syncDaemons', 'settled']);
 
 function takeDestination(value: unknown, service: ServiceId): TargetDestination {
   const { forwarding, port } = (value ?? {}) as Input;
   const method = FORWARDINGS.number(typeof forwarding === 'string' ? forwarding : 'dr') ?? 0;
   const owner = typeof port === 'number' ? ownerFor(service, port, method) : service;
   const { id, numbers } = parseDestinationConfig(value, owner);
+  const why = notUnicast(id.address);
+  if (why !== undefined) {
+    throw invalidValue('destination.address', `must be unicast, and it is ${why}`, id.address.text);
+  }
   return { id, numbers };
 }
 
 /** The checks name a property by itself: here it has a place in the table. */
-function placed<Result>(name: string, path: string, check: () => Result): Result {
+export function placed<Result>(name: string, path: string, check: () => Result): Result {
   try {
     return check();
   } catch (error) {

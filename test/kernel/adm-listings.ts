@@ -14,6 +14,7 @@ import { parseDestinationId, parseServiceId } from '#lib/validate';
 import { Command } from '#lib/records';
 import type { Ipvs, ServiceKey } from 'ipvs';
 import { tableServices } from '../fixtures/rule-tables.js';
+import { Differences } from '../lab/adm-differences.js';
 import { RealIpvsadm, ours } from '../lab/adm.js';
 import type { Result } from '../lab/adm.js';
 import { freshIpvs } from '../lab/namespace.js';
@@ -42,26 +43,7 @@ const OF_ALL: readonly (readonly string[])[] = [
   ['-L', '--daemon'],
 ];
 
-/** What ipvsadm saves, from what we save: thresholds, and the third flag of sh and mh, are ours alone. */
-function asSavedByIpvsadm(text: string): string {
-  return text
-    .replace(/^(-a .*?)( -x \d+)?( -y \d+)?$/gm, '$1')
-    .replace(/^(-A .* -s [sm]h .*-b )(?:flag-3$|(.*),flag-3$)/gm, '$1$2')
-    .replace(LARGE_MARK, signed);
-}
-
-/** The same of a listing; the columns stay where they are. */
-function asListedByIpvsadm(text: string): string {
-  return text.replace(LARGE_MARK, signed);
-}
-
-const LARGE_MARK = /^(FWM {2}|-[Aa] -f )(\d+)((?: IPv6)? {2,})?/gm;
-
-function signed(all: string, start: string, mark: string, gap = ''): string {
-  if (Number(mark) < 2 ** 31) return all;
-  const name = `${start}${Number(mark) - 2 ** 32}`;
-  return gap === '' ? name : `${name}${gap.trimEnd()}`.padEnd(all.length);
-}
+const differences = new Differences('adm-listings');
 
 function argumentsOf(key: ServiceKey): string[] {
   if (key.fwmark !== undefined) {
@@ -82,12 +64,11 @@ async function sameListing(
   ipvsadm: RealIpvsadm,
   netns: string,
   args: readonly string[],
-  convert = asListedByIpvsadm,
 ): Promise<[theirs: Result, own: Result]> {
   let before = await ipvsadm.run({ args });
   for (;;) {
     const own = await ours(netns, { args });
-    const converted = { ...own, stdout: convert(own.stdout) };
+    const converted = { ...own, stdout: differences.asIpvsadm(own.stdout) };
     if (!isDeepStrictEqual(converted, before)) {
       const after = await ipvsadm.run({ args });
       if (!isDeepStrictEqual(after, before)) {
@@ -132,17 +113,17 @@ interface Side {
 }
 
 /**
- * In any order: ipvsadm's depends on what the kernel's is, where addresses are far apart, and that is
+ * Of one program in two namespaces, in any order: ipvsadm's depends on what the kernel's is, where addresses are far apart, and that is
  * another one in each namespace.
  */
 function linesOf(result: Result): unknown {
   return { ...result, stdout: result.stdout.split('\n').sort() };
 }
 
-/** What ipvsadm saved and can be restored: with all flags. */
-function withFlags(text: string, saved: string): string {
+/** What ipvsadm saved, made such that it can be restored: with the third flag of sh and mh. */
+function withThirdFlag(text: string, saved: string): string {
   const lines = saved.split('\n').filter((line) => line.includes('flag-3'));
-  const bySaved = new Map(lines.map((line) => [asSavedByIpvsadm(line), line]));
+  const bySaved = new Map(lines.map((line) => [differences.asIpvsadm(line), line]));
   return text
     .split('\n')
     .map((line) => bySaved.get(line) ?? line)
@@ -153,8 +134,8 @@ function withFlags(text: string, saved: string): string {
 async function roundTrip(t: Test, one: Side, other: Side): Promise<void> {
   const save = { args: ['-Sn'] };
   const { ipvsadm, netns } = one;
-  await sameListing(t, ipvsadm, netns, ['-S'], asSavedByIpvsadm);
-  const [theirs, saved] = await sameListing(t, ipvsadm, netns, save.args, asSavedByIpvsadm);
+  await sameListing(t, ipvsadm, netns, ['-S']);
+  const [theirs, saved] = await sameListing(t, ipvsadm, netns, save.args);
   const table = await tableOf(one.netns);
 
   // Saved here, restored by ipvsadm.
@@ -164,7 +145,7 @@ async function roundTrip(t: Test, one: Side, other: Side): Promise<void> {
   t.strictSame(linesOf(await ours(other.netns, save)), linesOf(saved), 'saved as the same again');
 
   // Saved by ipvsadm, without thresholds, restored here.
-  const usable = withFlags(theirs.stdout, saved.stdout);
+  const usable = withThirdFlag(theirs.stdout, saved.stdout);
   await other.ipvs.restore(usable);
   const again = await other.ipvsadm.run(save);
   t.strictSame(linesOf(again), linesOf(theirs), 'and the other way round, with negative marks');
@@ -234,6 +215,11 @@ t.test('what ipvsadm can list but not say', async (t) => {
   t.match(own.stdout, '-A -t 10.0.0.1:81 -s mh -b flag-3\n');
   t.match(own.stdout, '-A -t 10.0.0.1:82 -s wlc -p 2678400\n');
   t.equal(own.stderr, '');
+  differences.meet('unsayable settings');
+  t.match(theirs.stdout, '-A -t 10.0.0.1:82 -s wlc -p 4000000\n');
+  t.match(theirs.stdout, '-a -t 10.0.0.1:80 -r 10.0.0.5:80 -g -w 1\n', 'as ours');
+  const asOurs = theirs.stdout.replace('-p 4000000\n', '-p 2678400\n');
+  t.equal(differences.asIpvsadm(own.stdout), asOurs, 'all else is the same');
 
   await ipvs.addDestination(web, { address: '10.0.0.6', forwarding: 'bypass' });
   const service = parseServiceId(web);
@@ -270,6 +256,7 @@ t.test('what ipvsadm can list but not say', async (t) => {
   for (const lost of ['10.0.0.6', '10.0.0.7', '--xxx', ':0 ', '47']) {
     t.notOk(ownNow.stdout.includes(lost), lost);
   }
+  differences.meet('unsayable entries');
   t.equal(ownNow.status, 0);
   t.equal(ownNow.stderr.trim().split('\n').length, 4, ownNow.stderr);
   t.match(ownNow.stderr, 'destination 10.0.0.6:80 of -t 10.0.0.1:80 is not saved');
@@ -444,4 +431,9 @@ t.test('sync daemons and timeouts', async (t) => {
     }
     t.strictSame(await ipvs.listSyncDaemons(), []);
   }
+});
+
+t.test('each difference was met', (t) => {
+  differences.check(t);
+  t.end();
 });

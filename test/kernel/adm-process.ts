@@ -4,14 +4,23 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, symlinkSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import fc from 'fast-check';
 import t from 'tap';
 import type { Test } from 'tap';
-import { ours } from '../lab/adm.js';
+import { parseCommand } from '#lib/rules/command';
+import { PORTS_ONLY } from '#lib/rules/names';
+import { START, commandLine, rightLine } from '../fixtures/adm-command-lines.js';
+import { Differences } from '../lab/adm-differences.js';
+import { RealIpvsadm, ours } from '../lab/adm.js';
+import type { Call } from '../lab/adm.js';
 import { freshFolder } from '../lab/folder.js';
 import { freshIpvs } from '../lab/namespace.js';
 import { tableOf } from '../lab/records.js';
 
 t.setTimeout(300_000);
+
+const SEED = 20261124;
+const differences = new Differences('adm-process');
 
 const MAIN = require.resolve('#lib/cli/main');
 
@@ -64,6 +73,40 @@ t.test('a script for ipvsadm sees no difference', async (t) => {
   t.strictSame(await tableOf(netns), table);
   t.equal(run(path, 'ipvsadm -A -f -5').status, 2);
   t.equal(run(withLinks, 'ipvsadm -A -f -5').status, 0, 'which only ours takes: it was ours');
+  differences.meet('negative mark');
+  const pipe = '(sleep 0.5; exec ipvsadm -h) | true; echo "${PIPESTATUS[0]}"';
+  t.equal(run(path, pipe).stdout, '141\n');
+  t.equal(run(withLinks, pipe).stdout, '0\n');
+  differences.meet('closed pipe');
+});
+
+/** Whether ipvsadm goes on behind it. */
+function isRead(words: readonly string[]): boolean {
+  try {
+    return parseCommand(words, PORTS_ONLY).name !== 'list';
+  } catch {
+    return false;
+  }
+}
+
+// Starting Node.js takes its time in the lab: most lines come from standard input.
+t.test('made-up command lines, as a process', async (t) => {
+  const real = await freshIpvs(t);
+  const mine = await freshIpvs(t);
+  const ipvsadm = new RealIpvsadm(t, real.netns);
+  const link = new RealIpvsadm(t, mine.netns);
+  const program = join(linkedFolder(t), 'ipvsadm');
+  const single = fc.sample(commandLine, { numRuns: 4, seed: SEED });
+  const right = fc.sample(rightLine, { numRuns: 40, seed: SEED }).filter(isRead).slice(0, 16);
+  const input = right.map((words) => words.join(' ')).join('\n');
+  const calls: Call[] = [START, { args: ['-R'], input }, ...single.map((args) => ({ args }))];
+  for (const call of calls) {
+    const theirs = await ipvsadm.run(call);
+    const own = await link.run(call, program);
+    const converted = { ...own, stdout: differences.asIpvsadm(own.stdout) };
+    t.strictSame(converted, theirs, call.input ?? call.args.join(' '));
+  }
+  t.strictSame(await tableOf(mine.netns), await tableOf(real.netns));
 });
 
 t.test('ipvs adm is the same, and takes a namespace', async (t) => {
@@ -115,9 +158,26 @@ t.test('--strict refuses what ipvsadm does in silence', async (t) => {
   // Input: all of it has to make sense first, and the first refusal ends it.
   await refuses('-R', /illegal weight/, '-A -f 1\n-a -f 1 -r 10.0.0.5 -w x\n');
   await refuses('-R', /unknown option/, '-A -f 1\n-A -f 2 --foo\n', 255);
+  const lines = (...all: string[]) => `-A -f 1\n${all.join('\n')}\n`;
+  await refuses('-R', /port 8080 would become/, lines('-a -t 10.0.0.1:80 -r 10.0.0.6:8080'));
+  await refuses('-R', /does not name: -p, -M; name/, lines('-E -t 10.0.0.1:80 -s rr'));
+  await refuses('-R', /does not name: -g, -i or -m, -x, -y/, lines(`-e ${server} -w 0`));
+  // As the lines before leave it.
+  await refuses('-R', /does not name: -s; name/, lines('-A -f 2 -s rr', '-E -f 2'));
+  await refuses(
+    '-R',
+    /does not name: -w; name/,
+    lines('-a -f 1 -r 10.0.0.6 -w 5', '-e -f 1 -r 10.0.0.6'),
+  );
+  await refuses('-R', /^Try `ipvsadm -h'/, lines('-R'), 255);
+  await accepts(
+    '-R',
+    `-D -t 10.0.0.1:80\n-A -t 10.0.0.1:80 -s lc\n-a ${server} -m\n-e ${server} -m -w 0\n`,
+  );
+  await accepts('-R', '-A -f 7 -p\n-C\n-A -f 7 -s rr\n-E -f 7 -s rr -p\n-D -f 7\n');
   const half = await strict('-R', '-A -f 1\n-A -f 1\n-A -f 2\n');
   t.match(half, { status: 255, stderr: 'Service already exists\n' });
-  t.equal((await ipvs.listServices()).length, 2, 'and nothing comes after it');
+  t.equal((await ipvs.listServices()).length, 1, 'and nothing comes after it');
   const usual = await ours(netns, { args: ['-R'], input: '-A -f 1\n-A -f 3\n' });
   t.match(usual, { status: 0, stderr: 'Service already exists\n' }, 'as ipvsadm has it');
 
@@ -130,4 +190,10 @@ t.test('--strict refuses what ipvsadm does in silence', async (t) => {
   t.strictSame(await tableOf(netns), before);
   t.strictSame(await restore('# all\n-A -f 1\n'), { status: 0, stdout: '', stderr: '' });
   t.match(await ipvs.listServices(), [{ fwmark: 1 }]);
+});
+
+t.test('each difference was met', (t) => {
+  differences.meet('own options');
+  differences.check(t);
+  t.end();
 });

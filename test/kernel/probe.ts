@@ -8,7 +8,11 @@ import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import { Ipvs } from 'ipvs';
 import type { Capabilities } from 'ipvs';
+import { IPV6 } from '#lib/address';
+import { Command } from '#lib/records';
+import { failureOf } from '../lab/failure.js';
 import { freshIpvs } from '../lab/namespace.js';
+import { sendRaw } from '../lab/records.js';
 
 t.setTimeout(120_000);
 
@@ -155,4 +159,24 @@ t.test('works on a handle of the process itself, and ends', async (t) => {
   await own.close();
   await t.rejects(own.probe(), { code: 'ERR_IPVS_CLOSED' });
   t.notOk((await (await freshIpvs(t)).ipvs.listServices()).length);
+});
+
+// Catches a question that is put about a service which somebody has: its answer is that it is there.
+t.test('schedulers are known, whichever services are there', async (t) => {
+  const { ipvs, netns } = await freshIpvs(t);
+  await ipvs.addService({ fwmark: 4294967295, family: 'ipv6' });
+  const any = { family: IPV6, bytes: new Array<number>(16).fill(0), text: '::' };
+  await sendRaw(netns, {
+    command: Command.newService,
+    service: { family: IPV6, protocol: 65535, address: any, port: 0, fwmark: 0 },
+    serviceNumbers: { scheduler: 'rr', flags: 0, timeout: 0, netmask: 128, engine: '' },
+  });
+  const { schedulers, engines } = await ipvs.probe();
+  t.ok(schedulers.includes('wlc') && !schedulers.includes('nosuch'), schedulers.join(' '));
+  t.strictSame(engines, ['sip']);
+  const rules = '-A -f 1\n-A -f 2 -s nosuch\n';
+  t.match(await failureOf(ipvs.restore(rules)), { code: 'ERR_IPVS_RULES', line: 2 });
+  const service = { fwmark: 3, scheduler: 'nosuch', persistence: { engine: 'sip' } };
+  t.match(await failureOf(ipvs.addService(service)), { code: 'ERR_IPVS_SCHEDULER' });
+  t.equal((await ipvs.listServices()).length, 2);
 });

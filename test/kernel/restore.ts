@@ -1,12 +1,12 @@
 // A table brought to be as a source says, on the real kernel.
 
 import assert from 'node:assert';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import t from 'tap';
 import type { Test } from 'tap';
 import { formatRules } from 'ipvs';
-import type { Ipvs, Snapshot } from 'ipvs';
+import type { Ipvs, Snapshot, TableConfig } from 'ipvs';
 import { freshIpvs } from '../lab/namespace.js';
 import { failureOf } from '../lab/failure.js';
 
@@ -26,6 +26,9 @@ const RULES = `
 -A -f 4000000000 -s sh -b sh-port
 -a -f 4000000000 -r 10.0.0.5:8080 -g
 `;
+
+// What ipvsadm takes and the kernel keeps: an engine without persistence.
+const ENGINE = '-A -u 10.0.0.1:5060 -s wlc --pe sip\n';
 
 /** What is configured, without what was counted. */
 async function configured(ipvs: Ipvs): Promise<Snapshot> {
@@ -138,6 +141,21 @@ syncDaemons:
   t.strictSame(await ipvs.listSyncDaemons(), []);
 });
 
+t.test('an engine without persistence comes back', async (t) => {
+  const { ipvs, restore } = await freshIpvs(t);
+  restore(ENGINE);
+  const saved = await configured(ipvs);
+  t.match(saved.services, [{ engine: 'sip' }]);
+  t.strictSame(formatRules(saved), { text: ENGINE, warnings: [] });
+  for (const source of [ENGINE, saved]) {
+    await ipvs.flush();
+    await ipvs.restore(source);
+    t.strictSame(await configured(ipvs), saved);
+    t.match(await ipvs.restore(source), { unchanged: 1 });
+  }
+  t.equal(await ipvs.ensureService(saved.services[0] ?? web), 'unchanged');
+});
+
 t.test('an abort before the first change leaves all as it was', async (t) => {
   const { ipvs } = await freshIpvs(t);
   await ipvs.restore(RULES);
@@ -196,6 +214,104 @@ t.test('a mistake in the last line of 4,000 changes nothing', async (t) => {
   const table = { services: [{ ...web, scheduler: 'nosuch' }] };
   t.match(await failureOf(ipvs.restore(table)), { code: 'ERR_IPVS_SCHEDULER' });
   t.strictSame(await configured(ipvs), before, 'nothing was changed');
+});
+
+// Catches what would only be refused once the table is another one.
+t.test('a bad line is found before anything changes, whatever is bad about it', async (t) => {
+  const { ipvs, netns } = await freshIpvs(t);
+  await ipvs.restore(RULES);
+  const before = await configured(ipvs);
+  const refuses = async (lines: string, code: string, reason: RegExp, source?: unknown) => {
+    const error = await failureOf(ipvs.restore((source ?? `-A -f 1\n${lines}\n`) as string));
+    t.match(error, { code }, lines);
+    t.match(error.message, reason, lines);
+    t.strictSame(await configured(ipvs), before, 'nothing was changed');
+  };
+  const rules = (line: string, reason: RegExp) => refuses(line, 'ERR_IPVS_RULES', reason);
+  await rules(
+    '-a -f 1 -r 224.0.0.1 -m',
+    /^rules:2:1: .* must be unicast, and this one is multicast/,
+  );
+  await rules('-a -f 1 -r 0.0.0.0 -m', /must be unicast, and this one is unspecified/);
+  await rules('-a -f 1 -r 255.255.255.255 -m', /this one is the broadcast address/);
+  await rules(
+    '-a -f 1 -r fe80::1 -i',
+    /^rules:2:1: .* link-local address can't be a real server's/,
+  );
+  await rules('-Z -t 10.0.0.1:81', /^rules:2:1: there is no such service at this line/);
+  await rules('-D -f 1\n-Z -f 1', /^rules:3:1: there is no such service at this line/);
+  await rules(
+    '--start-daemon master --mcast-interface nosuch',
+    /^rules:2:1: .*no such network interface in this network namespace/,
+  );
+  await rules(
+    '-a -f 1 -r 2001:db8::5 -i\n--start-daemon backup --mcast-interface lo',
+    /^rules:2:1: .* another address family can't be there with a sync daemon/,
+  );
+  const object = (destination: object, syncDaemons: object[] = []) => ({
+    services: [{ fwmark: 1, destinations: [{ forwarding: 'tun', ...destination }] }],
+    syncDaemons,
+  });
+  const place = /table\.services\[0\]\.destinations\[0\]\.address' must be unicast/;
+  await refuses('multicast', 'ERR_INVALID_ARG_VALUE', place, object({ address: '224.0.0.1' }));
+  await refuses(
+    'link-local',
+    'EINVAL',
+    /^add|restore .*link-local/,
+    object({ address: 'fe80::1' }),
+  );
+  const daemon = { role: 'master', interface: 'nosuch' };
+  await refuses(
+    'interface',
+    'ENODEV',
+    /no such network/,
+    object({ address: '10.0.0.5' }, [daemon]),
+  );
+  const mixed = object({ address: '2001:db8::5' }, [{ ...daemon, interface: 'lo' }]);
+  await refuses('mixed', 'EINVAL', /another address family/, mixed);
+
+  // An address of the host's own, another name of an interface, and counters of what goes later.
+  execFileSync('ip', ['-n', netns, 'address', 'add', 'fe80::1/64', 'dev', 'lo', 'nodad']);
+  execFileSync('ip', ['-n', netns, 'link', 'property', 'add', 'dev', 'lo', 'altname', 'loopback']);
+  await ipvs.restore('-A -f 1\n-A -f 2 -6\n-a -f 2 -6 -r fe80::1 -m\n-Z -f 1\n-D -f 1\n');
+  await ipvs.restore('--start-daemon backup --mcast-interface loopback\n', { mode: 'merge' });
+  t.match(await ipvs.listServices(), [{ fwmark: 2 }]);
+  t.equal((await ipvs.listSyncDaemons()).length, 1);
+});
+
+// Catches a daemon that is stopped at the start, and stays so when something is refused.
+t.test('a restore that fails leaves the sync daemons as they were', async (t) => {
+  const { ipvs, netns } = await freshIpvs(t);
+  const old = { role: 'backup', interface: 'lo', syncId: 1 } as const;
+  await ipvs.startSyncDaemon(old);
+  const before = await ipvs.listSyncDaemons();
+  const broadcast = { address: '127.255.255.255', port: 80, forwarding: 'nat' } as const;
+  const services = [{ fwmark: 1, destinations: [broadcast] }];
+  const fails = async (source: TableConfig, code: string) => {
+    t.match(await failureOf(ipvs.restore(source)), { code, name: 'IpvsError' });
+    t.strictSame(await ipvs.listSyncDaemons(), before);
+  };
+  await fails({ services, syncDaemons: [{ ...old, syncId: 2 }] }, 'EINVAL');
+  await fails({ services, syncDaemons: [] }, 'EINVAL');
+  // The new one can't start: its interface has no address of the group's family.
+  execFileSync('ip', ['-n', netns, 'link', 'add', 'dum0', 'type', 'dummy']);
+  const unable = { ...old, role: 'master', interface: 'dum0', group: 'ff02::81' } as const;
+  await ipvs.startSyncDaemon({ ...old, role: 'master', group: '224.0.0.82', ttl: 3 });
+  const both = await ipvs.listSyncDaemons();
+  const error = await failureOf(ipvs.restore({ services: [], syncDaemons: [old, unable] }));
+  t.match(error, { name: 'IpvsError', code: 'ENETUNREACH' });
+  t.strictSame(await ipvs.listSyncDaemons(), both, 'the old one runs again');
+  await ipvs.stopSyncDaemon('master');
+
+  // Destinations of another family exclude it, so that it has to go first.
+  const six = { address: '2001:db8::5', forwarding: 'tun' } as const;
+  const mixed = { fwmark: 2, destinations: [six] } as const;
+  await ipvs.restore({ services: [], syncDaemons: [old] });
+  await ipvs.restore({ services: [mixed], syncDaemons: [] });
+  t.strictSame(await ipvs.listSyncDaemons(), []);
+  await ipvs.restore({ services: [], syncDaemons: [old] });
+  t.strictSame(await ipvs.listSyncDaemons(), before);
+  await fails({ services: [{ ...mixed, fwmark: 1, destinations: [broadcast] }, mixed] }, 'EINVAL');
 });
 
 t.test('what the kernel refuses is told, and nothing is removed then', async (t) => {

@@ -28,14 +28,22 @@ interface Test {
 export async function ours(
   netns: string,
   { args, input = '' }: Call,
-  options: { program?: string; resolver?: AdmResolver } = {},
+  {
+    onLine,
+    ...options
+  }: {
+    program?: string;
+    resolver?: AdmResolver;
+    /** Called with each line of the input that is read. */
+    onLine?: (line: string) => void;
+  } = {},
 ): Promise<Result> {
   let stdout = '';
   let stderr = '';
   const status = await runAdm(args, {
     ...options,
     netns,
-    stdin: linesOf(input),
+    stdin: linesOf(input, onLine),
     stdout: { write: (text) => (stdout += text) },
     stderr: { write: (text) => (stderr += text) },
   });
@@ -43,8 +51,11 @@ export async function ours(
 }
 
 // eslint-disable-next-line @typescript-eslint/require-await -- as a stream gives it
-async function* linesOf(text: string): AsyncIterable<string> {
-  yield text;
+async function* linesOf(text: string, onLine?: (line: string) => void): AsyncIterable<string> {
+  for (const line of text.split(/(?<=\n)/)) {
+    onLine?.(line);
+    yield line;
+  }
 }
 
 // A line of its own in both streams says that a call is over.

@@ -154,8 +154,15 @@ t.test('a missing scheduler and a missing engine are told apart', async (t) => {
     const error = await refusalOf(ipvs.addService(sip));
     t.equal(error.message, `add service tcp 10.0.0.1:80: ${sentence} (${code})`);
     t.match(error, { code, errno: -2 });
-    t.match(commands.exchanges[1]?.rows, [{ command: 1, family: 10, protocol: 0, port: 0 }]);
+    const row = { command: 1, family: 10, protocol: 65535, port: 0, fwmark: 0, netmask: 0 };
+    t.match(commands.exchanges[1]?.rows, [row]);
   }
+  // Somebody has the very service that is asked about: then it is asked about another one.
+  const taken = answering((row) =>
+    row.family !== 10 ? refused(ENOENT) : row.protocol === 65535 ? refused(17) : refused(EINVAL),
+  );
+  t.equal((await refusalOf(taken.ipvs.addService(sip))).code, 'ERR_IPVS_ENGINE');
+  t.match(taken.commands.exchanges[2]?.rows, [{ family: 10, protocol: 65534 }]);
   // Without an engine there is nothing to ask.
   const { ipvs, commands } = asked(undefined);
   const error = await refusalOf(ipvs.replaceService(service));

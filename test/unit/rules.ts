@@ -418,6 +418,62 @@ t.test('what the language cannot say is left out, or comes near, with a warning'
   t.end();
 });
 
+t.test('what no table can hold is refused, by property and value', (t) => {
+  const refuses = (service: object, message: RegExp, rest: object = {}) => {
+    const table = { services: [{ ...web, ...service }], ...rest };
+    t.throws(() => formatRules(table), { message, code: /^ERR_/ }, String(message));
+  };
+  const mark = { protocol: undefined, address: undefined, port: undefined };
+  const one = (destination: object) => ({
+    destinations: [{ address: '10.0.0.5', ...destination }],
+  });
+  const at = String.raw`'table\.services\[0\]\.`;
+  const below = String.raw`${at}destinations\[0\]\.`;
+  refuses({ scheduler: 'a b\n-C' }, new RegExp(`${at}scheduler' may hold only`));
+  refuses({ ...mark, fwmark: -5 }, new RegExp(`${at}fwmark' is out of range.*-5`));
+  refuses({ address: '10.0.0.1:80 -C' }, new RegExp(`${at}address'`));
+  refuses({ protocol: 'icmp' }, new RegExp(`${at}protocol'`));
+  refuses({ port: 80.5 }, new RegExp(`${at}port'`));
+  refuses({ persistence: { timeout: -1 } }, new RegExp(`${at}persistence\\.timeout'`));
+  refuses({ persistence: { netmask: 'x' } }, new RegExp(`${at}persistence\\.netmask'`));
+  refuses({ persistence: { engine: 'a b' } }, new RegExp(`${at}persistence\\.engine'`));
+  refuses({ engine: 'a b' }, new RegExp(`${at}engine'`));
+  refuses({ schedulerFlags: ['x y'] }, new RegExp(`${at}schedulerFlags\\[0\\]'`));
+  refuses({ onePacket: 1 }, new RegExp(`${at}onePacket'`));
+  refuses({ weight: 1 }, new RegExp(`${at}weight' is not known`));
+  refuses({ destinations: 1 }, new RegExp(`${at}destinations' must be an array`));
+  refuses(one({ address: 'x' }), new RegExp(`${below}address'`));
+  refuses(one({ weight: -1 }), new RegExp(`${below}weight'`));
+  refuses(one({ forwarding: 'x' }), new RegExp(`${below}forwarding'`));
+  refuses(one({ upperThreshold: '1 -C' }), new RegExp(`${below}upperThreshold'`));
+  refuses(
+    one({ forwarding: 'tun', tunnel: { type: 'gue' } }),
+    new RegExp(`${below}tunnel\\.port'`),
+  );
+  refuses({}, /table\.timeouts\.tcp'/, { timeouts: { tcp: -1 } });
+  refuses({}, /table\.syncDaemons\[0\]\.interface'/, {
+    syncDaemons: [{ role: 'master', interface: 'a b' }],
+  });
+  refuses({}, /table\.more' is not known/, { more: 1 });
+  t.end();
+});
+
+t.test('an engine without persistence is neither lost nor given a use', (t) => {
+  const line = '-A -u 10.0.0.1:5060 -s wlc --pe sip';
+  const key = { protocol: 'udp', address: '10.0.0.1', port: 5060 } as const;
+  const service = { ...key, ...plain, engine: 'sip' };
+  means(t, [line], { op: 'addService', service });
+  t.strictSame(formatRules({ services: [service] }), {
+    text: `${line}\n`,
+    warnings: [],
+  });
+  t.throws(
+    () => formatRules({ services: [{ ...web, engine: 'sip', persistence: {} }] }),
+    /engine' has its place in table\.services\[0\]\.persistence/,
+  );
+  t.end();
+});
+
 // ---- both ways
 
 t.test('what is written is read as it was', (t) => {

@@ -17,7 +17,13 @@ import type {
 import type { Command } from '../../rules/command.js';
 import { idOfService } from '../../rules/ids.js';
 import { serviceOfRow } from '../../rows.js';
-import { KernelOrder, sortDestinations, sortServices } from './order.js';
+import {
+  KernelOrder,
+  areDestinationsOrdered,
+  areOrdered,
+  sortDestinations,
+  sortServices,
+} from './order.js';
 
 const TABLE_FILE = '/proc/thread-self/net/ip_vs';
 
@@ -34,6 +40,7 @@ export interface Listed {
 /** The IPVS of one network namespace. */
 export class Director {
   readonly channels: Channels;
+  #isOrderUnknown = false;
 
   constructor(channels: Channels) {
     this.channels = channels;
@@ -93,7 +100,7 @@ export class Director {
     if (service instanceof NativeFailure) return service;
     const destinations = await this.destinations(idOfService(service));
     if (destinations instanceof NativeFailure) return destinations;
-    const order = await this.#kernelOrder();
+    const order = await this.#kernelOrder(!sorted || !areDestinationsOrdered(destinations));
     const inOrder = order.destinations(service, destinations);
     return { service, destinations: sorted ? sortDestinations(inOrder) : inOrder };
   }
@@ -106,7 +113,8 @@ export class Director {
     const lists = new Map(
       services.map((service, at) => [service, table.destinations.take(table.counts[at] ?? 0)]),
     );
-    const order = await this.#kernelOrder();
+    const isOrdered = areOrdered(services) && [...lists.values()].every(areDestinationsOrdered);
+    const order = await this.#kernelOrder(!sorted || !isOrdered);
     const inOrder = order.services(services);
     return (sorted ? sortServices(inOrder) : inOrder).map((service) => {
       const destinations = order.destinations(service, lists.get(service) ?? []);
@@ -114,9 +122,15 @@ export class Director {
     });
   }
 
+  /** Whether the kernel's own order was needed and could not be read. */
+  get isOrderUnknown(): boolean {
+    return this.#isOrderUnknown;
+  }
+
   // Lists come sorted from below; how the kernel has them, only its file shows.
-  async #kernelOrder(): Promise<KernelOrder> {
-    const text = await this.channels.files.read(TABLE_FILE);
+  async #kernelOrder(isNeeded: boolean): Promise<KernelOrder> {
+    const text = isNeeded ? await this.channels.files.read(TABLE_FILE) : '';
+    this.#isOrderUnknown = text instanceof NativeFailure;
     return new KernelOrder(text instanceof NativeFailure ? '' : text);
   }
 }

@@ -22,23 +22,51 @@ interface Keyed<Item> {
 }
 
 export function sortServices<Item extends ServiceKeyRecord>(items: readonly Item[]): Item[] {
-  const keyed = items.map((item) => {
-    const { fwmark, family } = item;
-    const first = [fwmark, family, fwmark === 0 ? item.protocol : 0];
-    const words = fwmark === 0 ? wordsOf(item.address) : NO_WORDS;
-    return { item, family, first, words, port: fwmark === 0 ? item.port : 0 };
-  });
-  return mergeSort(keyed).map(({ item }) => item);
+  return mergeSort(items.map(keyOfService)).map(({ item }) => item);
 }
 
 export function sortDestinations<Item extends DestinationKeyRecord>(
   items: readonly Item[],
 ): Item[] {
-  const keyed = items.map((item) => {
-    const { family, address, port } = item;
-    return { item, family, first: [], words: wordsOf(address), port };
+  return mergeSort(items.map(keyOfDestination)).map(({ item }) => item);
+}
+
+/** Whether services come out in the same order whatever the one was in which they went in. */
+export function areOrdered(items: readonly ServiceKeyRecord[]): boolean {
+  return isOrder(items.map(keyOfService));
+}
+
+/** Likewise for the destinations of one service. */
+export function areDestinationsOrdered(items: readonly DestinationKeyRecord[]): boolean {
+  // Of two families it depends on which is compared with which.
+  const isOfOne = items.every(({ family }) => family === items[0]?.family);
+  return isOfOne && isOrder(items.map(keyOfDestination));
+}
+
+function keyOfService<Item extends ServiceKeyRecord>(item: Item): Keyed<Item> {
+  const { fwmark, family } = item;
+  const first = [fwmark, family, fwmark === 0 ? item.protocol : 0];
+  const words = fwmark === 0 ? wordsOf(item.address) : NO_WORDS;
+  return { item, family, first, words, port: fwmark === 0 ? item.port : 0 };
+}
+
+function keyOfDestination<Item extends DestinationKeyRecord>(item: Item): Keyed<Item> {
+  const { family, address, port } = item;
+  return { item, family, first: [], words: wordsOf(address), port };
+}
+
+/** No two numbers at the same place are so far apart that their difference turns around. */
+function isOrder(items: readonly Keyed<unknown>[]): boolean {
+  const rows = items.map(({ first, words }) => [...first, ...words]);
+  return (rows[0] ?? []).every((_, place) => {
+    let least = Infinity;
+    let most = -Infinity;
+    for (const row of rows) {
+      least = Math.min(least, row[place] ?? 0);
+      most = Math.max(most, row[place] ?? 0);
+    }
+    return most - least < 2 ** 31;
   });
-  return mergeSort(keyed).map(({ item }) => item);
 }
 
 const NO_WORDS = [0, 0, 0, 0];

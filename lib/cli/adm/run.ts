@@ -187,7 +187,10 @@ class Adm {
   /** One command; `fromInput`: it is a line of standard input. */
   async #command(words: readonly string[], fromInput: boolean): Promise<number> {
     const command = await this.#parse(words);
-    if (command === undefined) return FAILED;
+    return command === undefined ? FAILED : this.#carryOut(command, fromInput);
+  }
+
+  async #carryOut(command: Command, fromInput: boolean): Promise<number> {
     switch (command.name) {
       case 'help':
         this.#stdout.write(lazy.help().help(this.#program));
@@ -203,7 +206,7 @@ class Adm {
         if (fromInput) this.#tryHelp();
         return this.#strict ? this.#restoreStrictly() : this.#restore(this.#lines());
       default:
-        return this.#change(command);
+        return this.#change(command, fromInput);
     }
   }
 
@@ -220,16 +223,22 @@ class Adm {
     }
   }
 
-  async #change(command: Command): Promise<number> {
+  async #change(command: Command, fromInput: boolean): Promise<number> {
     if (this.#strict) {
-      const reason = await lazy.strict().refusalOf(command, this.#director);
-      if (reason !== undefined) this.#fail(`--strict: ${reason}`, USAGE);
+      const { refusalOf, tableOf } = lazy.strict();
+      // Of standard input all was checked before: that it is refused now, somebody else is to blame.
+      const status = fromInput ? FAILED : USAGE;
+      this.#refuse(await refusalOf(command, tableOf(this.#director)), status);
     }
     const failure = await this.#director.change(command);
     if (failure === undefined) return 0;
     const { name } = command;
     this.#complain(messageOf(failure, name === 'help' || name === 'version' ? 'read' : name));
     return FAILED;
+  }
+
+  #refuse(reason: string | undefined, status: number): void {
+    if (reason !== undefined) this.#fail(`--strict: ${reason}`, status);
   }
 
   // ---- standard input
@@ -259,22 +268,35 @@ class Adm {
     let status = 0;
     for await (const line of lines) {
       const words = wordsOf(line, false).map(({ text }) => text);
-      if (words.length === 0) continue;
-      status = await this.#command(words, true);
-      if (this.#strict && status !== 0) break;
+      if (words.length > 0) status = await this.#command(words, true);
     }
     return status;
   }
 
-  /** All of it is read, and has to make sense, before the first line is carried out. */
+  /** All of it is read and has to make sense, one line after the other, before any is carried out. */
   async #restoreStrictly(): Promise<number> {
-    const lines = await this.#allLines();
-    for (const line of lines) {
+    const commands: Command[] = [];
+    for (const line of await this.#allLines()) {
       const words = wordsOf(line, false).map(({ text }) => text);
-      const isRight = words.length === 0 || (await this.#parse(words)) !== undefined;
-      if (!isRight) return FAILED;
+      if (words.length === 0) continue;
+      const command = await this.#parse(words);
+      if (command === undefined) return FAILED;
+      if (command.name === 'restore') this.#tryHelp();
+      commands.push(command);
     }
-    return this.#restore(lines);
+    const { ForeseenTable, refusalOf } = lazy.strict();
+    const edits = commands.some(({ name }) => name === 'edit-service' || name === 'edit-server');
+    const present = edits ? this.#expect(await this.#director.listAll(true)) : [];
+    const table = new ForeseenTable(present);
+    for (const command of commands) {
+      this.#refuse(await refusalOf(command, table), USAGE);
+      table.follow(command);
+    }
+    for (const command of commands) {
+      const status = await this.#carryOut(command, true);
+      if (status !== 0) return status;
+    }
+    return 0;
   }
 
   /** ipvsadm-restore: comments go, the table is cleared, the rest is carried out. */
@@ -314,6 +336,7 @@ class Adm {
     if (options.has('daemon')) return this.#listDaemons();
     if (service === undefined) return this.#listAll(options, 'list');
     const listed = this.#expect(await this.#director.listOne(service, !options.has('nosort')));
+    this.#tellOfOrder();
     const layout = layoutOf(options);
     this.#stdout.write(titleOf(layout));
     await this.#listService(listed, layout, this.#endpoints(options));
@@ -328,10 +351,17 @@ class Adm {
       this.#stdout.write(`IP Virtual Server version ${numbers} (size=${size})\n`);
     }
     const all = this.#expect(await this.#director.listAll(!options.has('nosort')));
+    this.#tellOfOrder();
     if (as === 'save') return this.#saveAll(all, this.#endpoints(options));
     this.#stdout.write(titleOf(layout));
     for (const listed of all) await this.#listService(listed, layout, this.#endpoints(options));
     return 0;
+  }
+
+  // Whoever asks for an order is told where it is another one.
+  #tellOfOrder(): void {
+    if (!this.#director.isOrderUnknown) return;
+    this.#complain("/proc/net/ip_vs can't be read: the order is not the one of the kernel's table");
   }
 
   async #listService(listed: Listed, layout: Layout, endpoints: EndpointWriter): Promise<void> {
@@ -398,10 +428,8 @@ class Adm {
     const warnings: Warning[] = [];
     for (const listed of all) {
       const names = await namesOf(listed, endpoints);
-      const { engine } = listed.service;
       const service = {
         ...toService(listed.service),
-        ...(engine !== '' && { engine }),
         destinations: listed.destinations.map(toDestination),
       };
       const write = (address: string, port: number) => names.get(`${address} ${port}`) ?? '';
