@@ -17,8 +17,22 @@ export interface ApplyProgress {
   readonly change: Change;
 }
 
+/** How a turn is taken where others change the node too. */
+export interface TurnOptions {
+  /**
+   * So many milliseconds it waits where another process is changing the node; then it rejects with
+   * `ERR_IPVS_LOCKED`. Default 0.
+   */
+  readonly wait?: number;
+  /**
+   * Asked when its turn has come, before anything is looked at: false, and nothing is done. So what was
+   * overtaken while it waited comes to nothing.
+   */
+  readonly when?: () => boolean | Promise<boolean>;
+}
+
 /** How a plan is carried out. */
-export interface ApplyOptions {
+export interface ApplyOptions extends TurnOptions {
   /** Ends it between two changes: it rejects with `ABORT_ERR`. */
   readonly signal?: AbortSignalLike;
   /** Called after each change. What it throws is an uncaught exception. */

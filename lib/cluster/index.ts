@@ -11,7 +11,7 @@ export { Sysctl } from '../network/sysctl.js';
 export { NetworkError } from '../errors.js';
 export { Plan } from './plan.js';
 export type { Change } from './plan.js';
-export type { ApplyOptions, ApplyProgress } from './apply.js';
+export type { ApplyOptions, ApplyProgress, TurnOptions } from './apply.js';
 export type { Kept, Reverted, RevertOptions } from './revert.js';
 export type {
   AddressResource,

@@ -5,6 +5,7 @@ import { constants } from 'node:fs';
 import { open, stat, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { errnoName } from '../errors.js';
 import { loadAddon } from '../load.js';
 import type { NativeFailure } from '../native.js';
@@ -13,21 +14,56 @@ import { failure, makeFolder } from './journal.js';
 
 type Unlock = () => Promise<void>;
 
-/** Waits for nobody: rejects with `ERR_IPVS_LOCKED` where somebody else is at it. */
-export async function lock(path: string, command: string): Promise<Unlock> {
-  let taken: Unlock | { readonly owner: string };
+/** How a turn is waited for. */
+export interface Wait {
+  /** Milliseconds; 0: not at all. */
+  readonly wait: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+// So often it is tried again, in milliseconds: soon at first, and never so rarely that it is noticed.
+const SOONEST = 5;
+const LATEST = 100;
+
+/** Rejects with `ERR_IPVS_LOCKED` where somebody else is at it, and was so for the whole time. */
+export async function lock(
+  path: string,
+  command: string,
+  { wait, signal }: Wait = { wait: 0, signal: undefined },
+): Promise<Unlock> {
+  const end = performance.now() + wait;
+  for (let pause = SOONEST; ; pause = Math.min(2 * pause, LATEST)) {
+    const taken = await attempt(path);
+    if (typeof taken === 'function') return taken;
+    const rest = end - performance.now();
+    if (rest <= 0) throw locked(command, taken.owner);
+    try {
+      await delay(Math.min(pause, rest), undefined, signal && { signal });
+    } catch {
+      throw new ClusterError(command, {
+        code: 'ABORT_ERR',
+        sentence: 'aborted while another process was changing this node',
+        cause: signal?.reason,
+        done: [],
+      });
+    }
+  }
+}
+
+async function attempt(path: string): ReturnType<typeof take> {
   try {
     await makeFolder(dirname(path));
-    taken = await take(path);
+    return await take(path);
   } catch (error) {
     throw failure('lock', path, error);
   }
-  if (typeof taken === 'function') return taken;
-  const { owner } = taken;
-  throw new ClusterError(command, {
+}
+
+function locked(command: string, owner: string): ClusterError {
+  return new ClusterError(command, {
     code: 'ERR_IPVS_LOCKED',
     sentence: `${owner === '' ? 'another process' : `the process ${owner}`} is changing this node`,
-    hint: 'wait until it is done, and try again',
+    hint: 'try again when it is done, or have it waited for with the option "wait"',
   });
 }
 

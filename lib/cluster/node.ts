@@ -3,13 +3,13 @@
 // For programs that are compiled without @types/node, which declares Symbol.asyncDispose too.
 /// <reference lib="esnext.disposable" preserve="true" />
 
-import { object, string } from '../check.js';
+import { INT_MAX, integer, object, string } from '../check.js';
 import type { Input } from '../check.js';
 import { invalidType, invalidValue } from '../errors.js';
 import { parseOpenOptions } from '../options.js';
 import type { AbortSignalLike, OpenOptions } from '../types.js';
 import { applyPlan } from './apply.js';
-import type { ApplyOptions } from './apply.js';
+import type { ApplyOptions, TurnOptions } from './apply.js';
 import { findFaults, settingsToCheck } from './check.js';
 import type { Fault } from './check.js';
 import { desired } from './desired.js';
@@ -17,6 +17,7 @@ import { vipInterface } from './director.js';
 import { ClusterError } from './errors.js';
 import { Journal } from './journal.js';
 import { lock } from './lock.js';
+import type { Wait } from './lock.js';
 import type { Machine } from './machine.js';
 import { withState } from './model.js';
 import type { Model, ModelNode } from './model.js';
@@ -57,7 +58,7 @@ export interface Finding extends Omit<Fault, 'changes'> {
 export interface Mend {
   readonly changes: readonly Change[];
   /** Makes the changes, and gives those that it took: {@link ClusterNode.mend}. */
-  apply(): Promise<Plan>;
+  apply(options?: ApplyOptions): Promise<Plan>;
 }
 
 const OPTIONS = new Set(['netns', 'timeout', 'journal', 'state']);
@@ -131,9 +132,10 @@ export class ClusterNode {
    * `ERR_IPVS_LOCKED`: another process is changing this node.
    */
   apply(options: ApplyOptions = {}): Promise<Plan> {
-    const { signal, onProgress } = parseApplyOptions(options);
+    const { signal, onProgress, ...turn } = parseApplyOptions(options);
     return this.#inTurn('apply', (machine) =>
-      this.#locked(machine, 'apply', async (journal) => {
+      this.#locked(machine, 'apply', { signal, ...turn }, async (journal) => {
+        if (journal === undefined) return new Plan(this.name, [], []);
         const plan = await this.#plan(machine, journal, 'apply');
         await this.#preflight(machine, 'apply', plan.changes, journal);
         const done = await applyPlan(machine, journal, plan, {
@@ -152,9 +154,10 @@ export class ClusterNode {
    * stays as well. May be repeated after a failure.
    */
   revert(options: RevertOptions = {}): Promise<Reverted> {
-    const { signal } = parseApplyOptions(options);
+    const { signal, ...turn } = parseApplyOptions(options);
     return this.#inTurn('revert', (machine) =>
-      this.#locked(machine, 'revert', async (journal) => {
+      this.#locked(machine, 'revert', { signal, ...turn }, async (journal) => {
+        if (journal === undefined) return { reverted: [], kept: [] };
         if (journal.chains.size > 0) await machine.preflight(`revert ${this.name}`, []);
         return revertAll(machine, journal, this.name, { ...(signal && { signal }) });
       }),
@@ -193,10 +196,12 @@ export class ClusterNode {
    * Mends what a check has found, and gives what was changed; nothing where the finding has no mend.
    * Rejects as {@link ClusterNode.apply} does. {@link ClusterNode.revert} takes it back.
    */
-  mend(finding: Finding): Promise<Plan> {
+  mend(finding: Finding, options: ApplyOptions = {}): Promise<Plan> {
+    const { signal, onProgress, ...turn } = parseApplyOptions(options);
     const changes = finding.mend?.changes ?? [];
     return this.#inTurn('mend', (machine) =>
-      this.#locked(machine, 'mend', async (journal) => {
+      this.#locked(machine, 'mend', { signal, ...turn }, async (journal) => {
+        if (journal === undefined) return new Plan(this.name, [], []);
         const plan = new Plan(this.name, changes, []);
         await this.#preflight(machine, 'mend', plan.changes, journal);
         // What the description asks for is taken away with it, whoever has put it back.
@@ -204,6 +209,8 @@ export class ClusterNode {
         const wanted = desired(this.#model, this.#node, facts);
         const described = new Set(wanted.map(({ resource }) => keyOf(resource)));
         const done = await applyPlan(machine, journal, plan, {
+          ...(signal && { signal }),
+          ...(onProgress && { onProgress }),
           mends: ({ resource }) => !described.has(keyOf(resource)),
         });
         await this.#announceNew(machine, journal, 'mend', done);
@@ -216,7 +223,7 @@ export class ClusterNode {
     if (changes.length === 0) return fault;
     const finding: Finding = {
       ...fault,
-      mend: { changes, apply: () => this.mend(finding) },
+      mend: { changes, apply: (options) => this.mend(finding, options) },
     };
     return finding;
   }
@@ -274,16 +281,19 @@ export class ClusterNode {
     return Journal.readIfAllowed(path, header);
   }
 
+  /** Has `work` done while nobody else changes the node; without a journal where it is not to be. */
   async #locked<T>(
     machine: Machine,
     command: string,
-    work: (journal: Journal) => Promise<T>,
+    { when, ...wait }: Turn,
+    work: (journal: Journal | undefined) => Promise<T>,
   ): Promise<T> {
     const what = `${command} ${this.name}`;
     try {
       const { path, header } = await placeOf(this.#folder, this.name, await machine.identity());
-      const unlock = await lock(`${path}.lock`, what);
+      const unlock = await lock(`${path}.lock`, what, wait);
       try {
+        if (when !== undefined && !(await when())) return await work(undefined);
         const journal = await Journal.read(path, header);
         try {
           return await work(journal);
@@ -473,17 +483,23 @@ async function unwindRoutes(
   }));
 }
 
-function parseApplyOptions(value: unknown): {
-  signal: AbortSignal | undefined;
-  onProgress: ApplyOptions['onProgress'];
-} {
-  const input = object(value, 'options', new Set(['signal', 'onProgress']));
-  const { signal, onProgress } = input as { signal?: unknown; onProgress?: unknown };
+/** How a turn is waited for, and whether it is still wanted when it comes. */
+type Turn = Wait & Pick<TurnOptions, 'when'>;
+
+function parseApplyOptions(value: unknown): Turn & Pick<ApplyOptions, 'onProgress'> {
+  const input = object(value, 'options', new Set(['signal', 'onProgress', 'wait', 'when']));
+  const { signal, onProgress, wait, when } = input as Record<string, unknown>;
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw invalidType('options.signal', 'an AbortSignal', signal);
   }
-  if (onProgress !== undefined && typeof onProgress !== 'function') {
-    throw invalidType('options.onProgress', 'a function', onProgress);
+  for (const [name, each] of Object.entries({ onProgress, when })) {
+    if (each === undefined || typeof each === 'function') continue;
+    throw invalidType(`options.${name}`, 'a function', each);
   }
-  return { signal, onProgress: onProgress as ApplyOptions['onProgress'] };
+  return {
+    signal,
+    wait: wait === undefined ? 0 : integer(wait, 'options.wait', 0, INT_MAX),
+    ...(onProgress !== undefined && { onProgress: onProgress as ApplyOptions['onProgress'] }),
+    ...(when !== undefined && { when: when as TurnOptions['when'] }),
+  } as Turn & Pick<ApplyOptions, 'onProgress'>;
 }

@@ -2,6 +2,7 @@
 
 import type { AbortSignalLike } from '../types.js';
 import { readDisturbed } from './apply.js';
+import type { TurnOptions } from './apply.js';
 import { ClusterError } from './errors.js';
 import type { Chain, Disturbed, Journal } from './journal.js';
 import type { Machine } from './machine.js';
@@ -30,7 +31,7 @@ export interface Reverted {
 }
 
 /** How changes are taken back. */
-export interface RevertOptions {
+export interface RevertOptions extends TurnOptions {
   /** Ends it between two changes: it rejects with `ABORT_ERR`, and may be repeated. */
   readonly signal?: AbortSignalLike;
 }

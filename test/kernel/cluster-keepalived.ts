@@ -107,3 +107,26 @@ t.test('the director that keepalived chooses is the one', async (t) => {
   await using director = cluster.node('lb2', { netns: nodes.lb2, state: 'master' });
   t.same(await director.check(), []);
 });
+
+t.test('of several changes in short order the last one counts', async (t) => {
+  const nodes = await makeTopology(t, traffic, { directors: 2 });
+  await using ipvs = await Ipvs.open({ netns: nodes.lb1 });
+  for (const last of ['MASTER', 'BACKUP', 'STOP']) {
+    const states = ['MASTER', 'BACKUP', 'MASTER', 'FAULT', 'BACKUP', last];
+    const codes = states.map(async (state) => {
+      const args = ['netns', 'exec', nodes.lb1, process.execPath, join(EXAMPLE, 'notify.mjs')];
+      const program = spawn('ip', [...args, 'lb1', 'INSTANCE', 'web', state, '100'], {
+        stdio: ['ignore', 'ignore', 'inherit'],
+      });
+      const [code] = (await once(program, 'exit')) as [number];
+      return code;
+    });
+    t.same(await Promise.all(codes), [0, 0, 0, 0, 0, 0], `${last}: none fails`);
+    const roles = (await ipvs.listSyncDaemons()).map(({ role }) => role);
+    t.same(
+      roles,
+      last === 'STOP' ? [] : [last.toLowerCase()],
+      `${last}: it is what it became last`,
+    );
+  }
+});

@@ -562,6 +562,47 @@ t.test('a lock goes with the process that has it, and with nothing else', async 
   t.same(filesIn(dirname(path)), []);
 });
 
+t.test('a turn is waited for, and what was overtaken meanwhile does nothing', async (t) => {
+  const journal = freshFolder();
+  const { node, machine } = fakeNode(reference('dr'), 'rs1', journal);
+  const others = [1, 2, 3, 4].map(
+    () => fakeNode(reference('dr'), 'rs1', journal, { machine }).node,
+  );
+  const [late, overtaken, aborted, reverts] = others as [
+    ClusterNode,
+    ClusterNode,
+    ClusterNode,
+    ClusterNode,
+  ];
+  const before = machine.snapshot();
+  const controller = new AbortController();
+  const waiting: Promise<unknown>[] = [];
+  let asked = 0;
+  machine.write = async (writes) => {
+    if (machine.writes === 2) {
+      await t.rejects(late.apply({ wait: 20 }), { code: 'ERR_IPVS_LOCKED', hint: /"wait"/ });
+      const end = aborted.apply({ wait: 60_000, signal: controller.signal });
+      controller.abort(new Error('enough'));
+      await t.rejects(end, { code: 'ABORT_ERR', cause: { message: 'enough' }, done: [] });
+      waiting.push(
+        late.apply({ wait: 60_000 }),
+        overtaken.apply({ wait: 60_000, when: () => Promise.resolve(++asked < 0) }),
+        overtaken.revert({ wait: 60_000, when: () => ++asked < 0 }),
+      );
+    }
+    return FakeMachine.prototype.write.call(machine, writes);
+  };
+  t.equal((await node.apply()).length, 9);
+  t.match(await Promise.all(waiting), [{ length: 0 }, { length: 0 }, { reverted: [], kept: [] }]);
+  t.equal(asked, 2);
+  t.equal((await node.plan()).length, 0, 'nothing was taken back');
+  t.equal((await reverts.revert({ wait: 1, when: () => true })).kept.length, 0);
+  t.same(machine.snapshot(), before);
+  const notAFunction = { code: 'ERR_INVALID_ARG_TYPE' };
+  t.throws(() => node.apply({ when: true as never }), notAFunction);
+  t.throws(() => node.revert({ wait: -1 }), { code: 'ERR_OUT_OF_RANGE' });
+});
+
 t.test('many who try at a time get it one after the other', async (t) => {
   const path = `${t.testdir()}/x.lock`;
   let inside = 0;
