@@ -29,7 +29,7 @@ import {
 import { parseListeners } from './listeners.js';
 import type { Machine, Write } from './machine.js';
 import type { AnnounceOptions } from './node.js';
-import { isInTable, recordOf } from './resources.js';
+import { isInTable, recordOf, settingOfNew } from './resources.js';
 import type { DestinationResource, Resource } from './resources.js';
 import type { Value } from './types.js';
 import type { Facts } from './wanted.js';
@@ -181,11 +181,14 @@ export class KernelMachine implements Machine {
   async preflight(command: string, changes: readonly Write[]): Promise<void> {
     const missing = await missingCapability();
     if (missing !== undefined) throw new ClusterError(command, { code: 'EPERM', ...missing });
-    const names = changes.flatMap(({ resource, before, after }) =>
-      resource.kind === 'sysctl' && before !== null
-        ? [{ name: resource.name, value: after as string }]
-        : [],
-    );
+    const names = changes.flatMap(({ resource, before, after }) => {
+      if (resource.kind !== 'sysctl') return [];
+      const value = after as string;
+      if (before !== null) return [{ name: resource.name, value }];
+      // Of an interface that the plan makes: nobody can name it beforehand, but what it starts as.
+      const name = settingOfNew(resource.name);
+      return name === undefined ? [] : [{ name, value }];
+    });
     const writable = await Promise.all(names.map(({ name }) => this.sysctl.isWritable(name)));
     const refused = names.filter((_, index) => writable[index] !== true);
     const [first] = refused;

@@ -250,7 +250,7 @@ t.test('what works as well is no fault', async (t) => {
     [dr, 'rs1', { ...set('conf.all.arp_ignore', '0'), ...set('conf.eth0.arp_ignore', '1') }],
     [dr, 'rs1', { ...set('conf.lo.arp_ignore', '0'), ...set('conf.lo.arp_announce', '0') }],
     [dr, 'rs1', { ...set('conf.eth0.rp_filter', '1') }],
-    [tun, 'rs1', { ...set('conf.all.rp_filter', '1') }],
+    [tun, 'rs1', { ...set('conf.all.rp_filter', '1'), ...set('conf.ipvs-ipip.rp_filter', '2') }],
     [tun, 'rs1', { ...set('conf.ipvs-ipip.rp_filter', '0') }],
     [
       tun,
