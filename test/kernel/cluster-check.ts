@@ -2,12 +2,18 @@
 // planted the right thing. Where the fault stops traffic, its mend makes it flow again.
 
 import { execFileSync } from 'node:child_process';
+import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import type { Tunnel } from 'ipvs';
 import { Cluster, Network } from 'ipvs/cluster';
-import type { ClusterDescription, Finding, ServiceDescription } from 'ipvs/cluster';
+import type {
+  ClusterDescription,
+  Finding,
+  NodeDescription,
+  ServiceDescription,
+} from 'ipvs/cluster';
 import { reference } from '../fixtures/clusters.js';
 import { LabCluster, listenEverywhere } from '../lab/cluster.js';
 import { freshFolder } from '../lab/folder.js';
@@ -23,6 +29,11 @@ const SERVICES: readonly ServiceDescription[] = [
   { protocol: 'tcp', port: 80, scheduler: 'rr' },
   { protocol: 'udp', port: 53, scheduler: 'rr' },
 ];
+
+const PORTS = [
+  ['tcp', 80],
+  ['udp', 53],
+] as const;
 
 function described(mode: 'dr' | 'nat' | 'tun', tunnel?: Tunnel): ClusterDescription {
   return { ...reference(mode, { ipv6: true, ...(tunnel && { tunnel }) }), services: SERVICES };
@@ -404,15 +415,7 @@ t.test('on a real kernel', async (t) => {
   const site = await Site.make(t);
   const journal = freshFolder(t);
   const { nodes } = site;
-  await listenEverywhere(
-    traffic,
-    nodes,
-    ['rs1', 'rs2'],
-    [
-      ['tcp', 80],
-      ['udp', 53],
-    ],
-  );
+  await listenEverywhere(traffic, nodes, ['rs1', 'rs2'], PORTS);
   const setUp = async (t: Test, description: ClusterDescription): Promise<LabCluster> => {
     const cluster = new LabCluster(t, description, nodes, journal);
     await cluster.apply();
@@ -456,6 +459,26 @@ t.test('on a real kernel', async (t) => {
       },
       sync: { syncId: 7 },
     });
+    // Two masters: neither has anything that it was not told to have.
+    const second = cluster.as('lb2', 'master');
+    await second.apply();
+    const both = [VIP, VIP6].map((subject) => ({ code: 'two-directors', subject }));
+    const names = ['lb1', 'lb2'] as const;
+    for (const [name, other, node] of [
+      ['lb1', 'lb2', cluster.node('lb1')],
+      ['lb2', 'lb1', second],
+    ] as const) {
+      const explanation = new RegExp(`^${await site.linkAddress(other)} answers`);
+      t.match(
+        await node.check(),
+        both.map((each) => ({ ...each, explanation })),
+        name,
+      );
+    }
+    await cluster.apply('lb2');
+    for (const name of names)
+      t.same(said(await cluster.node(name).check()), [], 'one has stepped back');
+
     await checkFaults(t, site, cluster, [
       {
         title: 'both answer',
@@ -465,6 +488,44 @@ t.test('on a real kernel', async (t) => {
         claims: true,
       },
     ]);
+  });
+
+  await t.test('directors that are real servers too', async (t) => {
+    const pair = ['lb1', 'lb2'] as const;
+    for (const name of pair) {
+      for (const [protocol, port] of PORTS) {
+        for (const address of ['0.0.0.0', '::']) {
+          await traffic.serve({ netns: nodes[name], name: `rs ${name}`, protocol, address, port });
+        }
+      }
+    }
+    for (const mode of ['dr', 'tun'] as const) {
+      const description = described(mode);
+      const both = pair.map((name, index): [string, NodeDescription] => [
+        name,
+        {
+          role: ['director', 'real-server'],
+          interface: 'eth0',
+          address: [addressOf(name), addressOf(name, 'ipv6')],
+          state: index === 0 ? 'master' : 'backup',
+        },
+      ]);
+      const cluster = await setUp(t, {
+        ...description,
+        nodes: { ...description.nodes, ...Object.fromEntries(both) },
+        sync: { syncId: 7 },
+      });
+      await checkFaults(t, site, cluster, [
+        {
+          title: `VS/${mode.toUpperCase()}: the one that waits answers ARP`,
+          node: 'lb2',
+          codes: ['arp-ignore'],
+          plant: (_, settings) =>
+            settings({ 'net/ipv4/conf/all/arp_ignore': 0, 'net/ipv4/conf/lo/arp_ignore': 0 }),
+          claims: true,
+        },
+      ]);
+    }
   });
 
   await t.test('VS/DR', async (t) => {
@@ -512,6 +573,7 @@ t.test('a process that may not do it', async (t) => {
   const { lb1 } = await makeTopology(t, traffic);
   const program = join(__dirname, '..', 'fixtures', 'cluster-rights.js');
   const journal = freshFolder(t);
+  chmodSync(journal, 0o755);
   const run = (script: string): Record<string, unknown> => {
     const args = ['netns', 'exec', lb1, 'sh', '-ec', script, process.execPath, program, journal];
     return JSON.parse(execFileSync('ip', args, { encoding: 'utf8' })) as Record<string, unknown>;
