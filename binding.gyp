@@ -12,6 +12,7 @@
             "native/core/connection_table.cc",
             "native/core/dialogue.cc",
             "native/core/director.cc",
+            "native/core/discovery.cc",
             "native/core/file_lock.cc",
             "native/core/fou.cc",
             "native/core/generic.cc",

@@ -85,6 +85,12 @@ export interface Survey {
     readonly scope: string | number;
   }[];
   readonly listeners: readonly Listener[];
+  /** Who else answers for the addresses that are asked about, where that could be found out. */
+  readonly claimants: readonly {
+    readonly interface: string;
+    readonly address: string;
+    readonly linkAddress: string;
+  }[];
   /** Why IPVS can't be used. */
   readonly ipvs?: { readonly code: string; readonly sentence: string; readonly hint?: string };
   /** Why this process may not change anything. */
@@ -163,6 +169,7 @@ class Check {
       if (!special.has(keyOf(each.resource))) this.#checkWanted(each);
     }
     this.#checkStrayVips();
+    this.#checkClaimants();
     this.#checkListeners();
     this.#checkPathMtu();
     const faults = [...this.#faults.values()];
@@ -525,6 +532,19 @@ class Check {
           );
         }
       }
+    }
+  }
+
+  /** Others that answer for what this director has, as its neighbours hear it. */
+  #checkClaimants(): void {
+    for (const { interface: place, address, linkAddress } of this.#survey.claimants) {
+      this.#add(
+        'error',
+        'two-directors',
+        address,
+        `${linkAddress} answers for ${address} on ${place} too: another director has it, or a real server ` +
+          'answers ARP for it. Each client reaches the one whose answer it heard last.',
+      );
     }
   }
 

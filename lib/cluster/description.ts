@@ -7,11 +7,12 @@ import { interfaceName, parseDaemon } from '../options.js';
 import type { AddressFamily, Persistence, Protocol, ServiceConfig, Tunnel } from '../types.js';
 import { parseServiceConfig } from '../validate.js';
 import { CHECKSUMS, PROTOCOLS, TUNNELS } from '../words.js';
-import { realAddress } from './model.js';
+import { realAddress, servicesOf } from './model.js';
 import type { Model, ModelNode, ModelService, Side, Vip } from './model.js';
-import { parsePlaced } from './networks.js';
+import { familyOf, parsePlaced, whyNotIn, whyNotOfHost } from './networks.js';
 import type { Placed } from './networks.js';
 import { serviceKeyOf } from './resources.js';
+import { deviceFor } from './tunnels.js';
 import type { Mode, Role } from './types.js';
 
 const CLUSTER = [
@@ -82,7 +83,9 @@ export function parseDescription(value: unknown): Model {
     arp: input['arp'] === undefined ? 'all' : choice(input['arp'], 'arp', ['all', 'interface']),
   };
   checkServices(model);
+  checkTunnels(model);
   checkAddresses(model);
+  checkGateways(model, gateways);
   checkDirectors(model);
   return model;
 }
@@ -119,7 +122,11 @@ function bare(value: unknown, path: string): { address: string; family: AddressF
 function placed(value: unknown, path: string): Placed {
   const text = string(value, path);
   const result = parsePlaced(text);
-  if (result !== undefined) return result;
+  if (result !== undefined) {
+    const why = whyNotOfHost(result.address) ?? whyNotIn(result.address, result);
+    if (why !== undefined) throw invalidValue(path, `must be that of a host: it ${why}`, value);
+    return result;
+  }
   throw invalidValue(
     path,
     'must be an IPv4 or IPv6 address, which may have a prefix length such as /24',
@@ -192,7 +199,7 @@ function parseNode(
     return given === undefined ? otherwise : integer(given, `${path}.${property}`, 0, most);
   };
   const inside = {
-    interface: interfaceName(input['interface'], `${path}.interface`),
+    interface: networkInterface(input['interface'], `${path}.interface`),
     addresses: parseAddresses(input['address'], `${path}.address`),
   };
   const clients = forRole('clients', 'director', 'router');
@@ -229,11 +236,17 @@ function parseSide(value: unknown, path: string, inside: Side): Side {
 }
 
 function sideAt(name: unknown, at: string, addresses: unknown, inside: Side, path = at): Side {
-  const own = interfaceName(name, at);
+  const own = networkInterface(name, at);
   if (own === inside.interface) {
     throw invalidValue(at, 'must be another interface than that towards the real servers', own);
   }
   return { interface: own, addresses: parseAddresses(addresses, `${path}.address`) };
+}
+
+function networkInterface(value: unknown, path: string): string {
+  const name = interfaceName(value, path);
+  if (name === 'lo') throw invalidValue(path, 'must lead to other nodes', name);
+  return name;
 }
 
 function parseAddresses(value: unknown, path: string): Placed[] {
@@ -477,7 +490,58 @@ function checkAddresses(model: Model): void {
         if (owner !== undefined) throw invalidValue(path, `is that of ${owner} too`, address);
         owners.set(address, path);
       }
+      for (const network of side.addresses) checkVipsIn(model, network);
     });
+  }
+}
+
+function checkVipsIn({ vips }: Model, network: Placed): void {
+  vips.forEach(({ address }, index) => {
+    const why = whyNotIn(address, network);
+    if (why === undefined) return;
+    const path = vips.length === 1 ? 'vip' : `vip[${index}]`;
+    throw invalidValue(path, `must be that of a host: it ${why}`, address);
+  });
+}
+
+/** A device takes GRE with checksums or without (ip_tunnel_rcv), and there is one for an address. */
+function checkTunnels(model: Model): void {
+  for (const node of model.nodes.values()) {
+    const devices = new Map<string, { checksum: boolean; path: string }>();
+    for (const service of servicesOf(model, node)) {
+      const { path, mode, tunnel, family } = service;
+      const local = realAddress(service, node);
+      if (mode !== 'tun' || local === undefined) continue;
+      const { name, checksum } = deviceFor(tunnel, family, familyOf(local), local);
+      const other = devices.get(name);
+      if (other !== undefined && other.checksum !== checksum) {
+        throw invalidValue(
+          `${path}.tunnel.checksum`,
+          `must be as that of ${other.path}: ${node.name} takes GRE with or without checksums`,
+          checksum ? 'csum' : 'none',
+        );
+      }
+      devices.set(name, { checksum, path });
+    }
+  }
+}
+
+function checkGateways(model: Model, common: readonly Placed[]): void {
+  for (const { name, gateways, inside, outside } of model.nodes.values()) {
+    for (const { address } of gateways) {
+      const own = [inside, outside].some((side) =>
+        side.addresses.some((each) => each.address === address),
+      );
+      const isVip = model.vips.some((each) => each.address === address);
+      if (!own && !isVip) continue;
+      throw invalidValue(
+        gateways === common ? 'gateway' : `nodes.${name}.gateway`,
+        isVip
+          ? 'must be another node: real servers and directors have the virtual address themselves'
+          : `must be another node: it is an address of ${name}`,
+        address,
+      );
+    }
   }
 }
 

@@ -27,9 +27,9 @@ import {
   routeConfig,
 } from './kernel-values.js';
 import { parseListeners } from './listeners.js';
-import type { Machine, Write } from './machine.js';
+import type { Machine, Placement, Write } from './machine.js';
 import type { AnnounceOptions } from './node.js';
-import { isInTable, recordOf } from './resources.js';
+import { isInTable, recordOf, settingOfNew } from './resources.js';
 import type { DestinationResource, Resource } from './resources.js';
 import type { Value } from './types.js';
 import type { Facts } from './wanted.js';
@@ -181,11 +181,14 @@ export class KernelMachine implements Machine {
   async preflight(command: string, changes: readonly Write[]): Promise<void> {
     const missing = await missingCapability();
     if (missing !== undefined) throw new ClusterError(command, { code: 'EPERM', ...missing });
-    const names = changes.flatMap(({ resource, before, after }) =>
-      resource.kind === 'sysctl' && before !== null
-        ? [{ name: resource.name, value: after as string }]
-        : [],
-    );
+    const names = changes.flatMap(({ resource, before, after }) => {
+      if (resource.kind !== 'sysctl') return [];
+      const value = after as string;
+      if (before !== null) return [{ name: resource.name, value }];
+      // Of an interface that the plan makes: nobody can name it beforehand, but what it starts as.
+      const name = settingOfNew(resource.name);
+      return name === undefined ? [] : [{ name, value }];
+    });
     const writable = await Promise.all(names.map(({ name }) => this.sysctl.isWritable(name)));
     const refused = names.filter((_, index) => writable[index] !== true);
     const [first] = refused;
@@ -206,7 +209,7 @@ export class KernelMachine implements Machine {
     });
   }
 
-  async survey(settings: readonly string[]): Promise<Survey> {
+  async survey(settings: readonly string[], own: readonly Placement[]): Promise<Survey> {
     const files = ['tcp', 'tcp6', 'udp', 'udp6'] as const;
     const [addresses, rights, ipvs, writable, ...texts] = await Promise.all([
       this.network.addresses(),
@@ -224,9 +227,11 @@ export class KernelMachine implements Machine {
     const refused = settings.find((_, index) => writable[index] === false);
     const readOnly =
       refused !== undefined && (await whyNotWritable(refused)) === 'EROFS' ? refused : undefined;
+    const present = own.filter(({ address }) => addresses.some((each) => each.address === address));
     return {
       addresses,
       listeners,
+      claimants: await this.#claimants(present),
       ...(rights && { rights }),
       ...(ipvs && {
         ipvs: {
@@ -237,6 +242,33 @@ export class KernelMachine implements Machine {
       }),
       ...(readOnly !== undefined && { readOnly }),
     };
+  }
+
+  /** Who else answers for these addresses; nobody, where this process may not ask. */
+  async #claimants(own: readonly Placement[]): Promise<Survey['claimants']> {
+    if (own.length === 0) return [];
+    const names = new Set(own.map((each) => each.interface));
+    const found = await Promise.all(
+      [...names].map(async (name) => {
+        const addresses = own.filter((each) => each.interface === name);
+        try {
+          return await this.network.claimants(
+            name,
+            addresses.map(({ address }) => address),
+          );
+        } catch (error) {
+          if (CANNOT_ASK.includes((error as { code?: string }).code ?? '')) return [];
+          throw error;
+        }
+      }),
+    );
+    // A director of several interfaces on one link, or with a virtual MAC, hears itself.
+    const ours = (await this.network.links()).map(({ address }) => address);
+    return found
+      .flat()
+      .flatMap(({ interface: name, address, linkAddress = '' }) =>
+        ours.includes(linkAddress) ? [] : [{ interface: name, address, linkAddress }],
+      );
   }
 
   async occupantsOf(resource: Resource): Promise<string | undefined> {
@@ -294,6 +326,9 @@ export class KernelMachine implements Machine {
     await Promise.all([this.network.close(), this.sysctl.close(), this.ipvs.close()]);
   }
 }
+
+// No CAP_NET_RAW; down; gone; without neighbours.
+const CANNOT_ASK = ['EPERM', 'ENETDOWN', 'ENODEV', 'EOPNOTSUPP'];
 
 function quoteSpaces(value: string): string {
   return value.includes(' ') ? `"${value}"` : value;

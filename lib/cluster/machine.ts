@@ -14,6 +14,12 @@ export interface Write {
   readonly after: Value;
 }
 
+/** An address on an interface. */
+export interface Placement {
+  readonly interface: string;
+  readonly address: string;
+}
+
 export interface Machine {
   /** What there is, in the order asked for; null for what is not there. */
   read(resources: readonly Resource[]): Promise<Value[]>;
@@ -32,8 +38,11 @@ export interface Machine {
   /** Whether the kernel can be told to mark packets. */
   canMark(): Promise<boolean>;
 
-  /** What a check looks at besides; `settings` are sysctls that should be writable. */
-  survey(settings: readonly string[]): Promise<Survey>;
+  /**
+   * What a check looks at besides; `settings` are sysctls that should be writable, `own` the addresses
+   * that nobody else should answer for.
+   */
+  survey(settings: readonly string[], own: readonly Placement[]): Promise<Survey>;
 
   /** Rejects where it shows beforehand that the changes can't all be made; nothing is changed. */
   preflight(command: string, changes: readonly Write[]): Promise<void>;

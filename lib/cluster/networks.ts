@@ -22,6 +22,31 @@ export function parsePlaced(text: string): Placed | undefined {
   return prefix >= 1 && prefix <= hostPrefix(family) ? { address, family, prefix } : undefined;
 }
 
+/** Why no host can have an address as its own; undefined where one can. */
+export function whyNotOfHost(address: string): string | undefined {
+  const { family, bytes = [] } = parseAddress(address) ?? {};
+  const [first = 0] = bytes;
+  if (family === IPV4) {
+    if (first === 0) return 'means no address';
+    if (first === 127) return 'is a loopback address';
+    if (first >= 224 && first < 240) return 'is a multicast address';
+    return first >= 240 ? 'is a reserved address, or that of everybody' : undefined;
+  }
+  if (first === 0xff) return 'is a multicast address';
+  if (address === '::') return 'means no address';
+  return address === '::1' ? 'is a loopback address' : undefined;
+}
+
+/** Why an address can't be a host's in a network of IPv4; undefined where it can. */
+export function whyNotIn(address: string, network: Placed): string | undefined {
+  const { family, prefix = 32 } = network;
+  const own = parseAddress(address)?.bytes ?? [];
+  if (family !== 'ipv4' || prefix > 30 || !isWithin(address, network)) return undefined;
+  const rest = own.reduce((sum, byte) => sum * 256 + byte, 0) % 2 ** (32 - prefix);
+  if (rest === 0) return 'is the address of the network itself';
+  return rest === 2 ** (32 - prefix) - 1 ? 'is the broadcast address of the network' : undefined;
+}
+
 /** 32 or 128: the address alone. */
 export function hostPrefix(family: AddressFamily): number {
   return family === 'ipv4' ? 32 : 128;

@@ -178,7 +178,7 @@ export class ClusterNode {
           ? [resource.name]
           : [],
       );
-      const survey = await machine.survey([...settings, 'net.ipv4.ip_forward']);
+      const survey = await machine.survey([...settings, 'net.ipv4.ip_forward'], this.#ownVips());
       const usable = survey.ipvs === undefined && survey.rights === undefined;
       const wanted = all.filter(({ resource }) => usable || !isOfIpvs(resource));
       const resources = [

@@ -117,9 +117,10 @@ export function makeChange(
 /** Everything that has to be looked at for a plan. */
 export function resourcesOf(wanted: readonly Wanted[], chains: Chains): Resource[] {
   const found = new Map<string, Resource>();
-  for (const { resource, looksAt = [], manual } of wanted) {
+  for (const { resource, looksAt = [], startsAs, manual } of wanted) {
     if (manual !== true) found.set(keyOf(resource), resource);
     for (const each of looksAt) found.set(keyOf(each), each);
+    if (startsAs !== undefined) found.set(keyOf(startsAs), startsAs);
   }
   for (const [key, { resource }] of chains) found.set(key, resource);
   return [...found.values()];
@@ -157,7 +158,7 @@ export function makePlan(
     // What is on a device that is made anew goes first, and comes again after it.
     if (replaced.includes(each.resource)) changes.push(...partsGone(each.resource, wanted, look));
     const present = after(each.resource);
-    if (isFine(each, present, look)) continue;
+    if (isFine(each, present ?? startOf(each, look), look)) continue;
     if (each.optional === true && present === null) continue;
     changes.push(...changesFor(each, present));
   }
@@ -179,6 +180,11 @@ function merged({ kind }: Resource, present: Value, value: Value): Value {
     (name) => value[name] === undefined || fits(value[name] ?? null, present[name] ?? null),
   );
   return same ? { ...present, ...value } : value;
+}
+
+/** What it will be without being set, as soon as it is there. */
+function startOf({ startsAs }: Wanted, look: Look): Value {
+  return startsAs === undefined ? null : look(startsAs);
 }
 
 /** Whether a thing is as it should be. */

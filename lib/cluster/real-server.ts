@@ -31,6 +31,9 @@ export function realServerWants(model: Model, node: ModelNode, facts: Facts): Wa
   ];
 }
 
+// The kernel takes the larger of an interface's and this (IN_DEV_RPFILTER).
+const ALL_FILTER = sysctl('net.ipv4.conf.all.rp_filter');
+
 /** The virtual addresses that a real server must have, without duplicates. */
 function vipsOf(services: readonly ModelService[]): string[] {
   return [...new Set(services.flatMap(({ vips }) => vips))];
@@ -68,6 +71,10 @@ function tunnelWants(services: readonly ModelService[], node: ModelNode): Wanted
       reason:
         'the answer leaves by another interface than the request came by, which a strict check ' +
         "drops; 'all' can't make it strict again, since the larger of the two counts",
+      looksAt: [ALL_FILTER],
+      startsAs: sysctl('net.ipv4.conf.default.rp_filter'),
+      accepts: (present, look) =>
+        letsAnotherWayBack(Math.max(Number(present), numberAt(look, ALL_FILTER.name))),
     })),
     ...all.map(({ name }) => up(name, 'a tunnel device that is down drops everything')),
   ];
@@ -155,6 +162,11 @@ function arpWants(model: Model, node: ModelNode, services: readonly ModelService
 /** Whether an `arp_ignore` keeps quiet about addresses of other interfaces. */
 export function answersNotForOthers(value: number): boolean {
   return value === 1 || value === 2 || value === 3;
+}
+
+/** Whether an `rp_filter` lets requests in whose answers leave by another interface. */
+export function letsAnotherWayBack(value: number): boolean {
+  return value === 0 || value === 2;
 }
 
 /** Whether an `arp_announce` never asks with an address of another interface. */

@@ -236,6 +236,13 @@ export function interfaceOfSetting(name: string): string | undefined {
   return match?.[1] === 'all' || match?.[1] === 'default' ? undefined : match?.[1];
 }
 
+/** The setting that has the value which an interface's one starts with. */
+export function settingOfNew(name: string): string | undefined {
+  if (interfaceOfSetting(name) === undefined) return undefined;
+  const [, family = '', setting = ''] = /^net[./](ipv[46])[./].*[./]([^./]+)$/.exec(name) ?? [];
+  return settingOf(family, 'default', setting);
+}
+
 /** Whether IPVS has it. */
 export function isOfIpvs({ kind }: Resource): boolean {
   return kind === 'service' || kind === 'destination' || kind === 'sync-daemon';

@@ -14,6 +14,8 @@ export interface Wanted {
   readonly accepts?: (present: Value, look: Look) => boolean;
   /** What `accepts` looks at besides. */
   readonly looksAt?: readonly Resource[];
+  /** What has the value that it starts with: a setting of an interface that is not there yet. */
+  readonly startsAs?: Resource;
   /** A setting that not every kernel has: without it nothing is done. */
   readonly optional?: boolean;
   /** The description asks for it by name, and not only by a role. */

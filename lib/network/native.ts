@@ -247,6 +247,13 @@ export interface NativeNetwork {
     milliseconds: number,
     done: Ended,
   ): void;
+  probe(
+    interfaceName: string,
+    addresses: readonly { readonly bytes: Bytes }[],
+    patience: number,
+    milliseconds: number,
+    done: Done<readonly NeighbourRecord[]>,
+  ): void;
   readFile(path: string, done: Done<string>): void;
   /** A path, its text, the next path … */
   readTree(path: string, done: Done<readonly string[]>): void;

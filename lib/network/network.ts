@@ -45,6 +45,9 @@ import type { Parsed, ParsedAnnouncement } from './validate.js';
 
 const { ENODEV } = constants.errno;
 
+// Milliseconds. Hosts answer within a few; a probe that was lost is repeated meanwhile.
+const PATIENCE = 500;
+
 /**
  * The interfaces, addresses, routes, rules and neighbours of one network namespace, by rtnetlink.
  *
@@ -335,6 +338,24 @@ export class Network {
       native.readFile(`/proc/sys/net/ipv6/conf/${name}/forwarding`, done);
     });
     return typeof text === 'string' && text.trim() !== '0';
+  }
+
+  /**
+   * @internal Which other hosts of the interface's link say that they have one of the addresses: asked
+   * by ARP (RFC 5227) and neighbour solicitation, which changes what nobody knows. Takes half a second.
+   * Rejects as {@link Network.announce} does.
+   */
+  async claimants(interfaceName: string, addresses: readonly string[]): Promise<Neighbour[]> {
+    const parsed = parts().parseAnnouncement({ interface: interfaceName, addresses });
+    const request = { command: 'probe', subject: parsed.subject, changes: false };
+    const records = await this.#handle.request<readonly NeighbourRecord[]>(
+      request,
+      (native, rest, done) => {
+        const patience = Math.min(PATIENCE, rest / 2);
+        native.probe(parsed.interface, parsed.addresses, patience, rest, done);
+      },
+    );
+    return records.map((each) => parts().toNeighbour(each));
   }
 
   /** @internal A file of /proc as this namespace has it; undefined where it can't be read. */

@@ -184,6 +184,7 @@ void NetworkChannel::Register(Napi::Env env, Napi::Object exports) {
                            InstanceMethod<&NetworkChannel::Find>("find"),
                            InstanceMethod<&NetworkChannel::Apply>("apply"),
                            InstanceMethod<&NetworkChannel::Announce>("announce"),
+                           InstanceMethod<&NetworkChannel::Probe>("probe"),
                            InstanceMethod<&NetworkChannel::ReadFile>("readFile"),
                            InstanceMethod<&NetworkChannel::ReadTree>("readTree"),
                            InstanceMethod<&NetworkChannel::WriteFile>("writeFile"),
@@ -279,6 +280,18 @@ void NetworkChannel::Announce(const Napi::CallbackInfo& info) {
     return network->Announce(interface.c_str(), addresses, times, router, deadline);
   };
   (new NetworkWork(info[5].As<Napi::Function>(), shared_, task))->Queue();
+}
+
+void NetworkChannel::Probe(const Napi::CallbackInfo& info) {
+  if (!shared_->MayStart(info.Env())) return;
+  const std::string interface = TextFrom(info[0]);
+  const std::vector<Announced> addresses = AnnouncedFrom(info[1].As<Napi::Array>());
+  const uint32_t patience = info[2].As<Napi::Number>().Uint32Value();
+  const Deadline deadline = DeadlineFrom(info[3]);
+  const auto task = [=](Network* network, std::vector<Neighbour>* claimants) {
+    return network->Probe(interface.c_str(), addresses, patience, deadline, claimants);
+  };
+  (new ListWork<Neighbour>(info[4].As<Napi::Function>(), shared_, task))->Queue();
 }
 
 void NetworkChannel::ReadFile(const Napi::CallbackInfo& info) {

@@ -25,6 +25,9 @@ namespace ipvs::addon {
 //                        done(failure); a link has its `lower` interface beside its own properties
 //   announce(interface, addresses, times, router, milliseconds, done)
 //                        done(failure); addresses: array of { bytes }
+//   probe(interface, addresses, patience, milliseconds, done)
+//                        done(failure, array): a neighbour for each other host that answers for one
+//                        of the addresses within `patience` milliseconds
 //   readFile(path, done), readTree(path, done), writeFile(path, text, done), check(path, done)
 //                        done(failure, text), done(failure, [path, text, path, text ...]),
 //                        done(failure), done(failure) where it may not be written: in the handle's
@@ -45,6 +48,7 @@ class NetworkChannel : public Napi::ObjectWrap<NetworkChannel> {
   void Find(const Napi::CallbackInfo& info);
   void Apply(const Napi::CallbackInfo& info);
   void Announce(const Napi::CallbackInfo& info);
+  void Probe(const Napi::CallbackInfo& info);
   void ReadFile(const Napi::CallbackInfo& info);
   void ReadTree(const Napi::CallbackInfo& info);
   void WriteFile(const Napi::CallbackInfo& info);

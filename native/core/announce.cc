@@ -1,115 +1,224 @@
 #include "announce.h"
 
 #include <arpa/inet.h>
+#include <linux/filter.h>
 #include <linux/if_arp.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
+#include "discovery.h"
 #include "unique_fd.h"
 
 namespace ipvs {
 
 namespace {
 
-constexpr size_t kMac = 6;
+// A probe is repeated: the first one may be lost where a switch learns, or a host wakes up.
+constexpr int kProbes = 3;
 
-// All nodes of the link: ff02::1, and the MAC that it maps to (RFC 2464).
-constexpr uint8_t kAllNodes[16] = {0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
-constexpr uint8_t kAllNodesMac[kMac] = {0x33, 0x33, 0, 0, 0, 1};
-constexpr uint8_t kBroadcastMac[kMac] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-
-void Append(Bytes* bytes, const uint8_t* data, size_t size) {
-  bytes->insert(bytes->end(), data, data + size);
+bool IsSame(const Address& a, const Address& b) {
+  return std::memcmp(a.bytes, b.bytes, sizeof(a.bytes)) == 0;
 }
 
-// RFC 1071: the sum of all 16-bit words, folded, inverted. `bytes` has an even length.
-uint16_t Checksum(const Bytes& bytes) {
-  uint32_t sum = 0;
-  for (size_t i = 0; i + 1 < bytes.size(); i += 2) sum += LoadBe16(bytes.data() + i);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<uint16_t>(~sum & 0xffff);
+bool Speaks(const Link& link) {
+  return link.hardware == ARPHRD_ETHER && link.address_size == kMac && (link.flags & IFF_NOARP) == 0;
 }
+
+sockaddr_ll AddressOf(const Link& link, uint16_t protocol) {
+  sockaddr_ll address{};
+  address.sll_family = AF_PACKET;
+  address.sll_protocol = htons(protocol);
+  address.sll_ifindex = link.index;
+  return address;
+}
+
+// The kernel puts the link's header in front.
+Failure Send(int socket, const Link& link, uint16_t protocol, const Mac& mac, const Bytes& packet) {
+  sockaddr_ll to = AddressOf(link, protocol);
+  to.sll_halen = kMac;
+  std::copy_n(mac, kMac, to.sll_addr);
+  while (::sendto(socket, packet.data(), packet.size(), MSG_DONTWAIT,
+                  reinterpret_cast<const sockaddr*>(&to), sizeof(to)) < 0) {
+    if (errno != EINTR) return Failure::SystemCall("sendto", errno);
+  }
+  return Failure();
+}
+
+constexpr Mac kEverybody = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
 Failure SendAll(const Link& link, const std::vector<Announced>& addresses, uint32_t times,
                 bool router) {
-  // Protocol 0: it only sends. The kernel puts the link's header in front.
+  // Protocol 0: it only sends.
   const UniqueFd socket(::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!socket) return Failure::SystemCall("socket", errno);
-  uint8_t mac[kMac];
+  Mac mac, all_nodes;
   std::copy_n(link.address, kMac, mac);
+  MacOfAllNodes(&all_nodes);
   for (uint32_t round = 0; round < times; round++) {
     for (const Announced& each : addresses) {
-      const bool arp = each.family == AF_INET;
-      const Bytes packet = arp ? GratuitousArp(mac, each.address)
-                               : UnsolicitedAdvertisement(mac, each.address, router);
-      sockaddr_ll to{};
-      to.sll_family = AF_PACKET;
-      to.sll_protocol = htons(arp ? ETH_P_ARP : ETH_P_IPV6);
-      to.sll_ifindex = link.index;
-      to.sll_halen = kMac;
-      std::copy_n(arp ? kBroadcastMac : kAllNodesMac, kMac, to.sll_addr);
-      while (::sendto(socket.get(), packet.data(), packet.size(), MSG_DONTWAIT,
-                      reinterpret_cast<const sockaddr*>(&to), sizeof(to)) < 0) {
-        if (errno != EINTR) return Failure::SystemCall("sendto", errno);
-      }
+      Failure failure =
+          each.family == AF_INET
+              ? Send(socket.get(), link, ETH_P_ARP, kEverybody, GratuitousArp(mac, each.address))
+              : Send(socket.get(), link, ETH_P_IPV6, all_nodes,
+                     UnsolicitedAdvertisement(mac, each.address, router));
+      if (failure) return failure;
     }
   }
   return Failure();
 }
 
+// Hears one protocol of the link, and of IPv6 neighbour advertisements only.
+Failure Listen(const Link& link, uint16_t protocol, UniqueFd* listener) {
+  listener->Reset(::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!*listener) return Failure::SystemCall("socket", errno);
+  if (protocol == ETH_P_IPV6) {
+    // The next header is ICMPv6, its type 136.
+    sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 6),        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 58, 0, 3),
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 40),       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 136, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),        BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    const sock_fprog program = {sizeof(filter) / sizeof(*filter), filter};
+    if (::setsockopt(listener->get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0) {
+      return Failure::SystemCall("setsockopt", errno);
+    }
+  }
+  const sockaddr_ll address = AddressOf(link, protocol);
+  if (::bind(listener->get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) < 0) {
+    return Failure::SystemCall("bind", errno);
+  }
+  return Failure();
+}
+
+// One question to the link: who has these addresses?
+class Inquiry {
+ public:
+  Inquiry(const Link& link, const Address* own, const std::vector<Announced>& addresses,
+          std::vector<Neighbour>* claimants)
+      : link_(link), own_(own), addresses_(addresses), claimants_(claimants) {
+    std::copy_n(link.address, kMac, mac_);
+  }
+
+  Failure Run(const Deadline& deadline) {
+    for (const Announced& each : addresses_) {
+      UniqueFd* const listener = each.family == AF_INET ? &arp_ : &ipv6_;
+      if (*listener || !CanAsk(each)) continue;
+      const uint16_t protocol = each.family == AF_INET ? ETH_P_ARP : ETH_P_IPV6;
+      if (Failure failure = Listen(link_, protocol, listener)) return failure;
+    }
+    for (int left = kProbes; left > 0; left--) {
+      if (Failure failure = Ask()) return failure;
+      if (Failure failure = Hear(Deadline::After(deadline.Remaining() / left))) return failure;
+    }
+    return Failure();
+  }
+
+ private:
+  bool CanAsk(const Announced& each) const { return each.family == AF_INET || own_ != nullptr; }
+
+  Failure Ask() {
+    for (const Announced& each : addresses_) {
+      if (!CanAsk(each)) continue;
+      Mac group;
+      MacOfSolicited(each.address, &group);
+      Failure failure =
+          each.family == AF_INET
+              ? Send(arp_.get(), link_, ETH_P_ARP, kEverybody, ArpProbe(mac_, each.address))
+              : Send(ipv6_.get(), link_, ETH_P_IPV6, group,
+                     Solicitation(mac_, *own_, each.address));
+      if (failure) return failure;
+    }
+    return Failure();
+  }
+
+  Failure Hear(const Deadline& deadline) {
+    while (!deadline.Passed()) {
+      // What has no descriptor is passed over.
+      pollfd listeners[] = {{arp_.get(), POLLIN, 0}, {ipv6_.get(), POLLIN, 0}};
+      const int ready = ::poll(listeners, 2, deadline.Remaining());
+      if (ready < 0 && errno != EINTR) return Failure::SystemCall("poll", errno);
+      if (ready <= 0) continue;
+      for (const pollfd& each : listeners) {
+        if (each.revents == 0) continue;
+        if (Failure failure = Receive(each.fd)) return failure;
+      }
+    }
+    return Failure();
+  }
+
+  Failure Receive(int listener) {
+    uint8_t bytes[256];  // of which those that matter come first
+    sockaddr_ll from{};
+    socklen_t size = sizeof(from);
+    const ssize_t length = ::recvfrom(listener, bytes, sizeof(bytes), 0,
+                                      reinterpret_cast<sockaddr*>(&from), &size);
+    if (length < 0) {
+      if (errno == EINTR || errno == EAGAIN) return Failure();
+      return Failure::SystemCall("recvfrom", errno);
+    }
+    const ByteView packet(bytes, static_cast<size_t>(length));
+    const bool arp = listener == arp_.get();
+    Neighbour claimant;
+    Mac mac;
+    std::copy_n(from.sll_addr, kMac, mac);
+    if (arp ? !ClaimedByArp(packet, &claimant.address, &mac)
+            : !ClaimedByAdvertisement(packet, &claimant.address)) {
+      return Failure();
+    }
+    claimant.index = link_.index;
+    std::copy_n(link_.name, sizeof(link_.name), claimant.interface);
+    claimant.family = arp ? AF_INET : AF_INET6;
+    std::copy_n(mac, kMac, claimant.link_address);
+    claimant.link_address_size = kMac;
+    // What a bridge sends back is this host's own.
+    if (!std::equal(mac, mac + kMac, mac_) && IsAsked(claimant) && !IsKnown(claimant)) {
+      claimants_->push_back(claimant);
+    }
+    return Failure();
+  }
+
+  bool IsAsked(const Neighbour& claimant) const {
+    return std::any_of(addresses_.begin(), addresses_.end(), [&](const Announced& each) {
+      return each.family == claimant.family && IsSame(each.address, claimant.address);
+    });
+  }
+
+  bool IsKnown(const Neighbour& claimant) const {
+    return std::any_of(claimants_->begin(), claimants_->end(), [&](const Neighbour& each) {
+      return each.family == claimant.family && IsSame(each.address, claimant.address) &&
+             std::equal(each.link_address, each.link_address + kMac, claimant.link_address);
+    });
+  }
+
+  const Link& link_;
+  const Address* const own_;
+  const std::vector<Announced>& addresses_;
+  std::vector<Neighbour>* const claimants_;
+  Mac mac_;
+  UniqueFd arp_;
+  UniqueFd ipv6_;
+};
+
 }  // namespace
-
-// A request, not a reply: whoever knows the address takes a new MAC from either (RFC 826), but some
-// drop replies that they did not ask for (RFC 5227, section 3). Sender and target are the address;
-// the target's MAC means nothing in a request and is zero.
-Bytes GratuitousArp(const uint8_t (&mac)[6], const Address& address) {
-  Bytes packet = {0, ARPHRD_ETHER, ETH_P_IP >> 8, ETH_P_IP & 0xff, kMac, 4, 0, ARPOP_REQUEST};
-  Append(&packet, mac, kMac);
-  Append(&packet, address.bytes, 4);
-  packet.resize(packet.size() + kMac);
-  Append(&packet, address.bytes, 4);
-  return packet;
-}
-
-// RFC 4861, sections 4.4 and 7.2.6: to all nodes, with the override flag, so that what is known is
-// replaced. A hop limit of 255 is how receivers know that it comes from the link.
-Bytes UnsolicitedAdvertisement(const uint8_t (&mac)[6], const Address& address, bool router) {
-  constexpr uint8_t kAdvertisement = 136, kTargetLinkAddress = 2;
-  constexpr uint8_t kRouter = 0x80, kOverride = 0x20;
-  const uint8_t flags = static_cast<uint8_t>(kOverride | (router ? kRouter : 0));
-  Bytes message = {kAdvertisement, 0, 0, 0, flags, 0, 0, 0};
-  Append(&message, address.bytes, sizeof(address.bytes));
-  message.push_back(kTargetLinkAddress);
-  message.push_back(1);  // in units of eight bytes
-  Append(&message, mac, kMac);
-
-  // The checksum covers a header that is never sent (RFC 8200, section 8.1).
-  const uint8_t length = static_cast<uint8_t>(message.size());
-  Bytes covered;
-  Append(&covered, address.bytes, sizeof(address.bytes));
-  Append(&covered, kAllNodes, sizeof(kAllNodes));
-  const uint8_t rest[] = {0, 0, 0, length, 0, 0, 0, IPPROTO_ICMPV6};
-  Append(&covered, rest, sizeof(rest));
-  Append(&covered, message.data(), message.size());
-  StoreBe16(message.data() + 2, Checksum(covered));
-
-  Bytes packet = {0x60, 0, 0, 0, 0, length, IPPROTO_ICMPV6, 255};
-  Append(&packet, address.bytes, sizeof(address.bytes));
-  Append(&packet, kAllNodes, sizeof(kAllNodes));
-  Append(&packet, message.data(), message.size());
-  return packet;
-}
 
 Failure Announce(const NetworkNamespace* space, const Link& link,
                  const std::vector<Announced>& addresses, uint32_t times, bool router) {
-  if (link.hardware != ARPHRD_ETHER || link.address_size != kMac || (link.flags & IFF_NOARP) != 0) {
-    return Failure::Refused(EOPNOTSUPP);
-  }
+  if (!Speaks(link)) return Failure::Refused(EOPNOTSUPP);
   return RunIn(space, [&] { return SendAll(link, addresses, times, router); });
+}
+
+Failure Probe(const NetworkNamespace* space, const Link& link, const Address* own,
+              const std::vector<Announced>& addresses, const Deadline& deadline,
+              std::vector<Neighbour>* claimants) {
+  claimants->clear();
+  if (!Speaks(link)) return Failure::Refused(EOPNOTSUPP);
+  return RunIn(space, [&] { return Inquiry(link, own, addresses, claimants).Run(deadline); });
 }
 
 }  // namespace ipvs

@@ -1,11 +1,12 @@
-// Tells everybody on a link that an address is at this host now.
+// Tells everybody on a link that an address is at this host now, and asks whether it is elsewhere too.
 #ifndef IPVS_CORE_ANNOUNCE_H_
 #define IPVS_CORE_ANNOUNCE_H_
 
 #include <vector>
 
-#include "ipvs.h"
+#include "deadline.h"
 #include "link.h"
+#include "neighbour.h"
 #include "netns.h"
 #include "result.h"
 
@@ -16,14 +17,16 @@ struct Announced {
   Address address;
 };
 
-// The packet behind the link's header, as it goes to everybody.
-Bytes GratuitousArp(const uint8_t (&mac)[6], const Address& address);
-// `router`: this host forwards; others would forget their route through it without the flag.
-Bytes UnsolicitedAdvertisement(const uint8_t (&mac)[6], const Address& address, bool router);
-
 // Sends one for each address, so many times, on an interface that has a MAC and ARP.
 Failure Announce(const NetworkNamespace* space, const Link& link,
                  const std::vector<Announced>& addresses, uint32_t times, bool router);
+
+// Asks who has these addresses, and collects who answers until the deadline; it always waits that long,
+// since there may be several. `own` is this host's link-local address: without one, nobody is asked for
+// those of IPv6.
+Failure Probe(const NetworkNamespace* space, const Link& link, const Address* own,
+              const std::vector<Announced>& addresses, const Deadline& deadline,
+              std::vector<Neighbour>* claimants);
 
 }  // namespace ipvs
 

@@ -1,5 +1,7 @@
 #include "network.h"
 
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -312,6 +314,22 @@ Failure Network::Announce(const char* interface, const std::vector<Announced>& a
   Link link;
   if (Failure failure = FindLink(interface, deadline, &link)) return failure;
   return ipvs::Announce(space_.get(), link, addresses, times, router);
+}
+
+Failure Network::Probe(const char* interface, const std::vector<Announced>& addresses,
+                       uint32_t milliseconds, const Deadline& deadline,
+                       std::vector<Neighbour>* claimants) {
+  Link link;
+  if (Failure failure = FindLink(interface, deadline, &link)) return failure;
+  std::vector<InterfaceAddress> own;
+  if (Failure failure = Addresses(AF_INET6, deadline, &own)) return failure;
+  const auto usable = std::find_if(own.begin(), own.end(), [&](const InterfaceAddress& each) {
+    return each.index == link.index && each.scope == RT_SCOPE_LINK &&
+           (each.flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) == 0;
+  });
+  return ipvs::Probe(space_.get(), link, usable == own.end() ? nullptr : &usable->local, addresses,
+                     Deadline::After(std::min<int64_t>(milliseconds, deadline.Remaining())),
+                     claimants);
 }
 
 }  // namespace ipvs

@@ -58,6 +58,9 @@ class Network {
 
   Failure Announce(const char* interface, const std::vector<Announced>& addresses, uint32_t times,
                    bool router, const Deadline& deadline);
+  // Who else has these addresses; it listens for so many milliseconds.
+  Failure Probe(const char* interface, const std::vector<Announced>& addresses,
+                uint32_t milliseconds, const Deadline& deadline, std::vector<Neighbour>* claimants);
 
  private:
   Network(std::shared_ptr<const NetworkNamespace> space, std::string space_path);

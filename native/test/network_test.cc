@@ -10,7 +10,7 @@
 #include <string>
 
 #include "conversation.h"
-#include "core/announce.h"
+#include "core/discovery.h"
 #include "core/fou.h"
 #include "core/interface_address.h"
 #include "core/link.h"
@@ -478,6 +478,50 @@ TEST("An announcement is this, byte by byte") {
   CHECK_EQ(advertisement, Hex("6000 0000 0020 3aff") + Hex(kV6) + Hex(all_nodes) +
                               Hex("8800 5a9b 2000 0000") + Hex(kV6) + Hex("0201 0200 0000 0001"));
   CHECK_EQ(UnsolicitedAdvertisement(mac, V6(), true)[44], 0xa0);
+}
+
+TEST("A question for an address is this, byte by byte, and changes what nobody knows") {
+  const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
+  CHECK_EQ(ArpProbe(mac, V4()), Hex("0001 0800 0604 0001"
+                                    "0200 0000 0001 0000 0000"
+                                    "0000 0000 0000 0a00 0001"));
+  const char own[] = "fe80 0000 0000 0000 0000 0000 0000 0002";
+  const char wanted[] = "fd00 0000 0000 0000 0000 0000 12ab cdef";
+  CHECK_EQ(Solicitation(mac, AddressOf(own), AddressOf(wanted)),
+           Hex("6000 0000 0020 3aff") + Hex(own) + Hex("ff02 0000 0000 0000 0000 0001 ffab cdef") +
+               Hex("8700 cce4 0000 0000") + Hex(wanted) + Hex("0101 0200 0000 0001"));
+  Mac group;
+  MacOfSolicited(AddressOf(wanted), &group);
+  CHECK_EQ(Bytes(group, group + 6), Hex("3333 ffab cdef"));
+}
+
+TEST("Who says that an address is theirs is understood, whatever else is on the wire") {
+  Address address;
+  Mac mac;
+  const Bytes arp = Hex("0001 0800 0604 0002 0200 0000 0009 0a00 0001 0200 0000 0001 0a00 0002");
+  CHECK(ClaimedByArp(ByteView(arp), &address, &mac));
+  CHECK_EQ(Bytes(address.bytes, address.bytes + 16), Hex("0a00 0001") + Bytes(12));
+  CHECK_EQ(Bytes(mac, mac + 6), Hex("0200 0000 0009"));
+  // Up to the last byte; of another hardware; of another protocol.
+  CHECK(!ClaimedByArp(ByteView(arp).First(27), &address, &mac));
+  for (const size_t at : {size_t{1}, size_t{2}, size_t{4}, size_t{5}}) {
+    Bytes other = arp;
+    other[at] = 7;
+    CHECK(!ClaimedByArp(ByteView(other), &address, &mac));
+  }
+
+  const uint8_t own[6] = {2, 0, 0, 0, 0, 1};
+  const Bytes advertisement = UnsolicitedAdvertisement(own, V6(), true);
+  CHECK(ClaimedByAdvertisement(ByteView(advertisement), &address));
+  CHECK_EQ(Bytes(address.bytes, address.bytes + 16), Hex(kV6));
+  CHECK(ClaimedByAdvertisement(ByteView(advertisement).First(64), &address));
+  CHECK(!ClaimedByAdvertisement(ByteView(advertisement).First(63), &address));
+  // Of another protocol, from behind a router, a question.
+  for (const size_t at : {size_t{6}, size_t{7}, size_t{40}}) {
+    Bytes other = advertisement;
+    other[at] = 7;
+    CHECK(!ClaimedByAdvertisement(ByteView(other), &address));
+  }
 }
 
 Dialogue::Options RouteOptions(const Peer& peer) {

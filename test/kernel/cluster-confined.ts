@@ -7,6 +7,7 @@ import { chmodSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { Cluster } from 'ipvs/cluster';
+import type { ClusterDescription } from 'ipvs/cluster';
 import type { Look } from '../fixtures/cluster-confined.js';
 import { reference } from '../fixtures/clusters.js';
 import { freshFolder } from '../lab/folder.js';
@@ -32,51 +33,99 @@ interface Outcome {
 
 t.before(loadModules);
 
-const description = reference('dr', { ipv6: true });
+const dr = reference('dr', { ipv6: true });
 
-t.test('a container with a read-only /proc/sys', async (t) => {
-  const [place] = await freshPlaces(t, 1);
-  assert(place);
-  const journal = freshFolder(t);
-  mkdirSync(join(journal, 'own'));
-  for (const folder of [journal, join(journal, 'own')]) chmodSync(folder, 0o777);
-  const attempt = (): { confined: Outcome; unprivileged: Outcome; looks: Look[] } => {
-    const program = [process.execPath, PROGRAM, journal, 'rs1', JSON.stringify(description)];
-    const container = ['unshare', '--mount', 'sh', '-ec', CONFINE, 'sh', ...program];
-    const { status, stdout, stderr } = spawnSync(
-      'ip',
-      ['netns', 'exec', place.netns, ...container],
-      {
-        encoding: 'utf8',
-      },
-    );
-    assert(status === 0, stderr);
-    return JSON.parse(stdout) as ReturnType<typeof attempt>;
-  };
+interface Confined {
+  title: string;
+  name: string;
+  description: ClusterDescription;
+  /** What the machine's settings are beforehand. */
+  settings?: Readonly<Record<string, number>>;
+  /** What the runtime is to be told in any case. */
+  asked: readonly string[];
+}
 
-  const before = await place.snapshot();
-  const { confined, unprivileged } = attempt();
-  t.match(confined, { code: 'EROFS', message: /^apply rs1: \/proc\/sys is read-only here, / });
-  const asked = [...(confined.hint ?? '').matchAll(/--sysctl (\S+)=(\S+?),? /g)];
-  t.not(asked.length, 0, 'it says what to pass to the runtime');
-  t.match(unprivileged, { code: 'EPERM', message: /^apply rs1: / });
-  t.ok(unprivileged.hint);
-  t.same(difference(before, await place.snapshot()), [], 'nothing was changed');
-  t.same(readdirSync(journal), ['own'], 'nothing was noted');
+const CASES: readonly Confined[] = [
+  { title: 'VS/DR', name: 'rs1', description: dr, asked: ['net.ipv4.conf.all.arp_ignore=1'] },
+  {
+    title: 'VS/NAT',
+    name: 'lb1',
+    description: reference('nat', { ipv6: true }),
+    asked: ['net.ipv4.ip_forward=1', 'net.ipv4.conf.all.send_redirects=0'],
+  },
+  {
+    title: 'VS/TUN',
+    name: 'rs1',
+    description: reference('tun', { ipv6: true }),
+    asked: ['net.ipv4.conf.all.arp_ignore=1'],
+  },
+  {
+    title: 'VS/TUN where a new interface checks the way back',
+    name: 'rs1',
+    description: reference('tun', { ipv6: true }),
+    settings: { 'net.ipv4.conf.default.rp_filter': 1 },
+    asked: ['net.ipv4.conf.all.arp_ignore=1', 'net.ipv4.conf.default.rp_filter=2'],
+  },
+];
 
-  // What the runtime does where it is told so.
-  for (const [, name = '', value = ''] of asked) await place.machine.sysctl.set(name, value);
-  const again = attempt();
-  t.equal(again.confined.code, undefined);
-  t.ok(again.confined.done);
-  t.equal(again.unprivileged.done, 0, 'there is nothing left to do, which takes no rights');
+for (const { title, name, description, settings = {}, asked } of CASES) {
+  t.test(`a container with a read-only /proc/sys, ${title}`, async (t) => {
+    const [place] = await freshPlaces(t, 1);
+    assert(place);
+    for (const [each, value] of Object.entries(settings))
+      await place.machine.sysctl.set(each, value);
+    const journal = freshFolder(t);
+    for (const folder of ['own', 'root']) mkdirSync(join(journal, folder));
+    for (const folder of [journal, join(journal, 'own')]) chmodSync(folder, 0o777);
+    chmodSync(join(journal, 'root'), 0o700);
+    const attempt = (): Record<'confined' | 'unprivileged' | 'elsewhere', Outcome> & {
+      looks: Look[];
+    } => {
+      const program = [process.execPath, PROGRAM, journal, name, JSON.stringify(description)];
+      const container = ['unshare', '--mount', 'sh', '-ec', CONFINE, 'sh', ...program];
+      const { status, stdout, stderr } = spawnSync(
+        'ip',
+        ['netns', 'exec', place.netns, ...container],
+        { encoding: 'utf8' },
+      );
+      assert(status === 0, stderr);
+      return JSON.parse(stdout) as ReturnType<typeof attempt>;
+    };
 
-  // The journal is root's, and the folder is /run/ipvs as it is made.
-  chmodSync(journal, 0o711);
-  const { looks } = attempt();
-  t.match(looks[0], { plan: 1, findings: ['rights'] }, 'a real server has its plan');
-  t.match(looks[1], { plan: 'EPERM', findings: ['rights'] }, 'the table of IPVS takes rights');
-});
+    const before = await place.snapshot();
+    const { confined, unprivileged, elsewhere } = attempt();
+    t.match(confined, {
+      code: 'EROFS',
+      message: new RegExp(`^apply ${name}: /proc/sys is read-only here, `),
+    });
+    const options = [...(confined.hint ?? '').matchAll(/--sysctl (\S+)=(\S+?),? /g)];
+    const said = options.map(([, each = '', value = '']) => `${each}=${value}`);
+    for (const each of asked) t.ok(said.includes(each), `it says to pass ${each}`);
+    for (const outcome of [unprivileged, elsewhere]) {
+      t.match(outcome, { code: 'EPERM', message: new RegExp(`^apply ${name}: `), hint: /root/ });
+    }
+    t.same(difference(before, await place.snapshot()), [], 'nothing was changed');
+    t.same(readdirSync(journal), ['own', 'root'], 'nothing was noted');
+
+    // What the runtime does where it is told so.
+    for (const [, each = '', value = ''] of options) await place.machine.sysctl.set(each, value);
+    const again = attempt();
+    t.equal(again.confined.message, undefined);
+    t.ok(again.confined.done);
+    if (name === 'rs1') {
+      t.equal(again.unprivileged.done, 0, 'there is nothing left to do, which takes no rights');
+    } else {
+      t.equal(again.unprivileged.code, 'EPERM', 'the table of IPVS takes rights');
+    }
+    if (description !== dr) return;
+
+    // The journal is root's, and the folder is /run/ipvs as it is made.
+    chmodSync(journal, 0o711);
+    const { looks } = attempt();
+    t.match(looks[0], { plan: 1, findings: ['rights'] }, 'a real server has its plan');
+    t.match(looks[1], { plan: 'EPERM', findings: ['rights'] }, 'the table of IPVS takes rights');
+  });
+}
 
 t.test('an interface that is not there', async (t) => {
   const [place] = await freshPlaces(t, 1);
@@ -84,15 +133,15 @@ t.test('an interface that is not there', async (t) => {
   const { netns } = place;
   const journal = freshFolder(t);
   const before = await place.look();
-  const { gw, rs1 } = description.nodes;
+  const { gw, rs1 } = dr.nodes;
   assert(gw && rs1);
   const nodes = {
-    ...description.nodes,
+    ...dr.nodes,
     gw: { ...gw, clients: 'wan0' },
     rs1: { ...rs1, interface: 'lan0' },
   };
   const sync = { interface: 'sync0' };
-  const cluster = Cluster.from({ ...description, nodes, sync });
+  const cluster = Cluster.from({ ...dr, nodes, sync });
   for (const [name, path, missing] of [
     ['rs1', 'nodes.rs1.interface', 'lan0'],
     ['gw', 'nodes.gw.clients', 'wan0'],

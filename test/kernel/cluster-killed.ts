@@ -26,11 +26,16 @@ const described = (title: string): ClusterDescription => {
   return found.description;
 };
 
-// Between them they make every kind of change.
+// Each role in each mode, and between them every kind of change.
 const NODES: readonly [name: string, description: ClusterDescription, used: boolean][] = [
   ['gw', described('VS/DR'), false],
   ['lb1', { ...MARKED, sysctl: { profile: 'director' } }, false],
   ['rs1', described('VS/TUN, GUE'), false],
+  ['rs1', described('VS/NAT'), false],
+  ['lb2', described('VS/TUN, director and real server'), false],
+  ['lb1', described('VS/DR, director and real server'), true],
+  ['lb1', described('VS/TUN, IPIP'), true],
+  ['rs1', described('VS/TUN, GRE'), true],
   ['rs1', described('VS/DR'), true],
   ['lb1', described('VS/NAT'), true],
 ];

@@ -79,7 +79,13 @@ async function checkTraffic(t: Test, { client }: Topology, title: string): Promi
 }
 
 const MODES: readonly [title: string, variants: Readonly<Record<string, ClusterDescription>>][] = [
-  ['VS/DR', { 'VS/DR': described('dr', BASIC) }],
+  [
+    'VS/DR',
+    {
+      'VS/DR': described('dr', BASIC),
+      'VS/DR, the interface alone keeps quiet': { ...described('dr', BASIC), arp: 'interface' },
+    },
+  ],
   ['VS/NAT', { 'VS/NAT': described('nat', BASIC) }],
   [
     'VS/TUN, IPIP',

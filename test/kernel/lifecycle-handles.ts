@@ -11,8 +11,9 @@ import { ended, runIn } from '../lifecycle/programs/run.js';
 t.test('a namespace that was opened and closed 200 times leaves nothing', (t) => {
   const { stdout, ...rest } = runIn(freshNamespace(t), 'open and close');
   t.strictSame(rest, { status: 0, signal: null, stderr: '' });
-  // Few repetitions, so that a page or two make much of 1,000: a receive buffer each makes 8 MB.
-  nothingIsLeft(t, JSON.parse(stdout) as Left, { heap: 300_000, resident: 6_500_000 });
+  t.comment(stdout);
+  // A receive buffer each makes 8 MB of 1,000, of which the allocator may have had some: 5.4 MB were seen.
+  nothingIsLeft(t, JSON.parse(stdout) as Left, { heap: 300_000, resident: 4_000_000 });
   t.end();
 });
 

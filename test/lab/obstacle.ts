@@ -77,8 +77,8 @@ export class Obstacle implements Machine {
     return this.#machine.facts();
   }
 
-  survey(...[settings]: Parameters<Machine['survey']>): ReturnType<Machine['survey']> {
-    return this.#machine.survey(settings);
+  survey(...[settings, own]: Parameters<Machine['survey']>): ReturnType<Machine['survey']> {
+    return this.#machine.survey(settings, own);
   }
 
   preflight(...[command, changes]: Parameters<Machine['preflight']>): Promise<void> {

@@ -12,7 +12,6 @@ import ctypes
 import errno
 import json
 import os
-import select
 import socket
 import struct
 import sys
@@ -23,6 +22,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 IP_PKTINFO, IPV6_RECVPKTINFO, IPV6_PKTINFO = 8, 49, 50
 ETH_P_ALL = 3
+SO_ATTACH_FILTER, SO_RCVBUFFORCE = 26, 33
 PACKET_OUTGOING = 4
 
 
@@ -189,26 +189,36 @@ def name_of(error):
 watched = {}
 
 
+# Of each frame, whether it is ARP or neighbour discovery: (code, if so, if not, number).
+LOAD_HALF, LOAD_BYTE, EQUALS, RETURN = 0x28, 0x30, 0x15, 0x06
+CLAIMS = [
+    (LOAD_HALF, 0, 0, 12),
+    (EQUALS, 6, 0, 0x0806),
+    (EQUALS, 0, 6, 0x86DD),
+    (LOAD_BYTE, 0, 0, 20),
+    (EQUALS, 0, 4, 58),
+    (LOAD_BYTE, 0, 0, 54),
+    (EQUALS, 1, 0, 135),
+    (EQUALS, 0, 1, 136),
+    (RETURN, 0, 0, 65536),
+    (RETURN, 0, 0, 0),
+]
+
+
 def watch(watch, netns, interface):
-    """Records who says which address is theirs: ARP and neighbour discovery, requests and answers."""
+    """Records who says which address is theirs: ARP and neighbour discovery, requests and answers.
+
+    They wait in the socket until somebody asks for them: it has room for thousands, and for nothing else.
+    """
     enter(netns)
-    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    wire.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *each) for each in CLAIMS))
+    wire.setsockopt(
+        socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(CLAIMS), ctypes.addressof(code))
+    )
     wire.bind((interface, ETH_P_ALL))
-    watched[watch] = wire, [], threading.Lock()
-    start(record, *watched[watch])
-
-
-def record(wire, claims, lock):
-    while True:
-        select.select([wire], [], [])
-        with lock:
-            try:
-                frame, (_, _, direction, _, _) = wire.recvfrom(65536)
-            except OSError:
-                return  # the interface is gone
-            claim = claim_in(frame)
-            if claim is not None:
-                claims.append({**claim, "outgoing": direction == PACKET_OUTGOING})
+    watched[watch] = wire, []
 
 
 def claim_in(frame):
@@ -232,11 +242,15 @@ def claim_in(frame):
 
 def seen(watch):
     """Everything that was said until now."""
-    wire, claims, lock = watched[watch]
-    while select.select([wire], [], [], 0)[0]:
-        time.sleep(0.001)
-    with lock:
-        return claims
+    wire, claims = watched[watch]
+    while True:
+        try:
+            frame, (_, _, direction, _, _) = wire.recvfrom(65536, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return claims
+        claim = claim_in(frame)
+        if claim is not None:
+            claims.append({**claim, "outgoing": direction == PACKET_OUTGOING})
 
 
 # ---- sysctls

@@ -10,8 +10,8 @@ import type { Test } from './namespace.js';
 // Not dist-test: only TypeScript is compiled to there.
 const PROGRAM = join(__dirname, '..', '..', 'test', 'lab', 'traffic.py');
 
-/** Seconds. Nothing in a lab takes that long; what gets no answer has this to wait. */
-const TIMEOUT = 1;
+/** Seconds. A machine that has much else to do takes a while; what gets no answer has this to wait. */
+const TIMEOUT = 20;
 
 export interface Listener {
   netns: string;
@@ -67,6 +67,9 @@ interface Waiting {
   reject: (error: Error) => void;
 }
 
+/** Milliseconds. More than any command takes; one that takes longer is to be told by its name. */
+const PATIENCE = 120_000;
+
 /** One process for all the servers and clients of a test file; commands are carried out in order. */
 export class Traffic {
   readonly #process: ChildProcessByStdio<Writable, Readable, null>;
@@ -108,7 +111,7 @@ export class Traffic {
 
   /** How many bytes arrive through one TCP connection. */
   async transfer(transfer: Transfer): Promise<{ bytes: number; error?: string }> {
-    const options = { timeout: 5, ...transfer };
+    const options = { timeout: TIMEOUT, ...transfer };
     return (await this.#send('transfer', options)) as { bytes: number; error?: string };
   }
 
@@ -129,10 +132,20 @@ export class Traffic {
   }
 
   async #send(command: string, options: Record<string, unknown>): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      if (this.#process.exitCode !== null) throw new Error('the traffic program has ended');
-      this.#waiting.push({ resolve, reject });
-      this.#process.stdin.write(`${JSON.stringify({ command, ...options })}\n`);
-    });
+    const line = JSON.stringify({ command, ...options });
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      return await new Promise((resolve, reject) => {
+        const { exitCode, signalCode } = this.#process;
+        if ((exitCode ?? signalCode) !== null) throw new Error('the traffic program has ended');
+        timer = setTimeout(() => {
+          reject(new Error(`the traffic program does not answer: ${line}`));
+        }, PATIENCE);
+        this.#waiting.push({ resolve, reject });
+        this.#process.stdin.write(`${line}\n`);
+      });
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }

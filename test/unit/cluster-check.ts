@@ -245,12 +245,27 @@ t.test('a weight that somebody has changed is told, but no fault', async (t) => 
   t.match(await node.check(), [{ severity: 'info', code: 'destination-differs' }]);
 });
 
+t.test(
+  'another one that answers for what a director has is told, and a backup has nothing',
+  async (t) => {
+    const [master, backup] = [await healthy(failover, 'lb1'), await healthy(failover, 'lb2')];
+    const claimant = { interface: 'eth0', address: VIP4, linkAddress: '02:00:00:00:00:07' };
+    for (const { machine } of [master, backup]) machine.claimants = [claimant];
+    const findings = await master.node.check();
+    t.match(findings, [
+      { severity: 'error', code: 'two-directors', subject: VIP4, explanation: /02:00:00:00:00:07/ },
+    ]);
+    t.equal(findings[0]?.mend, undefined, 'which of them is to have it, nobody here can know');
+    t.same(await backup.node.check(), []);
+  },
+);
+
 t.test('what works as well is no fault', async (t) => {
   const cases: [ClusterDescription, string, Record<string, Value>][] = [
     [dr, 'rs1', { ...set('conf.all.arp_ignore', '0'), ...set('conf.eth0.arp_ignore', '1') }],
     [dr, 'rs1', { ...set('conf.lo.arp_ignore', '0'), ...set('conf.lo.arp_announce', '0') }],
     [dr, 'rs1', { ...set('conf.eth0.rp_filter', '1') }],
-    [tun, 'rs1', { ...set('conf.all.rp_filter', '1') }],
+    [tun, 'rs1', { ...set('conf.all.rp_filter', '1'), ...set('conf.ipvs-ipip.rp_filter', '2') }],
     [tun, 'rs1', { ...set('conf.ipvs-ipip.rp_filter', '0') }],
     [
       tun,

@@ -102,9 +102,67 @@ const WRONG: Wrong[] = [
     VALUE,
     /several directors/,
   ],
+  [{ vip: '0.0.0.0' }, 'vip', VALUE, /no address/],
+  [{ vip: '127.0.0.1' }, 'vip', VALUE, /loopback/],
+  [{ vip: '224.0.0.18' }, 'vip', VALUE, /multicast/],
+  [{ vip: '255.255.255.255' }, 'vip', VALUE, /everybody/],
+  [{ vip: ['192.168.51.11', '::'] }, 'vip[1]', VALUE, /no address/],
+  [{ vip: '::1' }, 'vip', VALUE, /loopback/],
+  [{ vip: { address: 'ff02::1' } }, 'vip.address', VALUE, /multicast/],
+  [{ vip: '192.168.118.255' }, 'vip', VALUE, /broadcast/],
+  [{ vip: ['192.168.51.11', '192.168.118.0'] }, 'vip[1]', VALUE, /the network itself/],
+  [nodes({ rs1: { address: '192.168.118.0/24' } }), 'nodes.rs1.address', VALUE, /network itself/],
+  [nodes({ rs1: { address: '192.168.118.255/24' } }), 'nodes.rs1.address', VALUE, /broadcast/],
+  [nodes({ rs1: { address: '192.168.118.127/25' } }), 'nodes.rs1.address', VALUE, /broadcast/],
+  [nodes({ rs1: { address: '127.0.0.1' } }), 'nodes.rs1.address', VALUE, /loopback/],
+  [nodes({ rs1: { interface: 'lo' } }), 'nodes.rs1.interface', VALUE, /other nodes/],
+  [nodes({ gw: { clients: 'lo' } }), 'nodes.gw.clients', VALUE, /other nodes/],
+  [{ gateway: '192.168.51.11' }, 'gateway', VALUE, /virtual address/],
+  [{ gateway: '192.168.118.11' }, 'gateway', VALUE, /an address of rs1/],
+  [nodes({ rs1: { gateway: '192.168.51.11' } }), 'nodes.rs1.gateway', VALUE, /virtual address/],
+  [nodes({ gw: { gateway: '192.168.51.10' } }), 'nodes.gw.gateway', VALUE, /an address of gw/],
+  [
+    {
+      mode: 'tun',
+      tunnel: { type: 'gre' },
+      ...services(web, { ...web, port: 81, tunnel: { type: 'gre', checksum: 'csum' } }),
+    },
+    'services[1].tunnel.checksum',
+    VALUE,
+    /services\[0\]: rs1 /,
+  ],
   [{ nodes: { 'a b': {} } }, 'nodes.a b', VALUE, /letters/],
   [{ nodes: [] }, 'nodes', TYPE, /an object/],
 ];
+
+t.test('what looks like a mistake and is none', (t) => {
+  const right: object[] = [
+    { vip: '10.0.0.0' },
+    nodes({ rs1: { address: '192.168.118.200/31' } }),
+    nodes({ rs1: { address: '192.168.118.255/23' } }),
+    {
+      mode: 'tun',
+      ...services(
+        { ...web, tunnel: { type: 'gre' }, realServers: ['rs1'] },
+        {
+          ...web,
+          port: 81,
+          tunnel: { type: 'gre', checksum: 'csum' },
+          realServers: ['rs2'],
+        },
+      ),
+    },
+    {
+      mode: 'tun',
+      ...services(
+        { ...web, tunnel: { type: 'gre' } },
+        { ...web, port: 81, tunnel: { type: 'ipip' } },
+      ),
+    },
+  ];
+  for (const change of right) Cluster.from({ ...reference('dr'), ...change });
+  t.end();
+});
 
 t.test('every mistake is told with its place in the description', (t) => {
   for (const [change, path, code, message] of WRONG) {

@@ -96,7 +96,6 @@ t.test('VS/TUN', async (t) => {
       ...device,
       ...UP,
       'ip address add 192.168.118.11/24 dev eth0',
-      `sysctl -qw net.ipv4.conf.${name}.rp_filter=2`,
       `ip link set ${name} up`,
       `ip route replace default via 192.168.118.1 advmss ${segment}`,
       ...ARP,
@@ -217,6 +216,28 @@ t.test(
     t.match(plan.toShell(), /ip daddr 192.168.51.11 tcp dport \{ 80, 8000-8010 } meta mark set 7/);
   },
 );
+
+t.test('what a tunnel device lets in is set where it would not be so by itself', async (t) => {
+  const planned = async (all: string, start: string): Promise<string[]> => {
+    const machine = new FakeMachine();
+    machine.state['sysctl net.ipv4.conf.all.rp_filter'] = all;
+    machine.state['sysctl net.ipv4.conf.default.rp_filter'] = start;
+    const { node } = fakeNode(reference('tun'), 'rs1', t.testdir(), { machine });
+    const plan = await node.plan();
+    await node.apply();
+    t.same((await node.plan()).length, 0, 'and that is all');
+    await node.revert();
+    return [...plan].map(({ shell }) => shell).filter((line) => line.includes('rp_filter'));
+  };
+  const set = ['sysctl -qw net.ipv4.conf.ipvs-ipip.rp_filter=2'];
+  t.same(await planned('0', '0'), []);
+  t.same(await planned('0', '2'), []);
+  t.same(await planned('2', '1'), [], 'the larger of the two counts');
+  t.same(await planned('1', '2'), []);
+  t.same(await planned('1', '0'), set);
+  t.same(await planned('0', '1'), set);
+  t.same(await planned('1', '1'), set);
+});
 
 t.test('where the kernel can mark packets, that is a change like the others', async (t) => {
   const description: ClusterDescription = {

@@ -28,12 +28,14 @@ export interface Left {
   readonly resident: number;
 }
 
-const ROUNDS = 5;
+const ROUNDS = 20;
 
 /**
- * What so many repetitions leave, `abreast` of them at a time, after half as many to warm up. Memory
- * comes and goes in steps, a leak is there in every round: so it is the middle one of the rounds that
- * counts.
+ * What so many repetitions leave, `abreast` of them at a time, after half as many to warm up.
+ *
+ * Memory comes in steps (256 kB for a page of objects), which may well fall into most of a few rounds,
+ * and a leak goes on from the first round to the last. So it is the slope that counts, and of all the
+ * slopes between two rounds the middle one (Theil and Sen): steps that are alone do not tilt it.
  */
 export async function measure(
   count: number,
@@ -46,23 +48,30 @@ export async function measure(
   await collect();
   const before = descriptors();
   let open = before;
-  const rounds = { heap: [] as number[], resident: [] as number[] };
+  const { heapUsed, rss } = process.memoryUsage();
+  const heap = [heapUsed];
+  const resident = [rss];
   for (let round = 0; round < ROUNDS; round++) {
-    const { heapUsed, rss } = process.memoryUsage();
     await repeat(count / ROUNDS);
     open = Math.max(open, descriptors()); // before anything is collected: close() itself has to close
     await collect();
     const after = process.memoryUsage();
-    rounds.heap.push(after.heapUsed - heapUsed);
-    rounds.resident.push(after.rss - rss);
+    heap.push(after.heapUsed);
+    resident.push(after.rss);
   }
-  const perThousand = (growth: number[]) => {
-    const [middle = 0] = growth.sort((a, b) => a - b).slice(ROUNDS >> 1);
-    return (middle * 1000 * ROUNDS) / count;
-  };
+  const perThousand = (values: readonly number[]) =>
+    Math.round((middleSlope(values) * 1000 * ROUNDS) / count);
   return {
     descriptors: open - before,
-    heap: perThousand(rounds.heap),
-    resident: perThousand(rounds.resident),
+    heap: perThousand(heap),
+    resident: perThousand(resident),
   };
+}
+
+/** How much more each value is than the one before it, whatever some of them say. */
+function middleSlope(values: readonly number[]): number {
+  const slopes = values.flatMap((from, i) =>
+    values.slice(i + 1).map((to, more) => (to - from) / (more + 1)),
+  );
+  return slopes.sort((a, b) => a - b)[slopes.length >> 1] ?? 0;
 }
