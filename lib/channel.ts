@@ -356,7 +356,7 @@ export class DumpChannel {
 }
 
 /** Files of /proc, as the handle's network namespace shows them. */
-export class ProcFiles {
+class ProcFiles {
   readonly #native: NativeChannel;
   readonly #addon: Addon;
 

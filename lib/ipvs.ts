@@ -7,6 +7,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Channels } from './channel.js';
 import type { Place } from './channel.js';
 import { sameDestination, sameService } from './compare.js';
+import { CONNECTIONS_FILE } from './connection-table.js';
 import { invalidType } from './errors.js';
 import { explainOpen } from './explain.js';
 import { loadAddon } from './load.js';
@@ -80,7 +81,6 @@ import {
 import { DEFAULT_TIMEOUT } from './waiting.js';
 import { ROLES, toConnection, toDestination, toInfo, toService, toSyncDaemon } from './words.js';
 
-const CONNECTIONS_FILE = '/proc/thread-self/net/ip_vs_conn';
 const CONNECTIONS_WITH_ORIGIN_FILE = '/proc/thread-self/net/ip_vs_conn_sync';
 
 /**

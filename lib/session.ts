@@ -5,6 +5,8 @@ import { constants } from 'node:os';
 import { formatAddress } from './address.js';
 import type { Address } from './address.js';
 import type { Channels } from './channel.js';
+import { readPortion } from './connection-table.js';
+import type { Portion } from './connection-table.js';
 import { AbortError, IpvsError } from './errors.js';
 import type { Subject } from './errors.js';
 import { Explainer, changes, explain } from './explain.js';
@@ -17,7 +19,6 @@ import { parseCallOptions } from './options.js';
 import { Command } from './records.js';
 import type {
   Change,
-  ConnectionRecord,
   Counter,
   DaemonNumbers,
   DaemonRecord,
@@ -339,20 +340,8 @@ export class Session implements Asker {
     return this.withModule(call, () => files.read(path));
   }
 
-  readConnections(
-    call: Call,
-    list: NativeConnectionList,
-    most: number,
-  ): Promise<{ entries: ConnectionRecord[]; end: boolean }> {
-    return this.withModule(
-      call,
-      () =>
-        new Promise((resolve) => {
-          list.read(most, (failure, entries, end) => {
-            resolve(failure ?? { entries, end });
-          });
-        }),
-    );
+  readConnections(call: Call, list: NativeConnectionList, most: number): Promise<Portion> {
+    return this.withModule(call, () => readPortion(list, most));
   }
 
   /** The files of IPVS are there while its module is loaded; asking for information loads it. */

@@ -3,8 +3,6 @@
 import { IPV4, parseAddress } from '../address.js';
 import type { DestinationId, DestinationRecord, ServiceId, ServiceRecord } from '../records.js';
 
-export { destinationName } from '../turns.js';
-
 export function idOfService(record: Omit<ServiceRecord, 'stats'>): ServiceId {
   const { family, protocol, address, port, fwmark } = record;
   return fwmark !== 0
