@@ -393,7 +393,7 @@ export class ClusterNode {
       await this.#announce(machine, fresh, { repeatAfter: 0 });
       await journal.append(fresh.map((resource) => ({ line: 'announced', resource })));
     } catch (error) {
-      const { code, message, hint } = error as ClusterError;
+      const { code, message, hint } = error as Error & { code?: string; hint?: string };
       throw new ClusterError(what, {
         code: code ?? 'ERR_IPVS_UNKNOWN_OUTCOME',
         sentence: `all is changed, and the neighbours were not told: ${message}`,
