@@ -184,9 +184,9 @@ t.test('timeouts, daemons and counters among rules', async (t) => {
 });
 
 /** A table of so many services with three real servers each. */
-function manyRules(count: number, weight: number): string {
+function manyRules(count: number, weight: number, first = 0): string {
   const lines: string[] = [];
-  for (let n = 0; n < count; n++) {
+  for (let n = first; n < first + count; n++) {
     const name = `-t 10.1.${n >> 8}.${n & 255}:80`;
     lines.push(`-A ${name} -s rr`);
     for (const host of [1, 2, 3]) lines.push(`-a ${name} -r 10.2.0.${host} -m -w ${weight}`);
@@ -350,24 +350,30 @@ t.test('what makes no sense in an object is named by its place', async (t) => {
   await refuses('', /'options\.more'/, { more: 1 });
 });
 
-// Catches a restore that clears first, or removes before it adds.
-t.test('while 1,000 services are restored, no listing lacks one', async (t) => {
-  const { ipvs, netns } = await freshIpvs(t);
-  const both = manyRules(1000, 1);
-  const old = `${both}-A -t 10.9.0.1:1\n`;
-  await ipvs.restore(old);
-  const listings = await listWhile(t, netns, async () => {
-    for (let round = 2; round < 8; round++) {
-      await ipvs.restore(`${manyRules(1000, round)}-A -t 10.9.0.1:${round}\n`);
+// Catches a restore that clears first, or removes before it adds. A half of the services is there all the
+// time with another weight each round, the other half goes and others come. Not with ipvsadm as a reader:
+// it takes what the kernel gives, which passes over services where others go in the middle of a listing.
+t.test(
+  'while half of 1,000 services is replaced, no listing lacks one of the others',
+  async (t) => {
+    const { ipvs, netns } = await freshIpvs(t);
+    const rules = (round: number) =>
+      manyRules(KEPT, round) + manyRules(500, 1, round % 2 === 0 ? KEPT : 1000);
+    await ipvs.restore(rules(0));
+    const listings = await listWhile(t, netns, async () => {
+      for (let round = 1; round <= 8; round++) await ipvs.restore(rules(round));
+    });
+    t.ok(listings.length > 3, `${listings.length} listings`);
+    for (const { how, services, lacking } of listings) {
+      if (lacking > 0) t.fail(`${how} of ${services} services lacks ${lacking}`);
     }
-  });
-  t.ok(listings.length > 3, `${listings.length} listings`);
-  for (const { services, lacking } of listings) {
-    if (lacking > 0 || services < 1000) t.fail(`a listing of ${services} lacks ${lacking}`);
-  }
-});
+  },
+);
+
+const KEPT = 500;
 
 interface Listing {
+  readonly how: string;
   readonly services: number;
   readonly lacking: number;
 }
@@ -385,14 +391,16 @@ async function listWhile(
       let over = false;
       process.stdin.on('end', () => (over = true)).resume();
       console.log('begun');
-      while (!over) {
-        const services = await ipvs.listServices();
+      for (let n = 0; !over; n++) {
+        const how = ['listServices', 'snapshot'][n % 2];
+        const listed = await ipvs[how]();
+        const services = Array.isArray(listed) ? listed : listed.services;
         const seen = new Set(services.map((each) => each.address + ' ' + each.port));
         let lacking = 0;
-        for (let n = 0; n < 1000; n++) {
+        for (let n = 0; n < ${KEPT}; n++) {
           if (!seen.has('10.1.' + (n >> 8) + '.' + (n & 255) + ' 80')) lacking++;
         }
-        console.log(JSON.stringify({ services: services.length, lacking }));
+        console.log(JSON.stringify({ how, services: services.length, lacking }));
       }
       await ipvs.close();
     })();`;
