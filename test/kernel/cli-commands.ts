@@ -244,7 +244,14 @@ t.test('the rest of the looks', async (t) => {
   ]);
   t.match(await json('stats'), { total: { connections: 0 }, services: [{ ...web, stats: {} }] });
   t.match(await cli('zero'), { status: 0, out: ['zeroed all counters'] });
-  t.match(await cli('zero tcp 10.0.0.9:80'), { status: 4 });
+  t.match(await cli('zero -n'), { status: 0, out: ['would zero all counters'] });
+  t.match(await cli('zero tcp 10.0.0.1:80 -n'), { status: 0, out: [/^would zero .*10.0.0.1:80$/] });
+  const [foreseen, real] = [
+    await cli('zero tcp 10.0.0.9:80 --dry-run'),
+    await cli('zero tcp 10.0.0.9:80'),
+  ];
+  t.equal(real.status, 4);
+  t.same({ ...foreseen, err: first(foreseen) }, { ...real, err: first(real) });
   t.same(await json('connections'), { connections: [] });
   t.same(await cli('connections'), { status: 0, out: [], err: [] });
   t.same((await cli('timeouts')).out, ['tcp      15m', 'tcp-fin  2m', 'udp      5m']);
@@ -403,10 +410,23 @@ t.test('diff and dry runs on a table that the library would not make', async (t)
 });
 
 t.test('drain waits for connections to end, and says what is left', async (t) => {
-  const { ipvs, cli } = await lab(t);
+  const { ipvs, cli, json } = await lab(t);
   await ipvs.addService(web);
   await ipvs.addDestination(web, { address: '10.0.0.5' });
-  t.match(await cli('drain tcp 10.0.0.1:80 10.0.0.9'), { status: 4 });
+  for (const line of ['tcp 10.0.0.1:80 10.0.0.9', 'tcp 10.0.0.9:80 10.0.0.5']) {
+    const [foreseen, real] = [await cli(`drain ${line} -n`), await cli(`drain ${line}`)];
+    t.equal(real.status, 4);
+    t.same({ ...foreseen, err: first(foreseen) }, { ...real, err: first(real) });
+  }
+  t.same((await cli('drain tcp 10.0.0.1:80 10.0.0.5 --dry-run')).out, [
+    'would drain server 10.0.0.5:80 of tcp 10.0.0.1:80; 0 connections left',
+  ]);
+  t.match(await json('drain tcp 10.0.0.1:80 10.0.0.5 --remove --dry-run'), {
+    dryRun: true,
+    destination: { address: '10.0.0.5', port: 80 },
+    removed: true,
+  });
+  t.match(await ipvs.listDestinations(web), [{ weight: 1 }], 'nothing was changed');
   t.same(await cli('drain tcp 10.0.0.1:80 10.0.0.5'), {
     status: 0,
     out: ['drained server 10.0.0.5:80 of tcp 10.0.0.1:80'],

@@ -46,6 +46,7 @@ t.test(
       ['add server tcp 10.0.0.1:80 10.0.0.5 --tunnel vxlan', /choices are ipip, gue, gre/],
       ['set service tcp 10.0.0.1:80 --no-persistent --netmask 24', /does not go with/],
       ['zero tcp', /takes a whole service/],
+      ['cluster check -f x --node y --dry-run', /--dry-run goes with --mend/],
       ['connections --service :80 --mark 1', /exclude each other/],
       ['watch --interval 0', /--interval is at least 1s/],
       ['timeouts --tcp soon', /--tcp takes a time/],
@@ -110,6 +111,36 @@ t.test('help', async (t) => {
   t.match(nothing.err, 'Usage: ipvs');
   t.notMatch((await runCli(['--help'])).out, '\x1b', 'no colours in a pipe');
   t.match((await runCli(['--help'], { columns: 80, env: { TERM: 'xterm' } })).out, '\x1b[1m');
+});
+
+// What changes nothing, by name: whoever adds a command decides.
+const LOOKS = new Set([
+  'list',
+  'watch',
+  'stats',
+  'connections',
+  'doctor',
+  'probe',
+  'save', // a file, not the machine
+  'diff',
+  'daemon',
+  'cluster plan',
+  'help',
+  'completion',
+]);
+
+t.test('every command that changes something has --dry-run, in the same words', (t) => {
+  const working = commandsOf(makeProgram()).filter(([, { works }]) => works);
+  t.ok(working.length > 25);
+  for (const [words, { options }] of working) {
+    const name = words.join(' ');
+    if (name === 'adm') continue; // ipvsadm has none
+    const dry = options.find(({ long }) => long === '--dry-run');
+    t.equal(dry?.short, LOOKS.has(name) ? undefined : '-n', name);
+  }
+  const docs = readFileSync(join(root, 'docs', 'cli.md'), 'utf8');
+  t.match(docs, 'Every command that changes something takes `--dry-run`');
+  t.end();
 });
 
 // Every example works as far as the command line goes: its words are known.
