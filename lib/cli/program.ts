@@ -6,6 +6,7 @@ import { CliCommand } from './command.js';
 import type { Run } from './command.js';
 import { usageError } from './failure.js';
 import { lazy } from './lazy.js';
+import { KEYS } from './render/keys.js';
 import { SERVICE_KINDS } from './words.js';
 
 /** All commands; without `run` for their descriptions only. */
@@ -69,7 +70,8 @@ function addLooks(program: CliCommand): void {
       'watch',
       'show what happens now, like top',
       'Shows connections, packets and bytes per second, again and again, until "q" is pressed. ' +
-        'Where standard output is no terminal, and with --json, one view follows the other.',
+        'Where standard output is no terminal, and with --json, one view follows the other.\n\n' +
+        `Keys: ${KEYS.map(([key, does]) => `${key} ${does}`).join('; ')}.`,
     ),
   )
     .option('--interval <time>', 'from one look to the next', '2s')

@@ -8,6 +8,7 @@ import type { Test } from 'tap';
 import type { Ipvs } from 'ipvs';
 import { IPV4, parseAddress } from '#lib/address';
 import { run } from '#lib/cli/run';
+import { Sysctl } from '#lib/network/sysctl';
 import { Command } from '#lib/records';
 import { ONE_PACKET } from '#lib/words';
 import { FakeTerminal } from '../fixtures/terminal.js';
@@ -24,6 +25,7 @@ interface Ran {
 
 interface Lab {
   ipvs: Ipvs;
+  netns: string;
   /** What `ipvs` with these words does in the test's namespace. */
   cli: (line: string, options?: TerminalOptions & { input?: string }) => Promise<Ran>;
   json: (line: string) => Promise<unknown>;
@@ -36,7 +38,7 @@ async function lab(t: Test): Promise<Lab> {
     const { out } = await cli(`${line} --json`);
     return JSON.parse(out.join('\n')) as unknown;
   };
-  return { ipvs, cli, json };
+  return { ipvs, netns, cli, json };
 }
 
 function cliIn(netns: string): Lab['cli'] {
@@ -235,7 +237,7 @@ t.test('list', async (t) => {
 });
 
 t.test('the rest of the looks', async (t) => {
-  const { ipvs, cli, json } = await lab(t);
+  const { netns, ipvs, cli, json } = await lab(t);
   await ipvs.addService(web);
   t.match((await cli('stats')).out, [
     /^SERVICE \/ SERVER +CONNS/,
@@ -268,7 +270,13 @@ t.test('the rest of the looks', async (t) => {
   const doctor = await cli('doctor');
   t.equal(doctor.status, 0);
   t.match(doctor.out.join('\n'), /✓ IPVS 1\.2\.1 in Linux/);
-  t.match(await json('doctor'), { healthy: true, findings: [{ level: 'good' }] });
+  t.match(await json('doctor'), { healthy: true, findings: [{ level: 'note' }] });
+  // In that namespace, not in this process's.
+  t.match(doctor.out.join('\n'), 'expire_nodest_conn=1 ends them');
+  const sysctl = await Sysctl.open({ netns });
+  t.teardown(() => sysctl.close());
+  await sysctl.set('net.ipv4.vs.expire_nodest_conn', 1);
+  t.notMatch((await cli('doctor')).out.join('\n'), 'expire_nodest_conn');
 });
 
 t.test('sync daemons', async (t) => {
@@ -365,7 +373,7 @@ t.test('save, diff, restore', async (t) => {
 // ipvsadm and the kernel take what the library refuses: it is there all the same.
 t.test('diff and dry runs on a table that the library would not make', async (t) => {
   const { netns, ipvs, ipvsadm, restore } = await freshIpvs(t);
-  const folder = t.testdir({});
+  const folder = freshFolder(t);
   const cli = cliIn(netns);
   restore('-A -f 1\n-a -f 1 -r 10.0.0.5:8080\n-a -f 1 -r 10.0.0.6:8081 -i\n');
   const file = join(folder, 'rules');

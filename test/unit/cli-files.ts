@@ -18,6 +18,11 @@ t.test('man/ipvs.1 is what "ipvs help --man" writes', async (t) => {
   t.equal(status, 0);
   t.equal(out, readFileSync(join(root, 'man', 'ipvs.1'), 'utf8'));
   t.equal(out, manualPage(makeProgram()));
+  for (const { description } of [makeProgram(), ...makeProgram().commands].map((each) => ({
+    description: each.description().split(/[-'.]/)[0] ?? '',
+  }))) {
+    t.match(out, description);
+  }
   for (const { name } of commandsBelow())
     t.match(out, `\\fBipvs ${name.replaceAll('-', '\\-')}\\fR`);
 });
