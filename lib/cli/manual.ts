@@ -43,8 +43,7 @@ export function manualPage(program: CliCommand): string {
 function command(each: CliCommand, prefix: string): string[] {
   const name = `${prefix} ${each.name()}`;
   if (each.commands.length > 0) {
-    const own = each.works ? entry(each, name) : [];
-    return [...own, ...each.commands.flatMap((below) => command(below, name))];
+    return [...entry(each, name), ...each.commands.flatMap((below) => command(below, name))];
   }
   return entry(each, name);
 }

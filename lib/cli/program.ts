@@ -6,6 +6,7 @@ import { CliCommand } from './command.js';
 import type { Run } from './command.js';
 import { usageError } from './failure.js';
 import { lazy } from './lazy.js';
+import { KEYS } from './render/keys.js';
 import { SERVICE_KINDS } from './words.js';
 
 /** All commands; without `run` for their descriptions only. */
@@ -69,7 +70,8 @@ function addLooks(program: CliCommand): void {
       'watch',
       'show what happens now, like top',
       'Shows connections, packets and bytes per second, again and again, until "q" is pressed. ' +
-        'Where standard output is no terminal, and with --json, one view follows the other.',
+        'Where standard output is no terminal, and with --json, one view follows the other.\n\n' +
+        `Keys: ${KEYS.map(([key, does]) => `${key} ${does}`).join('; ')}.`,
     ),
   )
     .option('--interval <time>', 'from one look to the next', '2s')
@@ -117,7 +119,7 @@ function addChanges(program: CliCommand): void {
   addAdd(program.sub('add', 'add a service, or servers to a service'));
   addSet(program.sub('set', 'change a service or its servers; what is not named stays as it is'));
   addRemove(program.sub('remove', 'remove a service, or servers from a service').alias('rm'));
-  service(
+  const drain = service(
     program.sub(
       'drain',
       'let the connections of a server end',
@@ -125,8 +127,8 @@ function addChanges(program: CliCommand): void {
         'that it has are over. Where the time is up first, the weight stays 0, and the exit status ' +
         'is 7.',
     ),
-  )
-    .argument('<server>', 'the server: 10.0.0.5, 10.0.0.5:8080, [2001:db8::5]:8080')
+  ).argument('<server>', 'the server: 10.0.0.5, 10.0.0.5:8080, [2001:db8::5]:8080');
+  dryRun(drain)
     .option('--within <time>', 'wait no longer than that', '15m')
     .option('--active', 'wait for established connections only')
     .option('--remove', 'remove the server afterwards')
@@ -214,23 +216,27 @@ function addCluster(program: CliCommand): void {
   )
     .example(`ipvs cluster apply -f ${file} --node rs1`, 'on the machine rs1')
     .does(() => lazy.cluster().apply);
-  node(
-    cluster.sub(
-      'check',
-      'say what is wrong with the node',
-      'Says what is wrong with the node, the worst first (E errors, W warnings, i information), and ' +
-        'the lines that mend it. The exit status is 1 where there is an error or a warning.',
+  dryRun(
+    node(
+      cluster.sub(
+        'check',
+        'say what is wrong with the node',
+        'Says what is wrong with the node, the worst first (E errors, W warnings, i information), and ' +
+          'the lines that mend it. The exit status is 1 where there is an error or a warning.',
+      ),
     ),
   )
     .option('--mend', 'make the changes that mend it; "revert" takes them back')
     .example(`ipvs cluster check -f ${file} --node lb1`, 'for monitoring, too')
     .does(() => lazy.cluster().check);
-  node(
-    cluster.sub(
-      'revert',
-      'take the changes back',
-      'Puts back what was there before. What somebody else has changed meanwhile is left as it is, ' +
-        'and told; the exit status is 1 then.',
+  dryRun(
+    node(
+      cluster.sub(
+        'revert',
+        'take the changes back',
+        'Puts back what was there before. What somebody else has changed meanwhile is left as it is, ' +
+          'and told; the exit status is 1 then.',
+      ),
     ),
   )
     .example(`ipvs cluster revert -f ${file} --node rs1`, 'as if it had never been a node')
@@ -284,8 +290,7 @@ function addHelp(program: CliCommand): void {
 }
 
 function addDirector(program: CliCommand): void {
-  program
-    .sub('zero', 'set the counters of a service, or all, to zero')
+  dryRun(program.sub('zero', 'set the counters of a service, or all, to zero'))
     .addArgument(new Argument('[kind]', 'what names the service').choices(SERVICE_KINDS))
     .argument('[service]', 'its address and port, or its mark')
     .example('ipvs zero tcp 10.0.0.1:80', 'every other reader sees that too')

@@ -79,7 +79,7 @@ function parsePort(text: string, whole: string): number {
   throw usageError(`'${text}' in '${whole}' is not a port: 0 to 65535, or any`);
 }
 
-function parseMark(text: string): number {
+export function parseMark(text: string): number {
   const number = /^(0x[\da-f]+|\d+)$/i.test(text) ? Number(text) : NaN;
   if (number >= 1 && number <= 2 ** 32 - 1) return number;
   throw usageError(`'${text}' is not a firewall mark: 1 to 4294967295, also as 0x…`);

@@ -279,7 +279,7 @@ class Step {
 
 /** What the kernel changes along with this, as it is now. */
 export async function readDisturbed(
-  machine: Machine,
+  machine: Pick<Machine, 'facts' | 'read'>,
   resource: Change['resource'],
 ): Promise<Disturbed[]> {
   if (disturbedBy(resource, []).length === 0) return [];

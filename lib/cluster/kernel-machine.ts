@@ -29,7 +29,7 @@ import {
 import { parseListeners } from './listeners.js';
 import type { Machine, Placement, Write } from './machine.js';
 import type { AnnounceOptions } from './node.js';
-import { isInTable, recordOf, settingOfNew } from './resources.js';
+import { isInTable, keyOf, recordOf, settingOfNew } from './resources.js';
 import type { DestinationResource, Resource } from './resources.js';
 import type { Value } from './types.js';
 import type { Facts } from './wanted.js';
@@ -271,17 +271,27 @@ export class KernelMachine implements Machine {
       );
   }
 
-  async occupantsOf(resource: Resource): Promise<string | undefined> {
+  async occupantsOf(
+    resource: Resource,
+    gone: ReadonlySet<string> = new Set(),
+  ): Promise<string | undefined> {
     if (resource.kind === 'service') {
       const look = new KernelTables(this);
-      const left = await look.destinationsOf(resource);
+      const { service } = resource;
+      const left = (await look.destinationsOf(resource)).filter(
+        ({ address, port }) => !gone.has(keyOf({ kind: 'destination', service, address, port })),
+      );
       if (left.length === 0) return undefined;
       const [{ address, port } = { address: '', port: 0 }] = left;
       return `it has ${left.length} real servers of somebody else, such as ${address} port ${port}`;
     }
     if (resource.kind === 'link') {
       const all = await this.network.addresses({ interface: resource.name });
-      const own = all.filter(({ scope }) => scope !== 'link');
+      const own = all.filter(
+        ({ scope, address }) =>
+          scope !== 'link' &&
+          !gone.has(keyOf({ kind: 'address', interface: resource.name, address })),
+      );
       return own.length === 0 ? undefined : `it has the address ${own[0]?.address ?? ''} on it`;
     }
     return undefined;

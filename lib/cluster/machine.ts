@@ -57,8 +57,11 @@ export interface Machine {
     options: AnnounceOptions,
   ): Promise<void>;
 
-  /** What others have put into this, so that it can't be removed without theirs; a sentence. */
-  occupantsOf(resource: Resource): Promise<string | undefined>;
+  /**
+   * What others have put into this, so that it can't be removed without theirs; a sentence. What is in
+   * `gone`, as keyOf names it, counts as removed already.
+   */
+  occupantsOf(resource: Resource, gone?: ReadonlySet<string>): Promise<string | undefined>;
 
   close(): Promise<void>;
 }

@@ -3,7 +3,7 @@
 // For programs that are compiled without @types/node, which declares Symbol.asyncDispose too.
 /// <reference lib="esnext.disposable" preserve="true" />
 
-import { INT_MAX, integer, object, string } from '../check.js';
+import { INT_MAX, boolean, integer, object, string } from '../check.js';
 import type { Input } from '../check.js';
 import { invalidType, invalidValue } from '../errors.js';
 import { parseOpenOptions } from '../options.js';
@@ -151,17 +151,24 @@ export class ClusterNode {
   /**
    * Puts back what was there before, from the journal: what this or another process has applied, all
    * or part of it. What somebody else has changed meanwhile is left alone and told; then the journal
-   * stays as well. May be repeated after a failure.
+   * stays as well. May be repeated after a failure. With `dryRun` it says what it would do.
    */
   revert(options: RevertOptions = {}): Promise<Reverted> {
-    const { signal, ...turn } = parseApplyOptions(options);
-    return this.#inTurn('revert', (machine) =>
-      this.#locked(machine, 'revert', { signal, ...turn }, async (journal) => {
+    const { dryRun, ...others } = object(options, 'options', REVERT_OPTIONS);
+    const isDry = dryRun === undefined ? false : boolean(dryRun, 'options.dryRun');
+    const { signal, ...turn } = parseApplyOptions(others);
+    const how = { ...(signal && { signal }), dryRun: isDry };
+    return this.#inTurn('revert', async (machine) => {
+      if (isDry) {
+        const { path, header } = await placeOf(this.#folder, this.name, await machine.identity());
+        return revertAll(machine, await Journal.read(path, header), this.name, how);
+      }
+      return this.#locked(machine, 'revert', { signal, ...turn }, async (journal) => {
         if (journal === undefined) return { reverted: [], kept: [] };
         if (journal.chains.size > 0) await machine.preflight(`revert ${this.name}`, []);
-        return revertAll(machine, journal, this.name, { ...(signal && { signal }) });
-      }),
-    );
+        return revertAll(machine, journal, this.name, how);
+      });
+    });
   }
 
   /**
@@ -485,6 +492,8 @@ async function unwindRoutes(
 
 /** How a turn is waited for, and whether it is still wanted when it comes. */
 type Turn = Wait & Pick<TurnOptions, 'when'>;
+
+const REVERT_OPTIONS = new Set(['signal', 'wait', 'when', 'dryRun']);
 
 function parseApplyOptions(value: unknown): Turn & Pick<ApplyOptions, 'onProgress'> {
   const input = object(value, 'options', new Set(['signal', 'onProgress', 'wait', 'when']));

@@ -8,6 +8,8 @@ import type { Chain, Disturbed, Journal } from './journal.js';
 import type { Machine } from './machine.js';
 import { changesTo, makeChange } from './plan.js';
 import type { Change } from './plan.js';
+import { Rehearsal } from './rehearsal.js';
+import type { Reverting } from './rehearsal.js';
 import { fits, keyOf } from './resources.js';
 import type { Resource } from './resources.js';
 import type { Value } from './types.js';
@@ -34,23 +36,29 @@ export interface Reverted {
 export interface RevertOptions extends TurnOptions {
   /** Ends it between two changes: it rejects with `ABORT_ERR`, and may be repeated. */
   readonly signal?: AbortSignalLike;
+  /** Only says what would be put back, and what left alone. Default `false`. */
+  readonly dryRun?: boolean;
 }
 
 const BACK = 'it was so before';
+
+const NO_JOURNAL = { append: () => Promise.resolve(), mention: () => Promise.resolve() };
 
 export async function revertAll(
   machine: Machine,
   journal: Journal,
   node: string,
-  { signal }: RevertOptions,
+  { signal, dryRun = false }: RevertOptions,
 ): Promise<Reverted> {
-  const run = new Run(`revert ${node}`, machine, journal);
+  const run = dryRun
+    ? new Run(`revert ${node}`, new Rehearsal(machine), NO_JOURNAL)
+    : new Run(`revert ${node}`, machine, journal);
   for (const chain of [...journal.chains.values()].reverse()) {
     run.endIfAborted(signal);
     await run.unwind(chain);
   }
   const { reverted, kept } = run;
-  if (journal.chains.size === 0) await journal.remove();
+  if (journal.chains.size === 0 && !dryRun) await journal.remove();
   return { reverted, kept };
 }
 
@@ -58,10 +66,10 @@ class Run {
   readonly reverted: Change[] = [];
   readonly kept: Kept[] = [];
   readonly #command: string;
-  readonly #machine: Machine;
-  readonly #journal: Journal;
+  readonly #machine: Reverting;
+  readonly #journal: Pick<Journal, 'append' | 'mention'>;
 
-  constructor(command: string, machine: Machine, journal: Journal) {
+  constructor(command: string, machine: Reverting, journal: Pick<Journal, 'append' | 'mention'>) {
     this.#command = command;
     this.#machine = machine;
     this.#journal = journal;

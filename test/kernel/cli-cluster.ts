@@ -75,11 +75,18 @@ t.test('plan, apply, revert', async (t) => {
   t.match(sick.out, /^E service-missing .*53\n {4}\S[^]*\n {4}ipvsadm -A -u 192\.168\.51\.11:53/m);
   const found = JSON.parse((await cluster(['check', '--json', ...director])).out) as unknown;
   t.match(found, { node: 'lb1', healthy: false, findings: [{ severity: 'error', mend: {} }] });
+  const would = await cluster(['check', '--mend', '--dry-run', ...director]);
+  t.equal(would.status, 1);
+  t.match(would.out, /^would make 3 changes:\n\+ Add the service udp 192\.168\.51\.11:53\.$/m);
+  t.equal((await ipvs.listServices()).length, 1, 'not yet');
   await cluster(['check', '--mend', ...director]);
   t.equal((await ipvs.listServices()).length, 2, 'mended');
   t.notMatch((await cluster(['check', ...director])).out, 'service-missing');
 
+  const foreseen = await cluster(['revert', '--dry-run', ...director]);
+  t.equal((await ipvs.listServices()).length, 2, 'a dry run changes nothing');
   const reverted = await cluster(['revert', ...director]);
+  t.equal(foreseen.out.replace(/would make (\d+ changes) on/, '$1 made on'), reverted.out);
   t.equal(reverted.status, 0, reverted.err);
   t.match(reverted.out, /^- Remove the service tcp 192\.168\.51\.11:80\.$/m);
   t.same(await ipvs.listServices(), []);

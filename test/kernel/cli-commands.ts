@@ -8,6 +8,7 @@ import type { Test } from 'tap';
 import type { Ipvs } from 'ipvs';
 import { IPV4, parseAddress } from '#lib/address';
 import { run } from '#lib/cli/run';
+import { Sysctl } from '#lib/network/sysctl';
 import { Command } from '#lib/records';
 import { ONE_PACKET } from '#lib/words';
 import { FakeTerminal } from '../fixtures/terminal.js';
@@ -24,6 +25,7 @@ interface Ran {
 
 interface Lab {
   ipvs: Ipvs;
+  netns: string;
   /** What `ipvs` with these words does in the test's namespace. */
   cli: (line: string, options?: TerminalOptions & { input?: string }) => Promise<Ran>;
   json: (line: string) => Promise<unknown>;
@@ -36,7 +38,7 @@ async function lab(t: Test): Promise<Lab> {
     const { out } = await cli(`${line} --json`);
     return JSON.parse(out.join('\n')) as unknown;
   };
-  return { ipvs, cli, json };
+  return { ipvs, netns, cli, json };
 }
 
 function cliIn(netns: string): Lab['cli'] {
@@ -235,7 +237,7 @@ t.test('list', async (t) => {
 });
 
 t.test('the rest of the looks', async (t) => {
-  const { ipvs, cli, json } = await lab(t);
+  const { netns, ipvs, cli, json } = await lab(t);
   await ipvs.addService(web);
   t.match((await cli('stats')).out, [
     /^SERVICE \/ SERVER +CONNS/,
@@ -244,7 +246,14 @@ t.test('the rest of the looks', async (t) => {
   ]);
   t.match(await json('stats'), { total: { connections: 0 }, services: [{ ...web, stats: {} }] });
   t.match(await cli('zero'), { status: 0, out: ['zeroed all counters'] });
-  t.match(await cli('zero tcp 10.0.0.9:80'), { status: 4 });
+  t.match(await cli('zero -n'), { status: 0, out: ['would zero all counters'] });
+  t.match(await cli('zero tcp 10.0.0.1:80 -n'), { status: 0, out: [/^would zero .*10.0.0.1:80$/] });
+  const [foreseen, real] = [
+    await cli('zero tcp 10.0.0.9:80 --dry-run'),
+    await cli('zero tcp 10.0.0.9:80'),
+  ];
+  t.equal(real.status, 4);
+  t.same({ ...foreseen, err: first(foreseen) }, { ...real, err: first(real) });
   t.same(await json('connections'), { connections: [] });
   t.same(await cli('connections'), { status: 0, out: [], err: [] });
   t.same((await cli('timeouts')).out, ['tcp      15m', 'tcp-fin  2m', 'udp      5m']);
@@ -261,7 +270,13 @@ t.test('the rest of the looks', async (t) => {
   const doctor = await cli('doctor');
   t.equal(doctor.status, 0);
   t.match(doctor.out.join('\n'), /✓ IPVS 1\.2\.1 in Linux/);
-  t.match(await json('doctor'), { healthy: true, findings: [{ level: 'good' }] });
+  t.match(await json('doctor'), { healthy: true, findings: [{ level: 'note' }] });
+  // In that namespace, not in this process's.
+  t.match(doctor.out.join('\n'), 'expire_nodest_conn=1 ends them');
+  const sysctl = await Sysctl.open({ netns });
+  t.teardown(() => sysctl.close());
+  await sysctl.set('net.ipv4.vs.expire_nodest_conn', 1);
+  t.notMatch((await cli('doctor')).out.join('\n'), 'expire_nodest_conn');
 });
 
 t.test('sync daemons', async (t) => {
@@ -358,7 +373,7 @@ t.test('save, diff, restore', async (t) => {
 // ipvsadm and the kernel take what the library refuses: it is there all the same.
 t.test('diff and dry runs on a table that the library would not make', async (t) => {
   const { netns, ipvs, ipvsadm, restore } = await freshIpvs(t);
-  const folder = t.testdir({});
+  const folder = freshFolder(t);
   const cli = cliIn(netns);
   restore('-A -f 1\n-a -f 1 -r 10.0.0.5:8080\n-a -f 1 -r 10.0.0.6:8081 -i\n');
   const file = join(folder, 'rules');
@@ -403,10 +418,23 @@ t.test('diff and dry runs on a table that the library would not make', async (t)
 });
 
 t.test('drain waits for connections to end, and says what is left', async (t) => {
-  const { ipvs, cli } = await lab(t);
+  const { ipvs, cli, json } = await lab(t);
   await ipvs.addService(web);
   await ipvs.addDestination(web, { address: '10.0.0.5' });
-  t.match(await cli('drain tcp 10.0.0.1:80 10.0.0.9'), { status: 4 });
+  for (const line of ['tcp 10.0.0.1:80 10.0.0.9', 'tcp 10.0.0.9:80 10.0.0.5']) {
+    const [foreseen, real] = [await cli(`drain ${line} -n`), await cli(`drain ${line}`)];
+    t.equal(real.status, 4);
+    t.same({ ...foreseen, err: first(foreseen) }, { ...real, err: first(real) });
+  }
+  t.same((await cli('drain tcp 10.0.0.1:80 10.0.0.5 --dry-run')).out, [
+    'would drain server 10.0.0.5:80 of tcp 10.0.0.1:80; 0 connections left',
+  ]);
+  t.match(await json('drain tcp 10.0.0.1:80 10.0.0.5 --remove --dry-run'), {
+    dryRun: true,
+    destination: { address: '10.0.0.5', port: 80 },
+    removed: true,
+  });
+  t.match(await ipvs.listDestinations(web), [{ weight: 1 }], 'nothing was changed');
   t.same(await cli('drain tcp 10.0.0.1:80 10.0.0.5'), {
     status: 0,
     out: ['drained server 10.0.0.5:80 of tcp 10.0.0.1:80'],

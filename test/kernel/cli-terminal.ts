@@ -112,6 +112,23 @@ t.test('a terminal of 80 columns, 3 services: q gives it back', async (t) => {
     /^ {2}/,
   ]);
 
+  const single = await onTerminal(`watch --count 1 --netns ${netns}`, size, freshFolder(t));
+  t.equal(single.status, '0');
+  t.notMatch(single.text, ENTER, 'a single view stays on the terminal');
+  t.match(stripVTControlCharacters(single.text), /\ntcp 10\.0\.0\.1:80 /);
+  const twice = await onTerminal(
+    `watch --count 2 --interval 1 --netns ${netns}`,
+    size,
+    freshFolder(t),
+  );
+  const last = twice.text.slice(twice.text.lastIndexOf(LEAVE));
+  t.match(stripVTControlCharacters(last), /\ntcp 10\.0\.0\.1:80 /, 'so does the last of two');
+  const helped = await onTerminal(`watch --netns ${netns}`, size, freshFolder(t), (keys) =>
+    keys.write('?qq'),
+  );
+  t.equal(helped.status, '0');
+  t.match(stripVTControlCharacters(helped.text), /c +sorts by connections per second/);
+
   const list = await onTerminal(`list --netns ${netns}`, size, freshFolder(t));
   t.equal(list.status, '0');
   t.match(list.text, '\x1b[1mtcp 10.0.0.1:80\x1b[22m', 'in colour');

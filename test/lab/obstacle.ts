@@ -85,8 +85,8 @@ export class Obstacle implements Machine {
     return this.#machine.preflight(command, changes);
   }
 
-  occupantsOf(...[resource]: Parameters<Machine['occupantsOf']>): Promise<string | undefined> {
-    return this.#machine.occupantsOf(resource);
+  occupantsOf(...what: Parameters<Machine['occupantsOf']>): Promise<string | undefined> {
+    return this.#machine.occupantsOf(...what);
   }
 
   /** What is behind it is closed by whoever opened that. */

@@ -18,6 +18,11 @@ t.test('man/ipvs.1 is what "ipvs help --man" writes', async (t) => {
   t.equal(status, 0);
   t.equal(out, readFileSync(join(root, 'man', 'ipvs.1'), 'utf8'));
   t.equal(out, manualPage(makeProgram()));
+  for (const { description } of [makeProgram(), ...makeProgram().commands].map((each) => ({
+    description: each.description().split(/[-'.]/)[0] ?? '',
+  }))) {
+    t.match(out, description);
+  }
   for (const { name } of commandsBelow())
     t.match(out, `\\fBipvs ${name.replaceAll('-', '\\-')}\\fR`);
 });
@@ -42,17 +47,18 @@ function commandsBelow(): { name: string }[] {
 }
 
 /** What bash offers for a line; the cursor is behind it. */
-function completed(script: string, words: readonly string[]): string[] {
+function completed(script: string, line: string): string[] {
   const program = `${script}
-COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _ipvs; printf '%s\\n' "\${COMPREPLY[@]}"`;
-  const out = execFileSync('bash', ['-c', program, 'bash', ...words], { encoding: 'utf8' });
-  return out.split('\n').filter((line) => line !== '');
+compopt() { :; } # for readline, which is not there
+COMP_LINE=$1; COMP_POINT=\${#1}; _ipvs; printf '%s\n' "\${COMPREPLY[@]}"`;
+  const out = execFileSync('bash', ['-c', program, 'bash', line], { encoding: 'utf8' });
+  return out.split('\n').filter((each) => each !== '');
 }
 
 t.test('bash completes commands, options, values and files', async (t) => {
   const { status, out: script } = await runCli(['completion', 'bash']);
   t.equal(status, 0);
-  const offers = (line: string) => completed(script, line.split(' '));
+  const offers = (line: string) => completed(script, line);
   t.same(offers('ipvs dr'), ['drain']);
   t.same(offers('ipvs add '), ['service', 'server', ...offers('ipvs add --')]);
   t.same(offers('ipvs add serv'), ['service', 'server']);
@@ -62,16 +68,77 @@ t.test('bash completes commands, options, values and files', async (t) => {
   t.same(offers('ipvs ls ma'), ['mark', 'mark6'], 'an alias');
   t.same(offers('ipvs watch --sort '), ['name', 'conns', 'active', 'in', 'out', 'packets']);
   t.same(offers('ipvs save --format y'), ['yaml']);
-  t.same(offers(`ipvs restore ${root}/packa`), [
-    `${root}/package-lock.json`,
-    `${root}/package.json`,
-  ]);
+  t.same(offers('ipvs save --format=y'), ['yaml']);
+  t.notMatch(offers('ipvs list --netns ').join(' '), 'tcp', 'namespaces, and nothing else');
+  const packages = [`${root}/package-lock.json`, `${root}/package.json`];
+  for (const files of ['restore', 'cluster plan -f', 'cluster apply --file', 'diff --merge']) {
+    t.same(offers(`ipvs ${files} ${root}/packa`), packages, files);
+  }
+  t.same(offers(`ipvs cluster check --file=${root}/packa`), packages);
+  t.same(offers(`ipvs cluster check --journal ${root}/do`), [`${root}/docs`]);
+  t.same(offers(`ipvs cluster check --journal ${root}/packa`), [], 'folders only');
   t.same(offers('ipvs completion '), ['bash', 'zsh', ...offers('ipvs completion --')]);
+  t.same(offers('ipvs help cl'), ['clear', 'cluster']);
+  t.same(offers('ipvs help cluster '), ['plan', 'apply', 'check', 'revert']);
+  t.same(offers('ipvs help cluster plan '), []);
+  t.same(offers('ipvs help --m'), ['--man']);
+  for (const line of ['ipvs adm ', 'ipvs adm --', 'ipvs adm -A -t list ']) t.same(offers(line), []);
+  t.match(offers('ipvs set server tcp 10.0.0.1:80 10.0.0.5 --w'), ['--weight'], 'a colon');
 });
+
+/** What a shell makes of lines that are typed, each with a tabulator behind it. */
+function typed(shell: string[], begin: string, lines: readonly string[]): string[] {
+  const input = [begin, ...lines.map((line) => `${line}\t`), 'exit', ''].join('\n');
+  const env = { ...process.env, TERM: 'dumb', HOME: root, PS1: '', NODE_OPTIONS: '' };
+  const out = execFileSync('script', ['-qec', shell.join(' '), '/dev/null'], {
+    input,
+    env,
+    encoding: 'utf8',
+  });
+  return [...out.matchAll(/^<<(.*)>>\r*$/gm)].map(([, words = '']) => words.replace(/[ /]+$/, ''));
+}
+
+const LINES = [
+  ['ipvs dra', 'drain'],
+  ['ipvs save --format=ya', 'save --format=yaml'],
+  ['ipvs save --format ya', 'save --format yaml'],
+  ['ipvs help clus', 'help cluster'],
+  [`ipvs cluster plan -f ${root}/CHANGEL`, `cluster plan -f ${root}/CHANGELOG.md`],
+  [`ipvs cluster plan --file=${root}/CHANGEL`, `cluster plan --file=${root}/CHANGELOG.md`],
+  [`ipvs cluster plan --journal ${root}/nativ`, `cluster plan --journal ${root}/native`],
+  [
+    'ipvs set server tcp 10.0.0.1:80 10.0.0.5 --weig',
+    'set server tcp 10.0.0.1:80 10.0.0.5 --weight',
+  ],
+  ['ipvs adm --rat', 'adm --rat'],
+] as const;
+
+for (const [shell, start] of [
+  [['bash', '--norc', '-i'], ''],
+  [['zsh', '-f', '-i'], 'autoload -U compinit; compinit -u -D; '],
+] as const) {
+  const [name] = shell;
+  t.test(`keys that are pressed in ${name}`, async (t) => {
+    if (name === 'zsh') execFileSync(join(root, 'scripts', 'need'), ['zsh:zsh']);
+    const { out } = await runCli(['completion', name]);
+    const script = join(t.testdir({ script: out }), 'script');
+    const begin = `${start}ipvs() { echo "<<$*>>"; }; source ${script}`;
+    t.same(
+      typed(
+        [...shell],
+        begin,
+        LINES.map(([line]) => line),
+      ),
+      LINES.map(([, words]) => words),
+    );
+  });
+}
 
 t.test('the script for zsh names every command and option', async (t) => {
   const { out } = await runCli(['completion', 'zsh']);
   t.match(out, /^#compdef ipvs\n/);
-  for (const { name } of commandsBelow()) t.ok(out.includes(`    '${name}') known=(`), name);
+  for (const { name } of commandsBelow()) {
+    t.ok(out.includes(`    '${name}') ${name === 'adm' ? 'return' : 'known=('}`), name);
+  }
   t.match(out, /'--weight:0 is no new connections/);
 });

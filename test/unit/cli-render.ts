@@ -9,7 +9,8 @@ import type { Test } from 'tap';
 import { ConnectionTable } from '#lib/cli/render/connections';
 import { listLines, listSummary } from '#lib/cli/render/list';
 import { statsLines } from '#lib/cli/render/stats';
-import { rowCount, tableRows, watchLines } from '#lib/cli/render/watch';
+import { makeProgram } from '#lib/cli/program';
+import { rowCount, tableRows, watchLines, wholeLines } from '#lib/cli/render/watch';
 import type { WatchModel } from '#lib/cli/render/watch';
 import { makeStyle } from '#lib/cli/terminal';
 import { pressed } from '#lib/cli/commands/watch';
@@ -156,6 +157,25 @@ t.test('of an empty table there is a summary, and a screen', (t) => {
   t.end();
 });
 
+t.test('every key of watch is told in its help, and where it may be looked for', (t) => {
+  const watch = makeProgram().commands.find((each) => each.name() === 'watch');
+  const foot = watchLines(model, { columns: 80, rows: 24 }, plain).at(-1);
+  t.match(foot, '? keys');
+  for (const key of ['q', 'c', 'a', 'i', 'o', 'p', 'n', 'r', 's', 'space', '? or h']) {
+    t.match(watch?.description(), new RegExp(`[:;] ${key.replace('?', '\\?')} [a-z]`), key);
+  }
+  t.end();
+});
+
+t.test('the whole table has all rows, and no keys below it', (t) => {
+  const lines = wholeLines({ ...model, offset: 2 }, 80, plain);
+  t.equal(lines.length, 3 + 3 + 5);
+  t.match(lines[3], /^tcp /);
+  t.equal(wholeLines({ ...model, servers: 'hidden' }, 80, plain).length, 3 + 3);
+  t.match(wholeLines({ ...model, services: [] }, 80, plain).at(-1), 'No virtual services');
+  t.end();
+});
+
 t.test('keys of watch', (t) => {
   const size = { columns: 80, rows: 24 };
   const shown = (m: WatchModel) => watchLines(m, size, plain).slice(3, 3 + tableRows(size));
@@ -179,6 +199,18 @@ t.test('keys of watch', (t) => {
   t.equal(pressed(pressed(large, 'end', size), 'home', size).offset, 0);
   t.equal(pressed(pressed(large, 'end', size), 'a', size).offset, 0, 'another order, from the top');
   t.equal(pressed(large, 'space', size).paused, true);
+  for (const key of ['?', 'h']) {
+    for (const width of [40, 80]) {
+      const help = watchLines(pressed(large, key, size), { columns: width, rows: 24 }, plain);
+      t.equal(help.length, 24);
+      t.ok(
+        help.every((line) => line.length <= width),
+        `${width}`,
+      );
+      t.ok(help.some((line) => /^c +sorts by connections/.test(line)) || width < 80);
+    }
+    t.same(pressed(pressed(large, key, size), 'x', size), { ...large, help: false });
+  }
   t.equal(pressed(large, 'x', size), large);
   t.end();
 });

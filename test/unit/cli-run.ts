@@ -10,6 +10,8 @@ import { Exit, failureText, statusOf, tell } from '#lib/cli/failure';
 import { makeStyle, styleOf } from '#lib/cli/terminal';
 import { makeProgram } from '#lib/cli/program';
 import type { CliCommand } from '#lib/cli/command';
+import { drain } from '#lib/cli/commands/drain';
+import type { Context } from '#lib/cli/context';
 import { IpvsError } from '#lib/errors';
 import { runCli } from '../fixtures/terminal.js';
 
@@ -46,7 +48,9 @@ t.test(
       ['add server tcp 10.0.0.1:80 10.0.0.5 --tunnel vxlan', /choices are ipip, gue, gre/],
       ['set service tcp 10.0.0.1:80 --no-persistent --netmask 24', /does not go with/],
       ['zero tcp', /takes a whole service/],
+      ['cluster check -f x --node y --dry-run', /--dry-run goes with --mend/],
       ['connections --service :80 --mark 1', /exclude each other/],
+      ['connections --mark 0', /'0' is not a firewall mark/],
       ['watch --interval 0', /--interval is at least 1s/],
       ['timeouts --tcp soon', /--tcp takes a time/],
       ['list --deadline soon', /--deadline takes a time/],
@@ -112,6 +116,36 @@ t.test('help', async (t) => {
   t.match((await runCli(['--help'], { columns: 80, env: { TERM: 'xterm' } })).out, '\x1b[1m');
 });
 
+// What changes nothing, by name: whoever adds a command decides.
+const LOOKS = new Set([
+  'list',
+  'watch',
+  'stats',
+  'connections',
+  'doctor',
+  'probe',
+  'save', // a file, not the machine
+  'diff',
+  'daemon',
+  'cluster plan',
+  'help',
+  'completion',
+]);
+
+t.test('every command that changes something has --dry-run, in the same words', (t) => {
+  const working = commandsOf(makeProgram()).filter(([, { works }]) => works);
+  t.ok(working.length > 25);
+  for (const [words, { options }] of working) {
+    const name = words.join(' ');
+    if (name === 'adm') continue; // ipvsadm has none
+    const dry = options.find(({ long }) => long === '--dry-run');
+    t.equal(dry?.short, LOOKS.has(name) ? undefined : '-n', name);
+  }
+  const docs = readFileSync(join(root, 'docs', 'cli.md'), 'utf8');
+  t.match(docs, 'Every command that changes something takes `--dry-run`');
+  t.end();
+});
+
 // Every example works as far as the command line goes: its words are known.
 t.test('examples are commands that there are', (t) => {
   for (const [, command] of commandsOf(makeProgram())) {
@@ -153,6 +187,19 @@ t.test("the version is the package's", async (t) => {
   for (const line of behind) {
     t.match(await runCli(line.split(' ')), { status: 2, out: '' }, line);
   }
+});
+
+t.test('drain names the port of a server that somebody else has removed', async (t) => {
+  const lines: string[] = [];
+  const ipvs = { updateDestination: () => undefined, getDestination: () => undefined };
+  const context = {
+    ipvs: () => Promise.resolve(ipvs),
+    style: makeStyle(false, false),
+    progress: () => ({ show: () => undefined, end: () => undefined }),
+    print: (text: string[]) => lines.push(...text),
+  };
+  await drain(context as unknown as Context, 'tcp', '10.0.0.1:80', '10.0.0.5', { remove: true });
+  t.same(lines, ['drained server 10.0.0.5:80 of tcp 10.0.0.1:80']);
 });
 
 t.test('what stands in front of adm is taken, or refused', async (t) => {

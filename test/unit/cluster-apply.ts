@@ -120,7 +120,12 @@ t.test('applied twice, it changes nothing; reverted, all is as before', (t) => {
 
     // By another process.
     const other = fakeNode(description, name, journal, { machine }).node;
-    const { kept } = await other.revert();
+    const foreseen = await other.revert({ dryRun: true });
+    t.same(machine.snapshot(), after, 'a dry run changes nothing');
+    t.equal(machine.writes, writes);
+    t.equal(filesIn(journal).length, 1);
+    const { reverted, kept } = await other.revert();
+    t.same({ reverted, kept }, foreseen, 'and says just what is done');
     t.same(kept, []);
     t.same(machine.snapshot(), before);
     t.same(filesIn(journal), [], 'the journal is gone');
@@ -357,7 +362,9 @@ t.test('what somebody else has changed meanwhile is told and left alone', async 
     'address eth0 192.168.51.11': null,
   };
   Object.assign(machine.state, foreign);
-  const { kept } = await node.revert();
+  const foreseen = await node.revert({ dryRun: true });
+  const { reverted, kept } = await node.revert();
+  t.same({ reverted, kept }, foreseen);
   t.same(
     kept.map(({ change }) => change.kind),
     ['service', 'destination', 'service'],

@@ -1,7 +1,7 @@
 // ipvs cluster plan, apply, check, revert
 
 import { Cluster } from '../../cluster/index.js';
-import type { Change, ClusterNode } from '../../cluster/index.js';
+import type { Change, ClusterNode, Finding } from '../../cluster/index.js';
 import type { Context } from '../context.js';
 import { Exit, usageError } from '../failure.js';
 import { clusterFindingLines, keptLines, planLines } from '../render/cluster.js';
@@ -107,21 +107,30 @@ async function tellDone(context: Context, error: unknown): Promise<void> {
 
 export interface CheckFlags extends ClusterFlags {
   readonly mend?: boolean;
+  readonly dryRun?: boolean;
 }
 
 /** Says what is wrong; the exit status says whether something is that was not mended. */
-export function check(context: Context, { mend = false, ...flags }: CheckFlags): Promise<number> {
+export function check(
+  context: Context,
+  { mend = false, dryRun = false, ...flags }: CheckFlags,
+): Promise<number> {
+  if (dryRun && !mend) {
+    throw usageError('--dry-run goes with --mend: without it, check changes nothing');
+  }
   return withNode(context, flags, async (node) => {
     const findings = await node.check();
     const mended: Change[] = [];
-    if (mend) for (const each of findings) mended.push(...(await node.mend(each)));
-    const left = mend ? await node.check() : findings;
+    if (mend && dryRun) mended.push(...changesOf(findings));
+    else if (mend) for (const each of findings) mended.push(...(await node.mend(each)));
+    const left = mend && !dryRun ? await node.check() : findings;
     const healthy = left.every(({ severity }) => severity === 'info');
     if (context.json) {
-      await context.printJson({ node: node.name, healthy, findings: left, mended });
+      await context.printJson({ node: node.name, dryRun, healthy, findings: left, mended });
     } else {
       const { style, width } = context;
       await context.print([
+        ...(dryRun ? [style.bold(`would make ${countOf(mended.length, 'change')}:`)] : []),
         ...planLines(mended, [], style, width),
         ...clusterFindingLines(left, style, width),
       ]);
@@ -131,17 +140,32 @@ export function check(context: Context, { mend = false, ...flags }: CheckFlags):
   });
 }
 
+// What mends one thing may mend another.
+function changesOf(findings: readonly Finding[]): Iterable<Change> {
+  const changes = findings.flatMap(({ mend }) => mend?.changes ?? []);
+  return new Map(changes.map((change) => [change.shell, change])).values();
+}
+
+export interface RevertFlags extends ClusterFlags {
+  readonly dryRun?: boolean;
+}
+
 /** Takes back what was applied. */
-export function revert(context: Context, flags: ClusterFlags): Promise<number> {
+export function revert(
+  context: Context,
+  { dryRun = false, ...flags }: RevertFlags,
+): Promise<number> {
   return withNode(context, flags, async (node) => {
-    const { reverted, kept } = await node.revert();
+    const { reverted, kept } = await node.revert({ dryRun });
     if (context.json) {
-      await context.printJson({ node: node.name, reverted, kept });
+      await context.printJson({ node: node.name, dryRun, reverted, kept });
     } else {
       await context.print([
         ...planLines(reverted, [], context.style, context.width),
         ...keptLines(kept, context.style, context.width),
-        `${countOf(reverted.length, 'change')} made on ${node.name}`,
+        dryRun
+          ? `would make ${countOf(reverted.length, 'change')} on ${node.name}`
+          : `${countOf(reverted.length, 'change')} made on ${node.name}`,
       ]);
     }
     return kept.length === 0 ? Exit.done : Exit.no;

@@ -5,7 +5,7 @@ import type { Context } from '../context.js';
 import { Exit, usageError } from '../failure.js';
 import { countOf } from '../render/numbers.js';
 import { ConnectionTable } from '../render/connections.js';
-import { parseEndpoint, parseNumber } from '../words.js';
+import { parseEndpoint, parseMark, parseNumber } from '../words.js';
 
 export interface ConnectionsFlags {
   readonly protocol?: string;
@@ -46,7 +46,7 @@ function optionsOf(flags: ConnectionsFlags): ConnectionsOptions {
   }
   const virtual =
     mark !== undefined
-      ? { fwmark: parseNumber(mark, '--mark') }
+      ? { fwmark: parseMark(mark) }
       : service && parseEndpoint(service, 'an address');
   return {
     ...(protocol !== undefined && { protocol: protocol as Protocol }),

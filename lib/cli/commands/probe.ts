@@ -1,8 +1,8 @@
 // ipvs probe, ipvs doctor
 
-import { readFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import type { Ipvs } from '../../ipvs.js';
+import { Sysctl } from '../../network/sysctl.js';
 import type { Context } from '../context.js';
 import { Exit } from '../failure.js';
 import { findingLines, findings, probeLines } from '../render/probe.js';
@@ -22,8 +22,7 @@ export async function doctor(context: Context): Promise<number> {
   const found = await ipvs.probe();
   const all = findings(found, {
     kernel: release(),
-    // Only the process's own can be read from here.
-    sysctls: context.netns === undefined ? await readSysctls() : {},
+    sysctls: await readSysctls(context),
     ...(found.usable && { table: await tableOf(ipvs) }),
   });
   const healthy = all.every(({ level }) => level !== 'bad');
@@ -33,18 +32,25 @@ export async function doctor(context: Context): Promise<number> {
 }
 
 const SYSCTLS = [
-  '/proc/sys/net/ipv4/ip_forward',
-  '/proc/sys/net/ipv4/vs/expire_nodest_conn',
-  '/proc/sys/net/ipv4/vs/expire_quiescent_template',
-  '/proc/sys/net/ipv4/vs/run_estimation',
+  'net.ipv4.ip_forward',
+  'net.ipv4.vs.expire_nodest_conn',
+  'net.ipv4.vs.expire_quiescent_template',
+  'net.ipv4.vs.run_estimation',
 ];
 
-async function readSysctls(): Promise<Record<string, string>> {
+/** Those of the namespace that is looked at. */
+async function readSysctls({ openOptions }: Context): Promise<Record<string, string>> {
   const values: Record<string, string> = {};
-  for (const path of SYSCTLS) {
-    const name = path.slice(path.lastIndexOf('/') + 1);
-    const value = await readFile(path, 'utf8').catch(() => undefined);
-    if (value !== undefined) values[name] = value.trim();
+  const sysctl = await Sysctl.open(openOptions).catch(() => undefined);
+  if (sysctl === undefined) return values;
+  try {
+    for (const path of SYSCTLS) {
+      // What can't be read is no finding.
+      const value = await sysctl.get(path).catch(() => undefined);
+      if (value !== undefined) values[path.slice(path.lastIndexOf('.') + 1)] = value;
+    }
+  } finally {
+    await sysctl.close();
   }
   return values;
 }

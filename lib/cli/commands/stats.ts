@@ -1,5 +1,6 @@
 // ipvs stats, ipvs zero
 
+import { IpvsError } from '../../errors.js';
 import type { Context } from '../context.js';
 import { Exit, usageError } from '../failure.js';
 import { keyOf } from '../config.js';
@@ -49,18 +50,27 @@ export async function stats(
 }
 
 /** Sets the counters of a service, or all of them, to zero. */
-export async function zero(context: Context, kind?: string, name?: string): Promise<number> {
+export async function zero(
+  context: Context,
+  kind: string | undefined,
+  name: string | undefined,
+  { dryRun = false }: { readonly dryRun?: boolean },
+): Promise<number> {
   if (kind !== undefined && name === undefined) {
     throw usageError('zero takes a whole service, or nothing for all counters');
   }
   const service = kind !== undefined && name !== undefined ? parseService(kind, name) : undefined;
   const ipvs = await context.ipvs();
-  await ipvs.zero(service);
-  if (context.json) await context.printJson({ zeroed: service ?? 'all' });
+  if (!dryRun) await ipvs.zero(service);
+  else if (service !== undefined && (await ipvs.getService(service)) === undefined) {
+    const sentence = 'the service does not exist';
+    throw new IpvsError({ command: 'zero counters', service }, { code: 'ESRCH', sentence });
+  }
+  if (context.json) await context.printJson({ dryRun, zeroed: service ?? 'all' });
   else {
     const what =
       service === undefined ? 'all counters' : `the counters of ${serviceWords(service)}`;
-    await context.print([`${context.style.bold('zeroed')} ${what}`]);
+    await context.print([`${context.style.bold(dryRun ? 'would zero' : 'zeroed')} ${what}`]);
   }
   return Exit.done;
 }

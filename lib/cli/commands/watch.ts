@@ -6,7 +6,7 @@ import type { SnapshotService, Stats } from '../../types.js';
 import type { Context } from '../context.js';
 import { Exit, tell, usageError } from '../failure.js';
 import { statsLines } from '../render/stats.js';
-import { rowCount, tableRows, watchLines } from '../render/watch.js';
+import { rowCount, tableRows, watchLines, wholeLines } from '../render/watch.js';
 import type { ScreenSize, SortKey, WatchModel } from '../render/watch.js';
 import { Screen } from '../screen.js';
 import type { ScreenEvent } from '../screen.js';
@@ -96,6 +96,13 @@ class Watch {
   async run(count: number): Promise<number> {
     // Before the screen is taken: a failure is told where it can be read.
     await this.#refresh();
+    if (count > 1) await this.#runOnScreen(count);
+    // What nobody has left by a key is still wanted.
+    if (!this.#end.signal.aborted) await this.#print();
+    return this.#status;
+  }
+
+  async #runOnScreen(count: number): Promise<void> {
     this.#screen.open();
     try {
       this.#draw();
@@ -107,7 +114,12 @@ class Watch {
     } finally {
       this.#screen.close();
     }
-    return this.#status;
+  }
+
+  async #print(): Promise<void> {
+    if (this.#model === undefined) return;
+    const { style } = this.#context;
+    await this.#context.print(wholeLines(this.#model, this.#screen.size.columns, style));
   }
 
   /** Resolves to false where it is over. */
@@ -179,6 +191,8 @@ class Watch {
 
 /** What a key makes of what is shown. */
 export function pressed(model: WatchModel, key: string, size: ScreenSize): WatchModel {
+  if (model.help === true) return { ...model, help: false };
+  if (key === '?' || key === 'h') return { ...model, help: true };
   const sort = SORT_KEYS[key];
   if (sort !== undefined) return { ...model, sort, reversed: false, offset: 0 };
   const page = tableRows(size);

@@ -3,6 +3,7 @@
 import type { Destination, SnapshotService, Stats } from '../../types.js';
 import type { Paint, Style } from '../terminal.js';
 import { endpointWords, serviceWords } from '../words.js';
+import { KEYS } from './keys.js';
 import { countOf, shortNumber } from './numbers.js';
 
 /** By what services are sorted, and what the bars show. */
@@ -20,6 +21,8 @@ export interface WatchModel {
   /** How many rows are scrolled over. */
   readonly offset: number;
   readonly paused: boolean;
+  /** Whether the keys are explained in place of the table. */
+  readonly help?: boolean;
   /** Seconds from one look to the next. */
   readonly interval: number;
   /** When this was seen, for example '12:00:01'. */
@@ -110,9 +113,18 @@ function showsServers(model: WatchModel, size: ScreenSize): boolean {
   return allRows(model) <= tableRows(size);
 }
 
+/** The whole table, for where it may scroll away. */
+export function wholeLines(model: WatchModel, columns: number, style: Style): string[] {
+  const rows = LINES_ABOVE + Math.max(1, allRows(model)) + LINES_BELOW;
+  const lines = watchLines({ ...model, offset: 0, help: false }, { columns, rows }, style);
+  const shown = LINES_ABOVE + Math.max(1, rowCount(model, { columns, rows }));
+  return lines.slice(0, shown);
+}
+
 /** The lines of a screen: as many as it has at most, and none too long. */
 export function watchLines(model: WatchModel, size: ScreenSize, style: Style): string[] {
   const { columns, rows } = size;
+  if (model.help === true) return helpScreen(model, size, style);
   const shown = visibleLines(model, size);
   const layout = layoutOf(shown, columns);
   const all = model.services.map(serviceLine);
@@ -131,6 +143,18 @@ export function watchLines(model: WatchModel, size: ScreenSize, style: Style): s
     0,
     rows,
   );
+}
+
+function helpScreen(model: WatchModel, { columns, rows }: ScreenSize, style: Style): string[] {
+  const width = Math.max(...KEYS.map(([key]) => key.length));
+  const keys = KEYS.map(
+    ([key, does]) => style.bold(key.padEnd(width)) + cut(`  ${does}`, Math.max(0, columns - width)),
+  );
+  const head = [headLine(model, columns, style), ''];
+  const body = keys.slice(0, Math.max(0, rows - head.length - LINES_BELOW));
+  const blank = Math.max(0, rows - head.length - body.length - LINES_BELOW);
+  const foot = style.dim(cut('q quit  any other key: back', columns));
+  return [...head, ...body, ...Array<string>(blank).fill(''), foot].slice(0, rows);
 }
 
 function serviceLine(service: SnapshotService): Line {
@@ -289,9 +313,9 @@ function footLine(model: WatchModel, size: ScreenSize, style: Style): string {
   const last = Math.min(count, model.offset + tableRows(size));
   const place = count > tableRows(size) ? `  ${model.offset + 1}-${last} of ${count}` : '';
   const keys =
-    'q quit  sort: n name c conn/s a active i in o out p packets  r reverse  s servers  ' +
+    'q quit  ? keys  sort: n name c conn/s a active i in o out p packets  r reverse  s servers  ' +
     'space pause  arrows scroll';
-  const short = 'q quit  sort: n c a i o p  r reverse  s servers  space pause';
+  const short = 'q quit  ? keys  sort: n c a i o p  r reverse  s servers';
   const room = size.columns - place.length;
   return style.dim(cut(keys.length <= room ? keys : short, room)) + place;
 }
