@@ -69,10 +69,11 @@ t.test('a pipe is written to, also by way of a link', async (t) => {
     const reader = spawn('cat', [pipe], { stdio: ['ignore', 'pipe', 'inherit'] });
     let read = '';
     reader.stdout.on('data', (data: Buffer) => (read += data.toString()));
-    // Before the reader is waited for: what is not written to never ends it.
+    const closed = once(reader, 'close');
     await writeText(name, 'new');
+    // What is not written to never ends its reader.
     if (!lstatSync(pipe).isFIFO()) reader.kill();
-    await once(reader, 'close');
+    await closed;
     t.equal(read, 'new');
     t.ok(lstatSync(pipe).isFIFO(), 'and is a pipe still');
     t.ok(lstatSync(link).isSymbolicLink());
