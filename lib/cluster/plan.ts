@@ -135,12 +135,14 @@ export function makePlan(
 ): Plan {
   const keys = new Set(wanted.map(({ resource }) => keyOf(resource)));
   const changes: Change[] = [];
+  const taken = new Map<string, Value>();
   // What is ours and no longer wanted goes first, the last that came first.
   for (const [key, chain] of [...chains].reverse()) {
     if (keys.has(key)) continue;
     const present = look(chain.resource);
     const { target, kept } = chain.unwind(present);
     if (kept || chain.mended || fits(target, present)) continue;
+    taken.set(key, target);
     changes.push(
       ...changesTo(
         chain.resource,
@@ -151,14 +153,17 @@ export function makePlan(
     );
   }
   const replaced = replacedLinks(wanted, look);
-  const after: Look = (resource) =>
-    replaced.some((link) => isPartOf(resource, link)) ? null : look(resource);
+  const after: Look = (resource) => {
+    if (replaced.some((link) => isPartOf(resource, link))) return null;
+    const target = taken.get(keyOf(resource));
+    return target === undefined ? look(resource) : target;
+  };
   for (const each of wanted) {
     if (each.manual === true) continue;
     // What is on a device that is made anew goes first, and comes again after it.
     if (replaced.includes(each.resource)) changes.push(...partsGone(each.resource, wanted, look));
     const present = after(each.resource);
-    if (isFine(each, present ?? startOf(each, look), look)) continue;
+    if (isFine(each, present ?? startOf(each, after), after)) continue;
     if (each.optional === true && present === null) continue;
     changes.push(...changesFor(each, present));
   }

@@ -27,7 +27,8 @@ bool IsSame(const Address& a, const Address& b) {
 }
 
 bool Speaks(const Link& link) {
-  return link.hardware == ARPHRD_ETHER && link.address_size == kMac && (link.flags & IFF_NOARP) == 0;
+  return link.hardware == ARPHRD_ETHER && link.address_size == kMac &&
+         (link.flags & IFF_NOARP) == 0;
 }
 
 sockaddr_ll AddressOf(const Link& link, uint16_t protocol) {
@@ -80,12 +81,13 @@ Failure Listen(const Link& link, uint16_t protocol, UniqueFd* listener) {
   if (protocol == ETH_P_IPV6) {
     // The next header is ICMPv6, its type 136.
     sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 6),        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 58, 0, 3),
-        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 40),       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 136, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 6),  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 58, 0, 3),
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 40), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 136, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),  BPF_STMT(BPF_RET | BPF_K, 0),
     };
     const sock_fprog program = {sizeof(filter) / sizeof(*filter), filter};
-    if (::setsockopt(listener->get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0) {
+    if (::setsockopt(listener->get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) <
+        0) {
       return Failure::SystemCall("setsockopt", errno);
     }
   }
@@ -127,11 +129,10 @@ class Inquiry {
       if (!CanAsk(each)) continue;
       Mac group;
       MacOfSolicited(each.address, &group);
-      Failure failure =
-          each.family == AF_INET
-              ? Send(arp_.get(), link_, ETH_P_ARP, kEverybody, ArpProbe(mac_, each.address))
-              : Send(ipv6_.get(), link_, ETH_P_IPV6, group,
-                     Solicitation(mac_, *own_, each.address));
+      Failure failure = each.family == AF_INET ? Send(arp_.get(), link_, ETH_P_ARP, kEverybody,
+                                                      ArpProbe(mac_, each.address))
+                                               : Send(ipv6_.get(), link_, ETH_P_IPV6, group,
+                                                      Solicitation(mac_, *own_, each.address));
       if (failure) return failure;
     }
     return Failure();
@@ -156,8 +157,8 @@ class Inquiry {
     uint8_t bytes[256];  // of which those that matter come first
     sockaddr_ll from{};
     socklen_t size = sizeof(from);
-    const ssize_t length = ::recvfrom(listener, bytes, sizeof(bytes), 0,
-                                      reinterpret_cast<sockaddr*>(&from), &size);
+    const ssize_t length =
+        ::recvfrom(listener, bytes, sizeof(bytes), 0, reinterpret_cast<sockaddr*>(&from), &size);
     if (length < 0) {
       if (errno == EINTR || errno == EAGAIN) return Failure();
       return Failure::SystemCall("recvfrom", errno);

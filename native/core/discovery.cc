@@ -41,7 +41,8 @@ Bytes ArpRequest(const Mac& mac, const uint8_t* sender, const Address& target) {
   return packet;
 }
 
-// RFC 4861, sections 4.3 and 4.4. A hop limit of 255 is how receivers know that it comes from the link.
+// RFC 4861, sections 4.3 and 4.4. A hop limit of 255 is how receivers know that it comes from the
+// link.
 Bytes Packet(uint8_t type, uint8_t flags, const uint8_t* from, const uint8_t* to,
              const Address& target, uint8_t option, const Mac& mac) {
   Bytes message = {type, 0, 0, 0, flags, 0, 0, 0};
@@ -89,8 +90,8 @@ Bytes ArpProbe(const Mac& mac, const Address& address) {
   return ArpRequest(mac, kNobody, address);
 }
 
-// Not from nobody: that would be answered to all nodes, and with the override flag (ndisc_recv_ns), so
-// that the answer itself would take the address away from whoever it was known to be at.
+// Not from nobody: that would be answered to all nodes, and with the override flag (ndisc_recv_ns),
+// so that the answer itself would take the address away from whoever it was known to be at.
 Bytes Solicitation(const Mac& mac, const Address& own, const Address& address) {
   uint8_t to[16];
   std::copy_n(kSolicitedNodes, sizeof(kSolicitedNodes), to);
@@ -127,8 +128,8 @@ void MacOfAllNodes(Mac* mac) {
 }
 
 void MacOfSolicited(const Address& address, Mac* mac) {
-  const uint8_t group[kMac] = {0x33, 0x33, 0xff, address.bytes[13], address.bytes[14],
-                               address.bytes[15]};
+  const uint8_t group[kMac] = {
+      0x33, 0x33, 0xff, address.bytes[13], address.bytes[14], address.bytes[15]};
   std::copy_n(group, kMac, *mac);
 }
 

@@ -1,5 +1,5 @@
-// ARP and neighbour discovery: what hosts of a link tell each other about addresses. The packets are
-// those behind the link's header.
+// ARP and neighbour discovery: what hosts of a link tell each other about addresses. The packets
+// are those behind the link's header.
 #ifndef IPVS_CORE_DISCOVERY_H_
 #define IPVS_CORE_DISCOVERY_H_
 
@@ -16,8 +16,8 @@ Bytes GratuitousArp(const Mac& mac, const Address& address);
 // `router`: this host forwards; others would forget their route through it without the flag.
 Bytes UnsolicitedAdvertisement(const Mac& mac, const Address& address, bool router);
 
-// Asks who has an address. Nobody learns of the asker's: ARP names none (RFC 5227), and a solicitation
-// comes from `own`, which is of this host alone.
+// Asks who has an address. Nobody learns of the asker's: ARP names none (RFC 5227), and a
+// solicitation comes from `own`, which is of this host alone.
 Bytes ArpProbe(const Mac& mac, const Address& address);
 Bytes Solicitation(const Mac& mac, const Address& own, const Address& address);
 

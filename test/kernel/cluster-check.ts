@@ -476,6 +476,7 @@ t.test('on a real kernel', async (t) => {
       );
     }
     await cluster.apply('lb2');
+    await cluster.node('lb1').announce({ repeatAfter: 0 });
     for (const name of names)
       t.same(said(await cluster.node(name).check()), [], 'one has stepped back');
 

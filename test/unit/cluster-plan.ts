@@ -239,6 +239,19 @@ t.test('what a tunnel device lets in is set where it would not be so by itself',
   t.same(await planned('1', '1'), set);
 });
 
+t.test('what serves only as long as it is ours is not counted on', async (t) => {
+  const journal = t.testdir();
+  const machine = new FakeMachine();
+  const quiet = { ...reference('dr'), arp: 'interface' } as const;
+  await fakeNode(reference('dr'), 'rs1', journal, { machine }).node.apply();
+  const { node } = fakeNode(quiet, 'rs1', journal, { machine });
+  t.same(
+    [...(await node.apply())].map(({ shell }) => shell).filter((line) => line.includes('eth0')),
+    ['sysctl -qw net.ipv4.conf.eth0.arp_ignore=1', 'sysctl -qw net.ipv4.conf.eth0.arp_announce=2'],
+  );
+  t.same((await node.plan()).length, 0);
+});
+
 t.test('where the kernel can mark packets, that is a change like the others', async (t) => {
   const description: ClusterDescription = {
     ...reference('dr', { ipv6: true }),
