@@ -89,7 +89,7 @@ t.test('bash completes commands, options, values and files', async (t) => {
 /** What a shell makes of lines that are typed, each with a tabulator behind it. */
 function typed(shell: string[], begin: string, lines: readonly string[]): string[] {
   const input = [begin, ...lines.map((line) => `${line}\t`), 'exit', ''].join('\n');
-  const env = { ...process.env, TERM: 'dumb', HOME: root, PS1: '', NODE_OPTIONS: '' };
+  const env = { ...process.env, TERM: 'dumb', HISTFILE: '', HOME: root, PS1: '', NODE_OPTIONS: '' };
   const out = execFileSync('script', ['-qec', shell.join(' '), '/dev/null'], {
     input,
     env,
