@@ -121,7 +121,7 @@ function markWants(model: Model, facts: Facts): Wanted[] {
         resource: { kind: 'mark', fwmark, family, protocol, address, ports },
         value: { ports },
         reason: 'the mark makes one service of several ports',
-        manual: facts.marks !== true,
+        manual: facts.marks?.has(family) !== true,
       })),
     ];
   });

@@ -9,6 +9,7 @@ import { Sysctl } from '../network/sysctl.js';
 import type { IpvsError } from '../errors.js';
 import { missingCapability } from '../rights.js';
 import type {
+  AddressFamily,
   DestinationConfig,
   OpenOptions,
   Operation,
@@ -168,14 +169,8 @@ export class KernelMachine implements Machine {
     };
   }
 
-  async canMark(): Promise<boolean> {
-    try {
-      await this.network.marks();
-      return true;
-    } catch (error) {
-      if ((error as { code?: string }).code === 'ERR_IPVS_UNAVAILABLE') return false;
-      throw error;
-    }
+  canMark(family: AddressFamily): Promise<boolean> {
+    return this.network.canMark(family);
   }
 
   async preflight(command: string, changes: readonly Write[]): Promise<void> {

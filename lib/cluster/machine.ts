@@ -1,6 +1,7 @@
 // The node itself, as far as the helper looks at it and changes it. What is behind it is the kernel
 // (kernel-machine.ts) or, in tests, a table.
 
+import type { AddressFamily } from '../types.js';
 import type { Survey } from './check.js';
 import type { AnnounceOptions } from './node.js';
 import type { Resource } from './resources.js';
@@ -35,8 +36,8 @@ export interface Machine {
 
   facts(): Promise<Facts>;
 
-  /** Whether the kernel can be told to mark packets. */
-  canMark(): Promise<boolean>;
+  /** Whether the kernel can be told to mark packets of that family. */
+  canMark(family: AddressFamily): Promise<boolean>;
 
   /**
    * What a check looks at besides; `settings` are sysctls that should be writable, `own` the addresses

@@ -7,7 +7,7 @@ import { INT_MAX, boolean, integer, object, string } from '../check.js';
 import type { Input } from '../check.js';
 import { invalidType, invalidValue } from '../errors.js';
 import { parseOpenOptions } from '../options.js';
-import type { AbortSignalLike, OpenOptions } from '../types.js';
+import type { AbortSignalLike, AddressFamily, OpenOptions } from '../types.js';
 import { applyPlan } from './apply.js';
 import type { ApplyOptions, TurnOptions } from './apply.js';
 import { findFaults, settingsToCheck } from './check.js';
@@ -335,8 +335,7 @@ export class ClusterNode {
   }
 
   async #facts(machine: Machine, journal: Journal, command: string): Promise<Facts> {
-    const marks = this.#model.services.some(({ config }) => config.fwmark !== undefined);
-    const facts = { ...(await machine.facts()), ...(marks && { marks: await canMark(machine) }) };
+    const facts = { ...(await machine.facts()), marks: await this.#markable(machine) };
     for (const [name, path] of this.#interfaces()) {
       if (facts.mtus[name] !== undefined) continue;
       throw new ClusterError(`${command} ${this.name}`, {
@@ -355,6 +354,14 @@ export class ClusterNode {
       else delete gateways[resource.family];
     }
     return { ...facts, gateways };
+  }
+
+  /** The families of marks that the kernel can be told of, of those that are described. */
+  async #markable(machine: Machine): Promise<ReadonlySet<AddressFamily>> {
+    const marked = this.#model.services.filter(({ config }) => config.fwmark !== undefined);
+    const families = [...new Set(marked.map(({ family }) => family))];
+    const can = await Promise.all(families.map((family) => machine.canMark(family)));
+    return new Set(families.filter((_, index) => can[index] === true));
   }
 
   /** Those that have to be there, and where the description names them. */
@@ -444,16 +451,6 @@ export class ClusterNode {
         ),
       ),
     );
-  }
-}
-
-// Who may not even ask is told what there would be to do by hand.
-async function canMark(machine: Machine): Promise<boolean> {
-  try {
-    return await machine.canMark();
-  } catch (error) {
-    if ((error as { code?: string }).code === 'EPERM') return false;
-    throw error;
   }
 }
 

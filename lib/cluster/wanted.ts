@@ -31,8 +31,8 @@ export type Look = (resource: Resource) => Value;
 export interface Facts {
   /** The kernel's release, as `uname -r` has it. */
   readonly release: string;
-  /** Whether rules that mark packets can be made here (nf_tables); looked at where one is wanted. */
-  readonly marks?: boolean;
+  /** The families whose packets can be marked here (nf_tables); looked at where that is wanted. */
+  readonly marks?: ReadonlySet<AddressFamily>;
   /** The MTU of each network interface by name. */
   readonly mtus: Readonly<Record<string, number>>;
   /** The default gateways that somebody has set; not those that routers advertise. */

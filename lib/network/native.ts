@@ -239,6 +239,7 @@ export interface NativeNetwork {
   ): void;
   find(name: string, milliseconds: number, done: Done<LinkRecord>): void;
   apply(kind: Kind, change: Change, numbers: Numbers, milliseconds: number, done: Ended): void;
+  canMark(family: number, milliseconds: number, done: Done<boolean>): void;
   announce(
     interfaceName: string,
     addresses: readonly { readonly bytes: Bytes }[],

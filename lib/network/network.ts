@@ -263,6 +263,18 @@ export class Network {
   }
 
   /**
+   * Whether packets of that family can be marked here: the kernel has nf_tables for it (most have),
+   * and this process may (it takes CAP_NET_ADMIN). Tried out, and nothing is changed.
+   */
+  async canMark(family: AddressFamily): Promise<boolean> {
+    const number = parts().parseFamily(family, 'family');
+    const request = { command: 'try out marks', subject: '', changes: false };
+    return this.#handle.request<boolean>(request, (native, rest, done) => {
+      native.canMark(number, rest, done);
+    });
+  }
+
+  /**
    * What gets a firewall mark, as far as it was added here: rules that somebody else made are not
    * told. Ports of one address, protocol and mark are one rule. Takes CAP_NET_ADMIN.
    *

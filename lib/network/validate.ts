@@ -145,7 +145,7 @@ function refuse(path: string, expected: string, value: unknown): never {
 
 const scope = wordOrNumber(SCOPES, 255);
 
-function parseFamily(value: unknown, path: string): number {
+export function parseFamily(value: unknown, path: string): number {
   return word(value, path, FAMILIES);
 }
 

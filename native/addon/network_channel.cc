@@ -93,6 +93,24 @@ class FindWork : public Work<Network> {
   Failure failure_;
 };
 
+class CanMarkWork : public Work<Network> {
+ public:
+  CanMarkWork(Napi::Function done, std::shared_ptr<Shared<Network>> shared, uint16_t family,
+              const Deadline& deadline)
+      : Work(done, std::move(shared)), family_(family), deadline_(deadline) {}
+
+  void Execute() override { failure_ = resource().CanMark(family_, deadline_, &can_); }
+  void OnOK() override {
+    Done({FailureOrUndefined(Env(), failure_), Napi::Boolean::New(Env(), can_)});
+  }
+
+ private:
+  uint16_t family_;
+  Deadline deadline_;
+  bool can_ = false;
+  Failure failure_;
+};
+
 class ReadTreeWork : public Napi::AsyncWorker {
  public:
   ReadTreeWork(Napi::Function done, Space space, std::string path)
@@ -183,6 +201,7 @@ void NetworkChannel::Register(Napi::Env env, Napi::Object exports) {
                            InstanceMethod<&NetworkChannel::List>("list"),
                            InstanceMethod<&NetworkChannel::Find>("find"),
                            InstanceMethod<&NetworkChannel::Apply>("apply"),
+                           InstanceMethod<&NetworkChannel::CanMark>("canMark"),
                            InstanceMethod<&NetworkChannel::Announce>("announce"),
                            InstanceMethod<&NetworkChannel::Probe>("probe"),
                            InstanceMethod<&NetworkChannel::ReadFile>("readFile"),
@@ -267,6 +286,12 @@ void NetworkChannel::Apply(const Napi::CallbackInfo& info) {
   const NetworkWork::Task task =
       ApplyTask(KindFrom(info[0]), change, info[2].As<Napi::Object>(), DeadlineFrom(info[3]));
   (new NetworkWork(info[4].As<Napi::Function>(), shared_, task))->Queue();
+}
+
+void NetworkChannel::CanMark(const Napi::CallbackInfo& info) {
+  if (!shared_->MayStart(info.Env())) return;
+  const uint16_t family = static_cast<uint16_t>(info[0].As<Napi::Number>().Uint32Value());
+  (new CanMarkWork(info[2].As<Napi::Function>(), shared_, family, DeadlineFrom(info[1])))->Queue();
 }
 
 void NetworkChannel::Announce(const Napi::CallbackInfo& info) {

@@ -23,6 +23,8 @@ namespace ipvs::addon {
 //                        done(failure, link)
 //   apply(kind, change, object, milliseconds, done)
 //                        done(failure); a link has its `lower` interface beside its own properties
+//   canMark(family, milliseconds, done)
+//                        done(failure, boolean)
 //   announce(interface, addresses, times, router, milliseconds, done)
 //                        done(failure); addresses: array of { bytes }
 //   probe(interface, addresses, patience, milliseconds, done)
@@ -47,6 +49,7 @@ class NetworkChannel : public Napi::ObjectWrap<NetworkChannel> {
   void List(const Napi::CallbackInfo& info);
   void Find(const Napi::CallbackInfo& info);
   void Apply(const Napi::CallbackInfo& info);
+  void CanMark(const Napi::CallbackInfo& info);
   void Announce(const Napi::CallbackInfo& info);
   void Probe(const Napi::CallbackInfo& info);
   void ReadFile(const Napi::CallbackInfo& info);

@@ -14,7 +14,8 @@ enum class Confirmation {
   kShared,
   // Its own acknowledgement: a command with a reply, or one that the kernel may leave unanswered.
   kOwn,
-  // None but an error: the frame around nfnetlink's messages, which not every kernel acknowledges.
+  // None but an error, which then is that of all others too: the frame around nfnetlink's messages,
+  // which not every kernel acknowledges.
   kNone,
 };
 

@@ -50,7 +50,10 @@ class Answers {
       answer->failure = Failure::Refused(ack.error, ack.Detail());
     }
     answer->settled = true;
-    if (batch_.confirmation(begin_ + index) == Confirmation::kNone) return;
+    if (batch_.confirmation(begin_ + index) == Confirmation::kNone) {
+      if (answer->failure) RefuseAll(answer->failure);
+      return;
+    }
     open_--;
     if (sure) Confirm(index);
   }
@@ -63,6 +66,12 @@ class Answers {
   }
 
  private:
+  // Where the frame is refused, what it holds may not even be looked at (nfnetlink_rcv_batch).
+  void RefuseAll(const Failure& failure) {
+    GiveUp(failure);
+    open_ = 0;
+  }
+
   // An answer to one command stands for all before it that only an error would have been answered.
   void Confirm(size_t index) {
     for (; confirmed_ < index; confirmed_++) {

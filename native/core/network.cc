@@ -304,6 +304,10 @@ Failure Network::Marks(const Deadline& deadline, std::vector<MarkRule>* rules) {
   return nftables_->List(deadline, rules);
 }
 
+Failure Network::CanMark(uint16_t family, const Deadline& deadline, bool* can) {
+  return nftables_->CanMark(family, deadline, can);
+}
+
 Failure Network::Apply(Change change, const std::vector<MarkRule>& rules,
                        const Deadline& deadline) {
   return nftables_->Apply(change, rules, deadline);

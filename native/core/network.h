@@ -46,6 +46,7 @@ class Network {
   Failure FouPorts(const Deadline& deadline, std::vector<FouPort>* ports);
 
   Failure Marks(const Deadline& deadline, std::vector<MarkRule>* rules);
+  Failure CanMark(uint16_t family, const Deadline& deadline, bool* can);
 
   // `lower` names the interface that a tunnel is bound to, empty for none.
   Failure Apply(Change change, Link link, const char* lower, const Deadline& deadline);

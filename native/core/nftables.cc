@@ -17,6 +17,8 @@ namespace {
 
 constexpr char kTable[] = "ipvs";
 constexpr char kChain[] = "prerouting";
+// Never made: what is tried out has this name.
+constexpr char kTrial[] = "ipvs_trial";
 
 // Where the mangle table of iptables stands: behind connection tracking, before the routing
 // decision.
@@ -212,12 +214,13 @@ void EncodeDeleteTable(uint16_t family, CommandBatch* batch) {
   writer.NulString(NFTA_TABLE_NAME, kTable);
 }
 
-// Both may be there already.
-void EncodeTableAndChain(uint16_t family, CommandBatch* batch) {
+// Both may be there already. A table that is dormant takes part in nothing.
+void EncodeTableAndChain(uint16_t family, const char* name, uint32_t flags, CommandBatch* batch) {
   AttributeWriter table = AddStep(NFT_MSG_NEWTABLE, family, NLM_F_CREATE, batch);
-  table.NulString(NFTA_TABLE_NAME, kTable);
+  table.NulString(NFTA_TABLE_NAME, name);
+  if (flags != 0) table.Be32(NFTA_TABLE_FLAGS, flags);
   AttributeWriter chain = AddStep(NFT_MSG_NEWCHAIN, family, NLM_F_CREATE, batch);
-  chain.NulString(NFTA_CHAIN_TABLE, kTable);
+  chain.NulString(NFTA_CHAIN_TABLE, name);
   chain.NulString(NFTA_CHAIN_NAME, kChain);
   const size_t hook = chain.BeginNest(NFTA_CHAIN_HOOK);
   chain.Be32(NFTA_HOOK_HOOKNUM, NF_INET_PRE_ROUTING);
@@ -247,9 +250,13 @@ bool operator==(const MarkRule& a, const MarkRule& b) {
 }
 
 void EncodeMarkRule(const MarkRule& rule, CommandBatch* batch) {
+  EncodeMarkRule(rule, kTable, batch);
+}
+
+void EncodeMarkRule(const MarkRule& rule, const char* table, CommandBatch* batch) {
   AttributeWriter writer =
       AddStep(NFT_MSG_NEWRULE, rule.family, NLM_F_CREATE | NLM_F_APPEND, batch);
-  writer.NulString(NFTA_RULE_TABLE, kTable);
+  writer.NulString(NFTA_RULE_TABLE, table);
   writer.NulString(NFTA_RULE_CHAIN, kChain);
   EncodeExpressions(rule, &writer);
   EncodeUserData(rule, &writer);
@@ -351,6 +358,31 @@ Failure Nftables::List(const Deadline& deadline, std::vector<MarkRule>* rules) {
   return Failure();
 }
 
+// Without its end a batch is carried out, answered and taken back (nfnetlink_rcv_batch), as for
+// `nft --check`. Everything that a rule takes is in it: kernels differ in which part it is that they
+// refuse where they do not have a family.
+Failure Nftables::CanMark(uint16_t family, const Deadline& deadline, bool* can) {
+  *can = false;
+  uint32_t generation = 0;
+  Failure failure = Generation(deadline, &generation);
+  if (!failure) {
+    MarkRule rule;
+    rule.family = family;
+    rule.prefix = 1;
+    rule.protocol = IPPROTO_TCP;
+    rule.first_port = 1;
+    rule.last_port = 2;
+    CommandBatch batch;
+    AddFrame(NFNL_MSG_BATCH_BEGIN, &batch);
+    EncodeTableAndChain(family, kTrial, NFT_TABLE_F_DORMANT, &batch);
+    EncodeMarkRule(rule, kTrial, &batch);
+    failure = Commit(&batch, deadline);
+  }
+  *can = !failure;
+  if (failure.fault == Fault::kUnavailable || failure.fault == Fault::kRefused) return Failure();
+  return failure;
+}
+
 Failure Nftables::Apply(Change change, const std::vector<MarkRule>& rules,
                         const Deadline& deadline) {
   Failure failure;
@@ -375,7 +407,7 @@ Failure Nftables::Try(Change change, const std::vector<MarkRule>& rules, const D
   AttributeWriter begin = batch.Add({NFNL_MSG_BATCH_BEGIN, 0, 0},
                                     Header(AF_UNSPEC, NFNL_SUBSYS_NFTABLES), Confirmation::kNone);
   begin.Be32(NFNL_BATCH_GENID, generation);
-  if (change != Change::kRemove) EncodeTableAndChain(family, &batch);
+  if (change != Change::kRemove) EncodeTableAndChain(family, kTable, 0, &batch);
   size_t removed = 0;
   for (const MarkRule& rule : rules) {
     const auto found = std::find_if(there.begin(), there.end(), [&rule](const FoundRule& each) {

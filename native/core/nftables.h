@@ -33,6 +33,7 @@ struct FoundRule {
 };
 
 void EncodeMarkRule(const MarkRule& rule, CommandBatch* batch);
+void EncodeMarkRule(const MarkRule& rule, const char* table, CommandBatch* batch);
 bool DecodeFoundRule(ByteView payload, FoundRule* found, DecodeError* error);
 
 // Used by one thread at a time, any thread.
@@ -44,6 +45,8 @@ class Nftables {
 
   // Those that were made here, in the order in which they were added.
   Failure List(const Deadline& deadline, std::vector<MarkRule>* rules);
+  // Whether rules of that family could be added, by who asks and here. Changes nothing.
+  Failure CanMark(uint16_t family, const Deadline& deadline, bool* can);
   // All or none. To add one that is there is EEXIST, to remove one that is not is ENOENT. The table
   // goes with its last rule.
   Failure Apply(Change change, const std::vector<MarkRule>& rules, const Deadline& deadline);

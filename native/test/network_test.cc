@@ -595,18 +595,17 @@ TEST("A mark's rule is known by the note at it, and other rules are not") {
   CHECK_EQ(Decoded(DecodeFoundRule, Hex("0200"), &found), "nfgenmsg: is cut short");
 }
 
-TEST("What has no confirmation is not waited for, and its refusal is told") {
+TEST("What has no confirmation is not waited for, and its refusal is that of all") {
   struct {
     bool refuses;
     const char* outcome;
   } const rows[] = {{false, "ok but unsettled, ok, ok but unsettled"},
-                    {true, "refused 85, ok, ok but unsettled"}};
+                    {true, "refused 85, refused 85, refused 85"}};
   for (const auto& r : rows) {
     std::string wanted;
     Peer peer([&r, &wanted](const Peer& self, const std::vector<Asked>& asked) {
       for (const Asked& each : asked) wanted += each.header.nlmsg_flags & NLM_F_ACK ? '!' : '.';
-      if (r.refuses) self.Answer(asked[0], Refusal(asked[0], 85));
-      self.Answer(asked[1], Ack(asked[1]));
+      self.Answer(asked[r.refuses ? 0 : 1], r.refuses ? Refusal(asked[0], 85) : Ack(asked[1]));
     });
     Dialogue dialogue(RouteOptions(peer));
     CommandBatch batch;

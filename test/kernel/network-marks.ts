@@ -21,6 +21,7 @@ function nft(netns: string, ...args: string[]): string {
 const probe = 'nft add table ip probe && nft add table ip6 probe';
 const hasTables = spawnSync('unshare', ['-n', 'sh', '-c', probe], { stdio: 'ignore' }).status === 0;
 
+const FAMILIES = ['ipv4', 'ipv6'] as const;
 const RULES: readonly MarkRule[] = [
   { family: 'ipv4', address: '10.0.0.1', protocol: 'tcp', ports: [80, 443], mark: 1 },
   {
@@ -37,6 +38,8 @@ const RULES: readonly MarkRule[] = [
 
 async function comesAndGoes(t: Test): Promise<void> {
   const { network, netns } = await freshNetwork(t);
+  for (const family of FAMILIES) t.equal(await network.canMark(family), true);
+  t.equal(nft(netns, 'list', 'ruleset'), '', 'nothing was changed to see that');
   t.strictSame(await network.marks(), [], 'without a table');
   for (const rule of RULES) await network.addMark(rule);
   t.strictSame(await network.marks(), RULES);
@@ -162,6 +165,7 @@ async function reachesTheHost(t: Test): Promise<void> {
 
 async function isTold(t: Test): Promise<void> {
   const { network, netns } = await freshNetwork(t);
+  for (const family of FAMILIES) t.equal(await network.canMark(family), false);
   t.strictSame(await network.marks(), []);
   for (const rule of RULES) {
     t.match(await failureOf(network.addMark(rule)), {

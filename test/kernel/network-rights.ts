@@ -27,6 +27,7 @@ t.test('an ordinary user reads, and is told EPERM for the rest', async (t) => {
       hint: /setcap/,
     });
   }
+  t.strictSame(outcomes.canMark, { value: false });
   t.match(outcomes.announce, { code: 'EPERM', syscall: 'socket', message: /CAP_NET_RAW/ });
   t.strictSame(outcomes.get, { value: '0' });
   t.strictSame(outcomes.isWritable, { value: false });

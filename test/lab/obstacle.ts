@@ -65,8 +65,8 @@ export class Obstacle implements Machine {
     return this.#pass(() => this.#machine.announce(...announcement));
   }
 
-  canMark(): Promise<boolean> {
-    return this.#machine.canMark();
+  canMark(...[family]: Parameters<Machine['canMark']>): Promise<boolean> {
+    return this.#machine.canMark(family);
   }
 
   identity(): Promise<string> {

@@ -258,7 +258,13 @@ t.test('where the kernel can mark packets, that is a change like the others', as
     services: [{ fwmark: 7, ports: [80, '8000-8010'], persistence: { timeout: 60 } }],
   };
   const { node, machine } = fakeNode(description, 'lb1', t.testdir());
-  machine.marks = true;
+  machine.marks.add('ipv4');
+  t.match(
+    (await node.plan()).manual,
+    [{ kind: 'mark', resource: { address: '2001:db8:51::11' } }],
+    'it may have nf_tables for one family only',
+  );
+  machine.marks.add('ipv6');
   const plan = await node.plan();
   t.same(plan.manual, []);
   t.match(

@@ -207,6 +207,12 @@ t.test('numbers that nobody has given a word are numbers', async (t) => {
       validLifetime: 5,
     },
   ]);
+  native.onAsk = ({ what, parts, finish }) => {
+    finish(what === 'canMark' && parts[0] === 10);
+  };
+  t.equal(await network.canMark('ipv6'), true);
+  t.equal(await network.canMark('ipv4'), false);
+  await t.rejects(network.canMark('ipv5' as 'ipv6'), { code: 'ERR_INVALID_ARG_VALUE' });
   const { markRule } = FACTORIES;
   native.onAsk = ({ finish }) => {
     finish([
