@@ -1,5 +1,6 @@
 // The same changes as lines for a shell, with ip, sysctl, ipvsadm and nft.
 
+import { NFT_TABLE, chainOf, noteOf } from '../network/mark-names.js';
 import { isRecord, recordOf, serviceKeyOf, textOf } from './resources.js';
 import type {
   AddressResource,
@@ -229,23 +230,31 @@ function daemonOptions(settings: ValueRecord): string[] {
   });
 }
 
-// A table of its own for each rule: it can be made again, and taken away, without asking what is there.
+// The same table, chain and rules as the library makes, so that each takes back what the other has
+// made. The chain is emptied first: the lines can be repeated.
 function markLines(resource: MarkResource, add: boolean): Command[] {
   const { fwmark, family, protocol, address, ports } = resource;
-  const name = `ipvs_mark_${fwmark}_${protocol}_${address.replaceAll(/[.:]/g, '_')}`;
+  const marked = { address, protocol, mark: fwmark };
   const ip = family === 'ipv4' ? 'ip' : 'ip6';
-  const table = `${ip} ${name}`;
-  if (!add) return [`nft delete table ${table}`];
+  const table = `${ip} ${NFT_TABLE}`;
+  const chain = `${table} ${chainOf(marked)}`;
+  if (!add) {
+    return [
+      `nft 'flush chain ${chain}; delete chain ${chain}'`,
+      // With what somebody else has put into it, the table stays.
+      `test "$(nft list table ${table} | wc -l)" -gt 2 || nft delete table ${table}`,
+    ];
+  }
   return [
     `nft -f - <<'END'`,
     `add table ${table}`,
-    `delete table ${table}`,
-    `table ${table} {`,
-    '  chain prerouting {',
-    '    type filter hook prerouting priority mangle; policy accept;',
-    `    ${ip} daddr ${address} ${protocol} dport { ${ports.join(', ')} } meta mark set ${fwmark}`,
-    '  }',
-    '}',
+    `add chain ${chain} { type filter hook prerouting priority mangle; policy accept; }`,
+    `flush chain ${chain}`,
+    ...ports.map(
+      (each) =>
+        `add rule ${chain} ${ip} daddr ${address} ${protocol} dport ${each} ` +
+        `meta mark set ${fwmark} comment "${noteOf(marked, each)}"`,
+    ),
     'END',
   ];
 }

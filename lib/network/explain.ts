@@ -78,6 +78,10 @@ const OF: Readonly<Record<string, Reasons>> = {
   mark: {
     EEXIST: { sentence: THERE },
     ENOENT: { sentence: NOT_THERE },
+    EMSGSIZE: {
+      sentence: 'so many ports do not fit into one message to the kernel',
+      hint: 'ranges take less: { from, to }; or several calls, each with a part of the ports',
+    },
   },
   announce: {
     EPERM: {

@@ -107,6 +107,9 @@ export interface MarkNumbers {
   readonly mark: number;
   /** The first and the last one of each range, in turn; 0 and 0 for every port. */
   readonly ports: readonly number[];
+  /** Of each range. */
+  readonly notes: readonly string[];
+  readonly chain: string;
 }
 
 export type Numbers =
@@ -213,15 +216,10 @@ export interface FouPortRecord {
   readonly protocol: number;
 }
 
-/** One range of ports. */
+/** A rule of our table, by what is noted at it; ours or not. */
 export interface MarkRecord {
   readonly family: number;
-  readonly address: string;
-  readonly prefix: number;
-  readonly protocol: number;
-  readonly firstPort: number;
-  readonly lastPort: number;
-  readonly mark: number;
+  readonly note: string;
 }
 
 type Done<Result> = (failure: NativeFailure | undefined, result: Result) => void;
@@ -427,13 +425,5 @@ export const FACTORIES = {
     protocol,
   }),
 
-  markRule: (
-    family: number,
-    address: string,
-    prefix: number,
-    protocol: number,
-    firstPort: number,
-    lastPort: number,
-    mark: number,
-  ): MarkRecord => ({ family, address, prefix, protocol, firstPort, lastPort, mark }),
+  markRule: (family: number, note: string): MarkRecord => ({ family, note }),
 };

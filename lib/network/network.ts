@@ -275,8 +275,9 @@ export class Network {
   }
 
   /**
-   * What gets a firewall mark, as far as it was added here: rules that somebody else made are not
-   * told. Ports of one address, protocol and mark are one rule. Takes CAP_NET_ADMIN.
+   * What gets a firewall mark, as far as {@link Network.addMark} has added it, or a cluster's
+   * `plan.toShell()`: rules that somebody else made are not told. Ports of one address, protocol and
+   * mark are one rule. Takes CAP_NET_ADMIN.
    *
    * Rejects with `ERR_IPVS_UNAVAILABLE` where the kernel has no nf_tables.
    */
@@ -286,17 +287,22 @@ export class Network {
   }
 
   /**
-   * Marks packets before the routing decision, by nf_tables: in the chain `prerouting` of the table
-   * `ipvs`, which comes with the first rule (`nft list table ip ipvs`). All ports or none.
+   * Marks packets before the routing decision, by nf_tables: a rule for each port or range, in a
+   * chain of the table `ipvs_marks` that comes with the first of them (`nft list table ip ipvs_marks`).
+   * All ports or none. The comment at a rule is what it is known by.
    *
    * Rejects with `EEXIST` where one of the ports has that rule, `ERR_IPVS_UNAVAILABLE` where the kernel
-   * has no nf_tables.
+   * has no nf_tables, `EMSGSIZE` where a process without CAP_NET_ADMIN in the initial user namespace
+   * names more ports than a message may hold, about a thousand.
    */
   async addMark(rule: MarkRule): Promise<void> {
     return this.#change('add mark', Kind.markRule, Change.add, parts().parseMarkRule(rule));
   }
 
-  /** Removes it, and the table with the last one. Rejects with `ENOENT` where it is not there. */
+  /**
+   * Removes it, and the chain and the table with their last rule, unless somebody else has put
+   * something there. All ports or none. Rejects with `ENOENT` where one of them is not there.
+   */
   async removeMark(rule: MarkRule): Promise<void> {
     return this.#change('remove mark', Kind.markRule, Change.remove, parts().parseMarkRule(rule));
   }

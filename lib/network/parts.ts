@@ -1,5 +1,6 @@
 // What Network and Sysctl are made of; see lazy.ts.
 
 export { Handle } from './handle.js';
+export { toMarkRules } from './marks.js';
 export * from './validate.js';
 export * from './words.js';

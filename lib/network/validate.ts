@@ -7,6 +7,7 @@ import type { Input } from '../check.js';
 import { invalidType, invalidValue } from '../errors.js';
 import { interfaceName, signalOf } from '../options.js';
 import { FAMILIES, PROTOCOLS } from '../words.js';
+import { chainOf, noteOf } from './mark-names.js';
 import type {
   AddressNumbers,
   FouPortNumbers,
@@ -552,6 +553,11 @@ function portRange(value: unknown, path: string): readonly [first: number, last:
   return [first, integer(input['to'], `${path}.to`, first, 65535)];
 }
 
+function shortened(words: readonly string[]): string {
+  if (words.length <= 10) return words.join(', ');
+  return `${words.slice(0, 8).join(', ')} and ${words.length - 8} more`;
+}
+
 export function parseMarkRule(value: unknown): Parsed<MarkNumbers> {
   const path = 'rule';
   const input = object(value, path, new Set(['family', 'address', 'protocol', 'ports', 'mark']));
@@ -570,16 +576,25 @@ export function parseMarkRule(value: unknown): Parsed<MarkNumbers> {
     throw invalidValue('rule.ports', 'must not be empty: leave it out for every port', list);
   }
   const mark = integer(input['mark'], 'rule.mark', 1, UINT_MAX);
+  const protocol = word(input['protocol'], 'rule.protocol', PROTOCOLS);
+  const whole = destination.prefix === widthOf(destination.family);
+  const marked = {
+    address: whole ? canonical(destination) : nameOf(destination),
+    protocol: PROTOCOLS.word(protocol),
+    mark,
+  };
+  const ports = ranges.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`));
   const numbers = {
     address: destination.bytes,
     prefix: destination.prefix,
-    protocol: word(input['protocol'], 'rule.protocol', PROTOCOLS),
+    protocol,
     mark,
     ports: ranges.length === 0 ? [0, 0] : ranges.flat(),
+    notes: (ranges.length === 0 ? [undefined] : ports).map((each) => noteOf(marked, each)),
+    chain: chainOf(marked),
   };
-  const ports = ranges.map(([first, last]) => (first === last ? first : `${first}-${last}`));
-  const words = [input['protocol'] as string, nameOf(destination)];
-  if (ports.length > 0) words.push(`ports ${ports.join(', ')}`);
+  const words = [marked.protocol, nameOf(destination)];
+  if (ports.length > 0) words.push(`ports ${shortened(ports)}`);
   return { numbers, subject: [...words, `(mark ${mark})`].join(' ') };
 }
 

@@ -1,13 +1,11 @@
 // Where the network's numbers meet words: include/uapi/linux/{if,if_addr,rtnetlink,fib_rules,
 // neighbour,fou,if_tunnel}.h.
 
-import { IPV4 } from '../address.js';
-import { FAMILIES, PROTOCOLS, Vocabulary } from '../words.js';
+import { FAMILIES, Vocabulary } from '../words.js';
 import type {
   AddressRecord,
   FouPortRecord,
   LinkRecord,
-  MarkRecord,
   NeighbourRecord,
   NextHopRecord,
   RouteRecord,
@@ -18,11 +16,9 @@ import type {
   InterfaceAddress,
   Link,
   LinkTunnel,
-  MarkRule,
   Neighbour,
   NeighbourState,
   NextHop,
-  PortRange,
   Route,
   RouteProtocol,
   RouteType,
@@ -240,27 +236,4 @@ export function toFouPort({ port, family, type, protocol }: FouPortRecord): FouP
     type: FOU_TYPES.word(type),
     ...(protocol !== 0 && { protocol }),
   };
-}
-
-/** The records of one address, protocol and mark are one rule, wherever the first of them is. */
-export function toMarkRules(records: readonly MarkRecord[]): MarkRule[] {
-  const rules = new Map<string, MarkRule & { ports?: (number | PortRange)[] }>();
-  for (const { family, address, prefix, protocol, firstPort, lastPort, mark } of records) {
-    const whole = `${address}/${prefix}`;
-    const all = lastPort === 0;
-    const key = `${whole} ${protocol} ${mark} ${all}`;
-    let rule = rules.get(key);
-    if (rule === undefined) {
-      rule = {
-        family: FAMILIES.word(family),
-        address: prefix === (family === IPV4 ? 32 : 128) ? address : whole,
-        protocol: PROTOCOLS.word(protocol),
-        ...(!all && { ports: [] }),
-        mark,
-      };
-      rules.set(key, rule);
-    }
-    rule.ports?.push(firstPort === lastPort ? firstPort : { from: firstPort, to: lastPort });
-  }
-  return [...rules.values()];
 }

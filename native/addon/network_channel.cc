@@ -266,7 +266,7 @@ void NetworkChannel::List(const Napi::CallbackInfo& info) {
       }))->Queue();
       return;
     case Kind::kMarkRule:
-      (new ListWork<MarkRule>(done, shared_, [=](Network* network, std::vector<MarkRule>* list) {
+      (new ListWork<FoundRule>(done, shared_, [=](Network* network, std::vector<FoundRule>* list) {
         return network->Marks(deadline, list);
       }))->Queue();
       return;

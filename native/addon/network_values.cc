@@ -204,15 +204,10 @@ Napi::Value ToJs(Napi::Env env, const FouPort& port) {
   return arguments.CallFactory(Environment::Of(env)->make_fou_port);
 }
 
-Napi::Value ToJs(Napi::Env env, const MarkRule& rule) {
-  Arguments<7> arguments(env);
+Napi::Value ToJs(Napi::Env env, const FoundRule& rule) {
+  Arguments<2> arguments(env);
   arguments.Number(rule.family);
-  arguments.Ip(rule.family, rule.address);
-  arguments.Number(rule.prefix);
-  arguments.Number(rule.protocol);
-  arguments.Number(rule.first_port);
-  arguments.Number(rule.last_port);
-  arguments.Number(rule.mark);
+  arguments.Text(rule.note.data(), rule.note.size());
   return arguments.CallFactory(Environment::Of(env)->make_mark_rule);
 }
 
@@ -321,6 +316,8 @@ std::vector<MarkRule> MarkRulesFrom(const Napi::Object& from) {
   rule.prefix = fields.Number<uint8_t>("prefix");
   rule.protocol = fields.Number<uint8_t>("protocol");
   rule.mark = fields.Number<uint32_t>("mark");
+  rule.chain = from.Get("chain").As<Napi::String>().Utf8Value();
+  const Napi::Array notes = from.Get("notes").As<Napi::Array>();
   const Napi::Array ports = from.Get("ports").As<Napi::Array>();
   const auto port = [&ports](uint32_t index) {
     return static_cast<uint16_t>(ports.Get(index).As<Napi::Number>().Uint32Value());
@@ -329,6 +326,7 @@ std::vector<MarkRule> MarkRulesFrom(const Napi::Object& from) {
   for (uint32_t i = 0; i + 1 < ports.Length(); i += 2) {
     rule.first_port = port(i);
     rule.last_port = port(i + 1);
+    rule.note = notes.Get(i / 2).As<Napi::String>().Utf8Value();
     rules.push_back(rule);
   }
   return rules;

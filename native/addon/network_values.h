@@ -22,7 +22,7 @@ Napi::Value ToJs(Napi::Env env, const Route& route);
 Napi::Value ToJs(Napi::Env env, const Rule& rule);
 Napi::Value ToJs(Napi::Env env, const Neighbour& neighbour);
 Napi::Value ToJs(Napi::Env env, const FouPort& port);
-Napi::Value ToJs(Napi::Env env, const MarkRule& rule);
+Napi::Value ToJs(Napi::Env env, const FoundRule& rule);
 
 // The properties are those of lib/network/native.ts, all there.
 Link LinkFrom(const Napi::Object& from);

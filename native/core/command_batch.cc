@@ -34,6 +34,7 @@ void CommandBatch::Clear() {
   buffer_.clear();
   starts_.clear();
   silent_ = 0;
+  whole_ = false;
 }
 
 size_t CommandBatch::End(size_t index) const {
@@ -51,6 +52,7 @@ void CommandBatch::AddCopy(const CommandBatch& from, size_t index) {
 }
 
 size_t CommandBatch::Fit(size_t begin, size_t largest, size_t queue) const {
+  if (whole_) return count() - begin;
   size_t cost = 0;
   size_t end = begin;
   while (end < count()) {

@@ -49,6 +49,10 @@ class CommandBatch {
   size_t count() const { return starts_.size(); }
   // For the next ones; keeps the memory.
   void Clear();
+  size_t bytes() const { return buffer_.size(); }
+  // One datagram or nothing: the commands belong together.
+  void KeepWhole() { whole_ = true; }
+  bool whole() const { return whole_; }
   // Appends a copy of a command of another batch: what is sent again.
   void AddCopy(const CommandBatch& from, size_t index);
   Confirmation confirmation(size_t index) const { return starts_[index].confirmation; }
@@ -60,7 +64,7 @@ class CommandBatch {
   }
 
   // How many commands from `begin` on make a datagram of at most `largest` bytes whose answers,
-  // whatever they are, fit a queue of `queue` bytes. At least one.
+  // whatever they are, fit a queue of `queue` bytes. At least one; all where they are kept whole.
   size_t Fit(size_t begin, size_t largest, size_t queue) const;
   // Sets lengths, types, sequence numbers (first, first + 1, ...) and flags of `size` commands:
   // ready for the wire. `type` is for those that have none of their own.
@@ -82,6 +86,7 @@ class CommandBatch {
   Bytes buffer_;
   std::vector<Start> starts_;
   size_t silent_ = 0;
+  bool whole_ = false;
 };
 
 }  // namespace ipvs

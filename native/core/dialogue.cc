@@ -139,6 +139,7 @@ void Dialogue::Transact(uint16_t type, CommandBatch* batch, const Deadline& dead
     Failure failure = late ? Failure::Of(Fault::kNotSent) : EnsureOpen();
     size = failure ? batch->count() - begin : batch->Fit(begin, socket_.largest(), socket_.queue());
     if (!failure) {
+      if (batch->whole()) socket_.MakeRoom(batch->bytes());
       const uint32_t first = TakeSequence(size);
       failure = socket_.Send(batch->Seal(type, first, begin, size), deadline);
       if (!failure) {

@@ -300,7 +300,7 @@ Failure Network::Apply(Change change, const FouPort& port, const Deadline& deadl
   return std::move(answers.front().failure);
 }
 
-Failure Network::Marks(const Deadline& deadline, std::vector<MarkRule>* rules) {
+Failure Network::Marks(const Deadline& deadline, std::vector<FoundRule>* rules) {
   return nftables_->List(deadline, rules);
 }
 

@@ -45,7 +45,7 @@ class Network {
   // None where the kernel has no such thing.
   Failure FouPorts(const Deadline& deadline, std::vector<FouPort>* ports);
 
-  Failure Marks(const Deadline& deadline, std::vector<MarkRule>* rules);
+  Failure Marks(const Deadline& deadline, std::vector<FoundRule>* rules);
   Failure CanMark(uint16_t family, const Deadline& deadline, bool* can);
 
   // `lower` names the interface that a tunnel is bound to, empty for none.

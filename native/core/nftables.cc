@@ -9,15 +9,17 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <map>
+#include <set>
 #include <utility>
 
 namespace ipvs {
 
 namespace {
 
-constexpr char kTable[] = "ipvs";
-constexpr char kChain[] = "prerouting";
-// Never made: what is tried out has this name.
+// lib/network/marks.ts has it too.
+constexpr char kTable[] = "ipvs_marks";
+// Never made: what is tried out has these names.
 constexpr char kTrial[] = "ipvs_trial";
 
 // Where the mangle table of iptables stands: behind connection tracking, before the routing
@@ -30,10 +32,12 @@ constexpr int kRestart = 85;  // ERESTART
 // Somebody else may change the rules between our look and our change, but hardly this often.
 constexpr int kAttempts = 8;
 
-// What we note at each rule: how nft keeps comments, and behind it what only we read.
-constexpr uint8_t kComment = 0, kOurs = 0x69;
-constexpr char kCommentText[] = "ipvs";
-constexpr size_t kOursSize = 28;
+// What a rule's user data holds of a comment: how nft keeps it, with the zero behind it.
+constexpr uint8_t kComment = 0;
+constexpr size_t kLongestComment = 128;
+
+// Do not remove what is not empty. Older build hosts' headers lack it.
+constexpr uint16_t kNonRecursive = 0x100;  // NLM_F_NONREC
 
 constexpr uint16_t MessageType(uint16_t message) {
   return static_cast<uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message);
@@ -48,7 +52,8 @@ nfgenmsg Header(uint16_t family, uint16_t resource = 0) {
 }
 
 AttributeWriter AddStep(uint16_t message, uint16_t family, uint16_t flags, CommandBatch* batch) {
-  return batch->Add({MessageType(message), 0, flags}, Header(family), Confirmation::kOwn);
+  // Thousands of acknowledgements would not fit the queue.
+  return batch->Add({MessageType(message), 0, flags}, Header(family), Confirmation::kShared);
 }
 
 void AddFrame(uint16_t message, CommandBatch* batch) {
@@ -163,65 +168,55 @@ void EncodeExpressions(const MarkRule& rule, AttributeWriter* writer) {
   expressions.Finish();
 }
 
-void EncodeUserData(const MarkRule& rule, AttributeWriter* writer) {
-  uint8_t data[2 + sizeof(kCommentText) + 2 + kOursSize] = {kComment, sizeof(kCommentText)};
-  std::memcpy(data + 2, kCommentText, sizeof(kCommentText));
-  uint8_t* ours = data + 2 + sizeof(kCommentText);
-  ours[0] = kOurs;
-  ours[1] = kOursSize;
-  ours[2] = 1;  // the version of what follows
-  ours[3] = rule.protocol;
-  ours[4] = rule.prefix;
-  StoreBe16(ours + 6, rule.first_port);
-  StoreBe16(ours + 8, rule.last_port);
-  StoreBe32(ours + 10, rule.mark);
-  std::memcpy(ours + 14, rule.address.bytes, sizeof(rule.address.bytes));
-  writer->Raw(NFTA_RULE_USERDATA, data, sizeof(data));
+void EncodeUserData(const std::string& note, AttributeWriter* writer) {
+  uint8_t data[2 + kLongestComment] = {kComment};
+  const size_t size = std::min(note.size(), kLongestComment - 1);
+  data[1] = static_cast<uint8_t>(size + 1);
+  std::memcpy(data + 2, note.data(), size);
+  writer->Raw(NFTA_RULE_USERDATA, data, 2 + size + 1);
 }
 
-// Types and lengths of one byte each; what others note is passed over.
-void DecodeUserData(ByteView rest, uint16_t family, FoundRule* found) {
+// Types and lengths of one byte each; what else is noted is passed over.
+std::string CommentIn(ByteView rest) {
   while (rest.size >= 2) {
     const uint8_t type = rest.data[0];
     const size_t size = rest.data[1];
-    if (size > rest.size - 2) return;
-    const uint8_t* ours = rest.data;
+    if (size > rest.size - 2) break;
+    const char* text = reinterpret_cast<const char*>(rest.data + 2);
+    if (type == kComment) return std::string(text, ::strnlen(text, size));
     rest = rest.From(2 + size);
-    if (type != kOurs || size != kOursSize || ours[2] != 1) continue;
-    if (ours[4] > 8 * AddressSize(family)) continue;
-    MarkRule& rule = found->rule;
-    rule.family = family;
-    rule.protocol = ours[3];
-    rule.prefix = ours[4];
-    rule.first_port = LoadBe16(ours + 6);
-    rule.last_port = LoadBe16(ours + 8);
-    rule.mark = LoadBe32(ours + 10);
-    std::memcpy(rule.address.bytes, ours + 14, AddressSize(family));
-    found->ours = true;
   }
+  return std::string();
 }
 
-void EncodeDeleteRule(uint16_t family, const uint8_t (&handle)[8], CommandBatch* batch) {
-  AttributeWriter writer = AddStep(NFT_MSG_DELRULE, family, 0, batch);
+void EncodeDeleteRule(const FoundRule& rule, CommandBatch* batch) {
+  AttributeWriter writer = AddStep(NFT_MSG_DELRULE, rule.family, 0, batch);
   writer.NulString(NFTA_RULE_TABLE, kTable);
-  writer.NulString(NFTA_RULE_CHAIN, kChain);
-  writer.Raw(NFTA_RULE_HANDLE, handle, sizeof(handle));
+  writer.NulString(NFTA_RULE_CHAIN, rule.chain.c_str());
+  writer.Raw(NFTA_RULE_HANDLE, rule.handle, sizeof(rule.handle));
 }
 
-// With everything that is in it.
+void EncodeDeleteChain(uint16_t family, const std::string& chain, CommandBatch* batch) {
+  AttributeWriter writer = AddStep(NFT_MSG_DELCHAIN, family, kNonRecursive, batch);
+  writer.NulString(NFTA_CHAIN_TABLE, kTable);
+  writer.NulString(NFTA_CHAIN_NAME, chain.c_str());
+}
+
+// EBUSY where anything is in it: chains, sets, counters (nf_tables_deltable).
 void EncodeDeleteTable(uint16_t family, CommandBatch* batch) {
-  AttributeWriter writer = AddStep(NFT_MSG_DELTABLE, family, 0, batch);
+  AttributeWriter writer = AddStep(NFT_MSG_DELTABLE, family, kNonRecursive, batch);
   writer.NulString(NFTA_TABLE_NAME, kTable);
 }
 
 // Both may be there already. A table that is dormant takes part in nothing.
-void EncodeTableAndChain(uint16_t family, const char* name, uint32_t flags, CommandBatch* batch) {
+void EncodeTableAndChain(uint16_t family, const char* name, const std::string& chain_name,
+                         uint32_t flags, CommandBatch* batch) {
   AttributeWriter table = AddStep(NFT_MSG_NEWTABLE, family, NLM_F_CREATE, batch);
   table.NulString(NFTA_TABLE_NAME, name);
   if (flags != 0) table.Be32(NFTA_TABLE_FLAGS, flags);
   AttributeWriter chain = AddStep(NFT_MSG_NEWCHAIN, family, NLM_F_CREATE, batch);
   chain.NulString(NFTA_CHAIN_TABLE, name);
-  chain.NulString(NFTA_CHAIN_NAME, kChain);
+  chain.NulString(NFTA_CHAIN_NAME, chain_name.c_str());
   const size_t hook = chain.BeginNest(NFTA_CHAIN_HOOK);
   chain.Be32(NFTA_HOOK_HOOKNUM, NF_INET_PRE_ROUTING);
   chain.Be32(NFTA_HOOK_PRIORITY, kManglePriority);
@@ -243,23 +238,13 @@ Dialogue::Options OptionsIn(std::shared_ptr<const NetworkNamespace> space) {
 
 }  // namespace
 
-bool operator==(const MarkRule& a, const MarkRule& b) {
-  return a.family == b.family && a.prefix == b.prefix && a.protocol == b.protocol &&
-         a.first_port == b.first_port && a.last_port == b.last_port && a.mark == b.mark &&
-         std::memcmp(a.address.bytes, b.address.bytes, sizeof(a.address.bytes)) == 0;
-}
-
-void EncodeMarkRule(const MarkRule& rule, CommandBatch* batch) {
-  EncodeMarkRule(rule, kTable, batch);
-}
-
 void EncodeMarkRule(const MarkRule& rule, const char* table, CommandBatch* batch) {
   AttributeWriter writer =
       AddStep(NFT_MSG_NEWRULE, rule.family, NLM_F_CREATE | NLM_F_APPEND, batch);
   writer.NulString(NFTA_RULE_TABLE, table);
-  writer.NulString(NFTA_RULE_CHAIN, kChain);
+  writer.NulString(NFTA_RULE_CHAIN, rule.chain.c_str());
   EncodeExpressions(rule, &writer);
-  EncodeUserData(rule, &writer);
+  EncodeUserData(rule.note, &writer);
 }
 
 bool DecodeFoundRule(ByteView payload, FoundRule* found, DecodeError* error) {
@@ -268,6 +253,8 @@ bool DecodeFoundRule(ByteView payload, FoundRule* found, DecodeError* error) {
   *found = FoundRule();
   // Tables of bridges and devices have the same messages.
   if (header.nfgen_family != AF_INET && header.nfgen_family != AF_INET6) return true;
+  found->family = header.nfgen_family;
+  char chain[NFT_NAME_MAXLEN] = "";
   SeenAttributes seen;
   AttributeReader reader(payload, "rule", error);
   while (reader.Next()) {
@@ -276,14 +263,17 @@ bool DecodeFoundRule(ByteView payload, FoundRule* found, DecodeError* error) {
       case NFTA_RULE_HANDLE:
         reader.Raw("NFTA_RULE_HANDLE", found->handle, sizeof(found->handle));
         break;
+      case NFTA_RULE_CHAIN:
+        reader.Text("NFTA_RULE_CHAIN", chain, sizeof(chain));
+        found->chain = chain;
+        break;
       case NFTA_RULE_USERDATA:
-        found->ours = false;
-        found->rule = MarkRule();
-        DecodeUserData(reader.value(), header.nfgen_family, found);
+        found->note = CommentIn(reader.value());
         break;
     }
   }
-  static constexpr MandatoryAttribute kMandatory[] = {{NFTA_RULE_HANDLE, "NFTA_RULE_HANDLE"}};
+  static constexpr MandatoryAttribute kMandatory[] = {{NFTA_RULE_CHAIN, "NFTA_RULE_CHAIN"},
+                                                      {NFTA_RULE_HANDLE, "NFTA_RULE_HANDLE"}};
   seen.Require(kMandatory, error);
   return error->ok();
 }
@@ -327,7 +317,6 @@ Failure Nftables::ListAll(uint16_t family, const Deadline& deadline,
     AttributeWriter writer = batch.AddDump(
         {MessageType(NFT_MSG_GETRULE), MessageType(NFT_MSG_NEWRULE), 0}, Header(family));
     writer.NulString(NFTA_RULE_TABLE, kTable);
-    writer.NulString(NFTA_RULE_CHAIN, kChain);
     rules->clear();
     Dialogue::DumpResult result;
     Failure failure = dialogue_.Dump(
@@ -343,7 +332,7 @@ Failure Nftables::ListAll(uint16_t family, const Deadline& deadline,
   return Failure();
 }
 
-Failure Nftables::List(const Deadline& deadline, std::vector<MarkRule>* rules) {
+Failure Nftables::List(const Deadline& deadline, std::vector<FoundRule>* rules) {
   rules->clear();
   uint32_t generation = 0;
   Failure failure = Generation(deadline, &generation);
@@ -351,16 +340,14 @@ Failure Nftables::List(const Deadline& deadline, std::vector<MarkRule>* rules) {
   for (const uint16_t family : kFamilies) {
     std::vector<FoundRule> found;
     if ((failure = ListAll(family, deadline, &found))) return failure;
-    for (const FoundRule& each : found) {
-      if (each.ours) rules->push_back(each.rule);
-    }
+    rules->insert(rules->end(), found.begin(), found.end());
   }
   return Failure();
 }
 
 // Without its end a batch is carried out, answered and taken back (nfnetlink_rcv_batch), as for
-// `nft --check`. Everything that a rule takes is in it: kernels differ in which part it is that they
-// refuse where they do not have a family.
+// `nft --check`. Everything that a rule takes is in it: kernels differ in which part it is that
+// they refuse where they do not have a family.
 Failure Nftables::CanMark(uint16_t family, const Deadline& deadline, bool* can) {
   *can = false;
   uint32_t generation = 0;
@@ -372,9 +359,10 @@ Failure Nftables::CanMark(uint16_t family, const Deadline& deadline, bool* can) 
     rule.protocol = IPPROTO_TCP;
     rule.first_port = 1;
     rule.last_port = 2;
+    rule.chain = kTrial;
     CommandBatch batch;
     AddFrame(NFNL_MSG_BATCH_BEGIN, &batch);
-    EncodeTableAndChain(family, kTrial, NFT_TABLE_F_DORMANT, &batch);
+    EncodeTableAndChain(family, kTrial, kTrial, NFT_TABLE_F_DORMANT, &batch);
     EncodeMarkRule(rule, kTrial, &batch);
     failure = Commit(&batch, deadline);
   }
@@ -385,9 +373,16 @@ Failure Nftables::CanMark(uint16_t family, const Deadline& deadline, bool* can) 
 
 Failure Nftables::Apply(Change change, const std::vector<MarkRule>& rules,
                         const Deadline& deadline) {
+  if (rules.empty()) return Failure();
   Failure failure;
   for (int attempt = 0; attempt < kAttempts; attempt++) {
-    failure = Try(change, rules, deadline);
+    if (change != Change::kRemove) {
+      failure = Add(rules, deadline);
+    } else {
+      failure = Remove(rules, true, deadline);
+      // Somebody else has put something into it.
+      if (IsRefusal(failure, EBUSY)) failure = Remove(rules, false, deadline);
+    }
     if (!IsRefusal(failure, kRestart)) break;
   }
   // nf_tables without this family of tables (CONFIG_NF_TABLES_IPV4).
@@ -395,35 +390,62 @@ Failure Nftables::Apply(Change change, const std::vector<MarkRule>& rules,
   return failure;
 }
 
-Failure Nftables::Try(Change change, const std::vector<MarkRule>& rules, const Deadline& deadline) {
-  if (rules.empty()) return Failure();
-  const uint16_t family = rules.front().family;
+// What is there, and a batch that is refused if that has changed by then.
+Failure Nftables::Begin(uint16_t family, const Deadline& deadline, std::vector<FoundRule>* there,
+                        CommandBatch* batch) {
   uint32_t generation = 0;
   if (Failure failure = Generation(deadline, &generation)) return failure;
-  std::vector<FoundRule> there;
-  if (Failure failure = ListAll(family, deadline, &there)) return failure;
-
-  CommandBatch batch;
-  AttributeWriter begin = batch.Add({NFNL_MSG_BATCH_BEGIN, 0, 0},
-                                    Header(AF_UNSPEC, NFNL_SUBSYS_NFTABLES), Confirmation::kNone);
+  if (Failure failure = ListAll(family, deadline, there)) return failure;
+  AttributeWriter begin = batch->Add({NFNL_MSG_BATCH_BEGIN, 0, 0},
+                                     Header(AF_UNSPEC, NFNL_SUBSYS_NFTABLES), Confirmation::kNone);
   begin.Be32(NFNL_BATCH_GENID, generation);
-  if (change != Change::kRemove) EncodeTableAndChain(family, kTable, 0, &batch);
-  size_t removed = 0;
+  return Failure();
+}
+
+Failure Nftables::Add(const std::vector<MarkRule>& rules, const Deadline& deadline) {
+  const MarkRule& first = rules.front();
+  CommandBatch batch;
+  std::vector<FoundRule> there;
+  if (Failure failure = Begin(first.family, deadline, &there, &batch)) return failure;
+  std::set<std::string> notes;
+  for (const FoundRule& each : there) notes.insert(each.note);
+  EncodeTableAndChain(first.family, kTable, first.chain, 0, &batch);
   for (const MarkRule& rule : rules) {
-    const auto found = std::find_if(there.begin(), there.end(), [&rule](const FoundRule& each) {
-      return each.ours && each.rule == rule;
-    });
-    if (change != Change::kRemove) {
-      if (found != there.end()) return Failure::Refused(EEXIST);
-      EncodeMarkRule(rule, &batch);
-      continue;
-    }
-    if (found == there.end()) return Failure::Refused(ENOENT);
-    EncodeDeleteRule(family, found->handle, &batch);
-    found->ours = false;  // taken
-    removed++;
+    if (notes.count(rule.note) != 0) return Failure::Refused(EEXIST);
+    EncodeMarkRule(rule, kTable, &batch);
   }
-  if (change == Change::kRemove && removed == there.size()) EncodeDeleteTable(family, &batch);
+  AddFrame(NFNL_MSG_BATCH_END, &batch);
+  return Commit(&batch, deadline);
+}
+
+Failure Nftables::Remove(const std::vector<MarkRule>& rules, bool with_table,
+                         const Deadline& deadline) {
+  const uint16_t family = rules.front().family;
+  CommandBatch batch;
+  std::vector<FoundRule> there;
+  if (Failure failure = Begin(family, deadline, &there, &batch)) return failure;
+  std::map<std::string, const FoundRule*> noted;
+  std::map<std::string, size_t> left;  // by chain
+  for (const FoundRule& each : there) {
+    noted.emplace(each.note, &each);
+    left[each.chain]++;
+  }
+  for (const MarkRule& rule : rules) {
+    const auto found = noted.find(rule.note);
+    if (found == noted.end()) return Failure::Refused(ENOENT);
+    EncodeDeleteRule(*found->second, &batch);
+    left[found->second->chain]--;
+    noted.erase(found);
+  }
+  bool empty = true;
+  for (const auto& [chain, count] : left) {
+    if (count == 0) {
+      EncodeDeleteChain(family, chain, &batch);
+    } else {
+      empty = false;
+    }
+  }
+  if (empty && with_table) EncodeDeleteTable(family, &batch);
   AddFrame(NFNL_MSG_BATCH_END, &batch);
   return Commit(&batch, deadline);
 }
@@ -431,6 +453,7 @@ Failure Nftables::Try(Change change, const std::vector<MarkRule>& rules, const D
 // The kernel carries out all of it or nothing; one that fails spoils the others.
 Failure Nftables::Commit(CommandBatch* batch, const Deadline& deadline) {
   if (deadline.Passed()) return Failure::Of(Fault::kNotSent);
+  batch->KeepWhole();
   std::vector<Answer> answers(batch->count());
   dialogue_.Transact(0, batch, deadline, answers.data());
   for (Answer& answer : answers) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 
 namespace ipvs {
 
@@ -75,6 +76,13 @@ Failure Socket::Open(int protocol, uint32_t peer, Socket* opened) {
   socket.inbox_->next = socket.inbox_->count = 0;
   *opened = std::move(socket);
   return Failure();
+}
+
+void Socket::MakeRoom(size_t bytes) {
+  if (bytes <= largest_ || bytes > INT_MAX / 2) return;
+  // Half of it would do, as it is doubled where it is not limited.
+  largest_ = Buffer(fd_.get(), SO_SNDBUFFORCE, SO_SNDBUF, static_cast<int>(bytes));
+  largest_ -= std::min(largest_, kSendReserve);
 }
 
 Failure Socket::Send(ByteView datagram, const Deadline& deadline) {

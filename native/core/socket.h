@@ -46,6 +46,10 @@ class Socket {
   // The largest datagram that can be sent.
   size_t largest() const { return largest_; }
 
+  // For a datagram of `bytes`, as far as the system allows it: where it does not, sending it is
+  // EMSGSIZE.
+  void MakeRoom(size_t bytes);
+
   // The kernel does its work inside: this may take as long as a module takes to load. Where another
   // process answers, its queue may be full: then nothing is sent, and the deadline has passed.
   Failure Send(ByteView datagram, const Deadline& deadline);

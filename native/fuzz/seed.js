@@ -243,13 +243,12 @@ function seedNetwork() {
   seed('neighbour', 'ipv6', header('0a0000000300000080000001'), attribute(1, v6), mac);
   seed('neighbour', 'bridge', header('070000000300000080000001'), mac);
 
-  const note = header('00056970767300691c');
-  const ours = Buffer.concat([u8(1), u8(17), u8(20), u8(0), be16(53), be16(54), be16(0), be16(7)]);
-  const handle = attribute(3, u64(9));
-  const user = attribute(7, note, ours, v4, Buffer.alloc(12));
-  seed('nftables', 'ours', header('02000000'), handle, user);
-  seed('nftables', 'ours-ipv6', header('0a000000'), handle, attribute(7, note, ours, v6));
-  seed('nftables', 'theirs', header('02000000'), handle, attribute(7, note.subarray(0, 7)));
+  const comment = (value) => Buffer.concat([u8(0), u8(value.length + 1), text(value)]);
+  const rule = [attribute(2, text('mark_7_udp_10.0.0.1')), attribute(3, u64(9))];
+  const note = attribute(7, comment('ipvs udp 10.0.0.1 53 mark 7'));
+  seed('nftables', 'ours', header('02000000'), ...rule, note);
+  seed('nftables', 'ours-ipv6', header('0a000000'), ...rule, note);
+  seed('nftables', 'theirs', header('02000000'), ...rule, attribute(7, u8(9), u8(0), comment('x')));
 
   const port = [attribute(1, be16(5555)), attribute(2, u8(2)), attribute(3, u8(4))];
   seed('fou', 'fou', ...port, attribute(4, u8(1)), attribute(6, u32(0)));

@@ -539,6 +539,8 @@ MarkRule Dns() {
   rule.last_port = 54;
   rule.mark = 7;
   rule.address = AddressOf("0a00 0000");
+  rule.chain = "dns";
+  rule.note = "a note";
   return rule;
 }
 
@@ -550,13 +552,11 @@ Bytes Value(uint16_t type, const std::string& hex) {
 }
 const char kOne[] = "0000 0001";  // a number, or the register
 
-const char kNote[] =
-    "0005 6970 7673 00"
-    "691c 0111 1400 0035 0036 0000 0007 0a00 0000 0000 0000 0000 0000 0000 0000";
+const char kNote[] = "0007 6120 6e6f 7465 00";
 
-TEST("NFT_MSG_NEWRULE of a mark is what nft sends, with a note of our own") {
+TEST("NFT_MSG_NEWRULE of a mark is what nft sends, with its note as a comment") {
   CommandBatch batch;
-  EncodeMarkRule(Dns(), &batch);
+  EncodeMarkRule(Dns(), "table", &batch);
   const Bytes load = Attribute(1, kOne) + Attribute(2, kOne) + Attribute(3, "0000 0010") +
                      Attribute(4, "0000 0004");
   const Bytes mask = Attribute(1, kOne) + Attribute(2, kOne) + Attribute(3, "0000 0004") +
@@ -571,28 +571,54 @@ TEST("NFT_MSG_NEWRULE of a mark is what nft sends, with a note of our own") {
                         Expression("range", is + Value(3, "0035") + Value(4, "0036")) +
                         Expression("immediate", Attribute(1, kOne) + Value(2, "0700 0000")) +
                         Expression("meta", Attribute(2, "0000 0003") + Attribute(3, kOne));
-  const Bytes body = Hex("0200 0000") + TextAttribute(1, "ipvs") + TextAttribute(2, "prerouting") +
+  const Bytes body = Hex("0200 0000") + TextAttribute(1, "table") + TextAttribute(2, "dns") +
                      Attribute(0x8004, program) + Attribute(7, kNote);
   CHECK_EQ(Sealed(&batch),
            Native(static_cast<uint32_t>(16 + body.size())) + Hex("060a 050c") + body);
 }
 
-TEST("A mark's rule is known by the note at it, and other rules are not") {
-  const Bytes head = Hex("0200 0000") + Attribute(3, "0000 0000 0000 0009");
-  FoundRule found;
-  CHECK_EQ(Decoded(DecodeFoundRule, head + Attribute(7, kNote), &found), "");
-  CHECK_EQ(found.ours, true);
-  CHECK_EQ(found.rule == Dns(), true);
-  CHECK_EQ(found.handle[7], 9);
-  CHECK_EQ(Decoded(DecodeFoundRule, head, &found), "");
-  CHECK_EQ(found.ours, false);
-  // A comment alone, one that is cut, and a note that is longer than what there is.
-  for (const char* note : {"0005 6970 7673 00", "0009 6970", "69", "691c 0111"}) {
-    CHECK_EQ(Decoded(DecodeFoundRule, head + Attribute(7, note), &found), "");
-    CHECK_EQ(found.ours, false);
+TEST("A rule's note is its comment, whatever else is noted at it") {
+  const Bytes head =
+      Hex("0200 0000") + TextAttribute(2, "dns") + Attribute(3, "0000 0000 0000 0009");
+  struct {
+    const char* data;
+    const char* note;
+  } const rows[] = {
+      {kNote, "a note"},
+      {"6902 0102 0003 6162 00", "ab"},  // behind something of somebody else
+      {"0003 6162 63", "abc"},           // without a zero
+      {"0000", ""},
+      {"0009 6970", ""},  // cut
+      {"00", ""},
+      {"6902 0102", ""},
+  };
+  for (const auto& r : rows) {
+    FoundRule found;
+    CHECK_EQ(Decoded(DecodeFoundRule, head + Attribute(7, r.data), &found), "");
+    CHECK_EQ(found.note, r.note);
+    CHECK_EQ(found.family, AF_INET);
+    CHECK_EQ(found.chain, "dns");
+    CHECK_EQ(found.handle[7], 9);
   }
-  CHECK_EQ(Decoded(DecodeFoundRule, Hex("0200 0000"), &found), "NFTA_RULE_HANDLE: is missing");
+  FoundRule found;
+  CHECK_EQ(Decoded(DecodeFoundRule, head, &found), "");
+  CHECK_EQ(found.note, "");
+  const Bytes bridge = Hex("0700 0000") + Attribute(7, kNote);
+  CHECK_EQ(Decoded(DecodeFoundRule, bridge, &found), "");
+  CHECK_EQ(found.family, 0);
+  CHECK_EQ(Decoded(DecodeFoundRule, Hex("0200 0000") + TextAttribute(2, "dns"), &found),
+           "NFTA_RULE_HANDLE: is missing");
   CHECK_EQ(Decoded(DecodeFoundRule, Hex("0200"), &found), "nfgenmsg: is cut short");
+}
+
+TEST("What is kept whole is one datagram, whatever may be answered") {
+  CommandBatch batch;
+  for (int i = 0; i < 5000; i++) batch.Add({101, 0, 0}, uint32_t{0}, Confirmation::kShared);
+  CHECK_EQ(batch.Fit(0, 4000, 1), 1u);
+  batch.KeepWhole();
+  CHECK_EQ(batch.Fit(0, 4000, 1), 5000u);
+  batch.Clear();
+  CHECK_EQ(batch.whole(), false);
 }
 
 TEST("What has no confirmation is not waited for, and its refusal is that of all") {

@@ -213,7 +213,18 @@ t.test(
     t.match(plan.manual, [
       { kind: 'mark', description: /Mark tcp packets to 192.168.51.11, ports 80/ },
     ]);
-    t.match(plan.toShell(), /ip daddr 192.168.51.11 tcp dport \{ 80, 8000-8010 } meta mark set 7/);
+    t.equal(
+      plan.manual[0]?.shell,
+      [
+        "nft -f - <<'END'",
+        'add table ip ipvs_marks',
+        'add chain ip ipvs_marks mark_7_tcp_192.168.51.11 { type filter hook prerouting priority mangle; policy accept; }',
+        'flush chain ip ipvs_marks mark_7_tcp_192.168.51.11',
+        'add rule ip ipvs_marks mark_7_tcp_192.168.51.11 ip daddr 192.168.51.11 tcp dport 80 meta mark set 7 comment "ipvs tcp 192.168.51.11 80 mark 7"',
+        'add rule ip ipvs_marks mark_7_tcp_192.168.51.11 ip daddr 192.168.51.11 tcp dport 8000-8010 meta mark set 7 comment "ipvs tcp 192.168.51.11 8000-8010 mark 7"',
+        'END',
+      ].join('\n'),
+    );
   },
 );
 
@@ -257,7 +268,8 @@ t.test('where the kernel can mark packets, that is a change like the others', as
     ...reference('dr', { ipv6: true }),
     services: [{ fwmark: 7, ports: [80, '8000-8010'], persistence: { timeout: 60 } }],
   };
-  const { node, machine } = fakeNode(description, 'lb1', t.testdir());
+  const folder = t.testdir();
+  const { node, machine } = fakeNode(description, 'lb1', folder);
   machine.marks.add('ipv4');
   t.match(
     (await node.plan()).manual,
@@ -290,6 +302,17 @@ t.test('where the kernel can mark packets, that is a change like the others', as
     'ports that differ are mended',
   );
   machine.state['mark 192.168.51.11 tcp 7'] = { ports: ['80', '8000-8010'] };
+  const { node: plain } = fakeNode(reference('dr', { ipv6: true }), 'lb1', folder, { machine });
+  t.match(
+    (await plain.plan()).changes.find(({ kind, resource }) => {
+      return kind === 'mark' && 'family' in resource && resource.family === 'ipv6';
+    })?.shell,
+    [
+      "nft 'flush chain ip6 ipvs_marks mark_7_tcp_2001_db8_51__11; delete chain ip6 ipvs_marks mark_7_tcp_2001_db8_51__11'",
+      'test "$(nft list table ip6 ipvs_marks | wc -l)" -gt 2 || nft delete table ip6 ipvs_marks',
+    ].join('\n'),
+    'what is no longer described goes',
+  );
   const { kept } = await node.revert();
   t.same(kept, []);
   t.equal(machine.state['mark 2001:db8:51::11 tcp 7'] ?? null, null);

@@ -301,11 +301,25 @@ t.test('a mark is for an address, a protocol and ports', (t) => {
     prefix: 8,
     protocol: 17,
     mark: 7,
+    notes: ['ipvs udp 10.0.0.0/8 53 mark 7', 'ipvs udp 10.0.0.0/8 60-70 mark 7'],
+    chain: 'mark_7_udp_10.0.0.0/8',
     ports: [53, 53, 60, 70],
   });
-  t.match(numbers(parseMarkRule(rule)), { ports: [0, 0] });
+  t.match(numbers(parseMarkRule(rule)), {
+    ports: [0, 0],
+    notes: ['ipvs udp 10.0.0.0/8 mark 7'],
+  });
+  t.match(numbers(parseMarkRule({ ...rule, address: 'FD00:0::1', ports: [53] })), {
+    notes: ['ipvs udp fd00::1 53 mark 7'],
+    chain: 'mark_7_udp_fd00__1',
+  });
   t.equal(parseMarkRule({ ...rule, ports: [53] }).subject, 'udp 10.0.0.0/8 ports 53 (mark 7)');
   t.equal(parseMarkRule(rule).subject, 'udp 10.0.0.0/8 (mark 7)');
+  const many = Array.from({ length: 1200 }, (_, index) => index + 1);
+  t.equal(
+    parseMarkRule({ ...rule, ports: many }).subject,
+    'udp 10.0.0.0/8 ports 1, 2, 3, 4, 5, 6, 7, 8 and 1192 more (mark 7)',
+  );
   refuses(t, parseMarkRule, [
     [{ ...rule, mark: 0 }, RANGE, 'rule.mark'],
     [{ ...rule, mark: 2 ** 32 }, RANGE, 'rule.mark'],

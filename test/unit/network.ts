@@ -216,10 +216,25 @@ t.test('numbers that nobody has given a word are numbers', async (t) => {
   const { markRule } = FACTORIES;
   native.onAsk = ({ finish }) => {
     finish([
-      markRule(2, '10.0.0.1', 32, 6, 80, 80, 1),
-      markRule(2, '10.0.0.1', 32, 6, 0, 0, 2),
-      markRule(2, '10.0.0.1', 32, 6, 90, 99, 1),
-      markRule(10, 'fd00::', 16, 17, 0, 0, 1),
+      markRule(2, 'ipvs tcp 10.0.0.1 80 mark 1'),
+      markRule(2, 'ipvs tcp 10.0.0.1 mark 2'),
+      markRule(2, 'ipvs tcp 10.0.0.1 90-99 mark 1'),
+      markRule(10, 'ipvs udp fd00::/16 mark 1'),
+      // Nothing that this library would have noted.
+      ...[
+        '',
+        'ipvs',
+        'ipvs tcp 10.0.0.1 80 mark 1 and more',
+        'ipvs tcp 10.0.0.1 80-80 mark 1',
+        'ipvs tcp 10.0.0.1 90-80 mark 1',
+        'ipvs tcp 10.0.0.1 080 mark 1',
+        'ipvs tcp 10.0.0.1/32 80 mark 1',
+        'ipvs tcp 10.0.0.300 80 mark 1',
+        'ipvs tcp fd00::1 80 mark 1',
+        'ipvs tcp 10.0.0.1 80 mark 0',
+        'ipvs tcp 10.0.0.1 80 mark 4294967296',
+        'ipvs icmp 10.0.0.1 80 mark 1',
+      ].map((note) => markRule(2, note)),
     ]);
   };
   t.strictSame(await network.marks(), [
