@@ -38,6 +38,7 @@ export type FindingCode =
   | 'ip-forward'
   | 'ipvs-unavailable'
   | 'link-down'
+  | 'mark-missing'
   | 'mark-route'
   | 'mss'
   | 'mtu'
@@ -552,18 +553,20 @@ class Check {
 
   #checkListeners(): void {
     for (const service of servicesOf(this.#model, this.#node)) {
-      const { protocol, realPort, config } = service;
-      if (protocol === 'sctp') continue;
+      const { protocols, realPort, config } = service;
+      if (protocols.includes('sctp')) continue; // it is not told who listens
+      const name = protocols.join(' or ');
       const ports = config.fwmark === undefined ? [realPort] : service.ports.map(Number);
       for (const port of ports) {
         if (!(port > 0)) continue; // every port, or a range: any may do without
         for (const address of this.#servedAddresses(service)) {
-          if (isServed(this.#survey.listeners, protocol, address, port)) continue;
+          const { listeners } = this.#survey;
+          if (protocols.some((each) => isServed(listeners, each, address, port))) continue;
           this.#add(
             'warning',
             'no-listener',
-            `${protocol} ${address} port ${port}`,
-            `Nothing listens at ${protocol} ${address} port ${port}: clients that are sent here are refused. ` +
+            `${name} ${address} port ${port}`,
+            `Nothing listens at ${name} ${address} port ${port}: clients that are sent here are refused. ` +
               'A server that is bound to the address of the machine alone does not get packets for the virtual one.',
           );
         }

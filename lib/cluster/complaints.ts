@@ -2,6 +2,7 @@
 
 import type { FindingCode, Severity } from './check.js';
 import { fits, isRecord, recordOf, textOf } from './resources.js';
+import type { MarkResource } from './resources.js';
 import { nameOfService } from './shell.js';
 import type { Value } from './types.js';
 import type { Wanted } from './wanted.js';
@@ -27,6 +28,8 @@ export function complaintAbout(
       const subject = `mark ${resource.fwmark}`;
       return ['error', 'mark-route', subject, 'The rule for marked packets is missing.'];
     }
+    case 'mark':
+      return complaintAboutMark(resource, present);
     case 'proxy': {
       const { address, interface: place } = resource;
       return ['error', 'proxy-missing', address, `Nothing answers for ${address} on ${place}.`];
@@ -64,6 +67,18 @@ function complaintAboutSetting(name: string, wanted: Value, present: Value): Com
   const is = present === null ? 'is not there' : `is ${textOf(present)}`;
   const subject = code === 'sysctl' ? name : code;
   return [severity, code, subject, `${name} ${is}, not ${textOf(wanted)}.`];
+}
+
+function complaintAboutMark(resource: MarkResource, present: Value): Complaint {
+  const { protocol, address, fwmark, ports } = resource;
+  const subject = `mark ${fwmark} of ${protocol} ${address}`;
+  const what = `${protocol} packets to ${address}, ports ${ports.join(', ')}`;
+  if (present === null) {
+    return ['error', 'mark-missing', subject, `No rule gives the mark ${fwmark} to ${what}.`];
+  }
+  const others = textOf(recordOf(present)['ports'] ?? null);
+  const told = `The mark ${fwmark} is given to other ports than ${what}: ${others}.`;
+  return ['error', 'mark-missing', subject, told];
 }
 
 function complaintAboutTunnel(name: string, present: Value): Complaint {

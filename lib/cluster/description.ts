@@ -287,10 +287,7 @@ function parseService(value: unknown, path: string, around: Surroundings): Model
   if (!marked && input['ports'] !== undefined) {
     throw invalidValue(`${path}.ports`, "goes with 'fwmark' only", input['ports']);
   }
-  const protocol: Protocol =
-    marked && input['protocol'] === undefined
-      ? 'tcp'
-      : PROTOCOLS.word(word(input['protocol'], `${path}.protocol`, PROTOCOLS));
+  const protocols = parseProtocols(input['protocol'], `${path}.protocol`, marked);
   const vips = serviceVips(input['vip'], `${path}.vip`, around.vips);
   const ports = marked ? parsePorts(input['ports'], `${path}.ports`) : [];
   const own = marked ? 0 : port(input['port'], `${path}.port`);
@@ -305,7 +302,7 @@ function parseService(value: unknown, path: string, around: Surroundings): Model
     tunnel: parseTunnel(input['tunnel'], `${path}.tunnel`) ?? around.tunnel,
     realServers: parseRealServers(input['realServers'], `${path}.realServers`, around.nodes),
     realPort: parseRealPort(input['realPort'], `${path}.realPort`, own, mode),
-    protocol,
+    protocols,
     ports,
     snat,
   };
@@ -321,7 +318,7 @@ function parseService(value: unknown, path: string, around: Surroundings): Model
       ...common,
       family,
       vips: [address],
-      config: configOf(family, { protocol, address, port: own }),
+      config: configOf(family, { protocol: protocols[0], address, port: own }),
     }));
   }
   return [...families].map((family) => ({
@@ -367,16 +364,53 @@ function serviceVips(value: unknown, path: string, vips: readonly Vip[]): readon
   });
 }
 
-function parsePorts(value: unknown, path: string): string[] {
-  return list(value, path).map((each, index) => {
-    const at = `${path}[${index}]`;
-    if (typeof each === 'number') return String(integer(each, at, 1, 65535));
-    const match = /^(\d{1,5})-(\d{1,5})$/.exec(string(each, at));
-    const [first, last] = [Number(match?.[1]), Number(match?.[2])];
-    if (first >= 1 && last <= 65535 && first <= last) return `${first}-${last}`;
-    throw invalidValue(at, "must be a port, or a range of ports such as '1024-65535'", each);
+/** One; for a mark one or several. */
+function parseProtocols(value: unknown, path: string, marked: boolean): Protocol[] {
+  if (marked && value === undefined) return ['tcp'];
+  const one = (each: unknown, at: string): Protocol => PROTOCOLS.word(word(each, at, PROTOCOLS));
+  if (!marked) return [one(value, path)];
+  const protocols = several(value, path, one);
+  protocols.forEach((each, index) => {
+    if (protocols.indexOf(each) !== index) {
+      throw invalidValue(`${path}[${index}]`, 'is there twice', each);
+    }
   });
+  return protocols;
 }
+
+/** In ascending order, each range as it is told by the kernel's side too. */
+function parsePorts(value: unknown, path: string): string[] {
+  const ranges = list(value, path).map((each, index) => parsePortRange(each, `${path}[${index}]`));
+  if (ranges.length === 0) throw invalidValue(path, 'must not be empty: what is marked?', value);
+  ranges.forEach((range, index) => {
+    const other = ranges.slice(0, index).find((each) => overlap(each, range));
+    if (other === undefined) return;
+    throw invalidValue(`${path}[${index}]`, `is in ${rangeText(other)} already`, rangeText(range));
+  });
+  return ranges.sort((a, b) => a.first - b.first).map(rangeText);
+}
+
+interface Ports {
+  readonly first: number;
+  readonly last: number;
+}
+
+function parsePortRange(value: unknown, path: string): Ports {
+  if (typeof value === 'number') {
+    const only = integer(value, path, 1, 65535);
+    return { first: only, last: only };
+  }
+  const match = /^(\d{1,5})-(\d{1,5})$/.exec(string(value, path));
+  const [first, last] = [Number(match?.[1]), Number(match?.[2])];
+  if (first >= 1 && last <= 65535 && first <= last) return { first, last };
+  throw invalidValue(path, "must be a port, or a range of ports such as '1024-65535'", value);
+}
+
+const overlap = (one: Ports, other: Ports): boolean =>
+  one.first <= other.last && other.first <= one.last;
+
+const rangeText = ({ first, last }: Ports): string =>
+  first === last ? String(first) : `${first}-${last}`;
 
 function parseRealPort(value: unknown, path: string, own: number, mode: Mode): number {
   if (value === undefined) return own;
@@ -459,11 +493,20 @@ function parseSettings(value: unknown, path: string): [name: string, value: stri
 // ---- what concerns several parts
 
 function checkServices(model: Model): void {
-  const seen = new Set<string>();
+  const seen = new Map<string, ModelService>();
   for (const service of model.services) {
     const key = serviceKeyOf(service.config);
-    if (seen.has(key)) throw invalidValue(service.path, `describes ${key} once more`, key);
-    seen.add(key);
+    const same = seen.get(key);
+    if (same !== undefined && service.config.fwmark !== undefined) {
+      throw invalidValue(
+        `${service.path}.fwmark`,
+        `is that of ${same.path} too: a mark is one service, which may have several protocols and ports`,
+        service.config.fwmark,
+      );
+    }
+    if (same !== undefined) throw invalidValue(service.path, `describes ${key} once more`, key);
+    for (const other of seen.values()) checkMarks(service, other);
+    seen.set(key, service);
     for (const name of service.realServers) {
       const node = model.nodes.get(name);
       if (node === undefined || realAddress(service, node) !== undefined) continue;
@@ -475,6 +518,22 @@ function checkServices(model: Model): void {
         first?.address,
       );
     }
+  }
+}
+
+/** A packet has one mark. */
+function checkMarks(service: ModelService, other: ModelService): void {
+  const vip = service.vips.find((each) => other.vips.includes(each));
+  const protocol = service.protocols.find((each) => other.protocols.includes(each));
+  if (vip === undefined || protocol === undefined) return;
+  const at = (text: string): Ports => parsePortRange(text.includes('-') ? text : Number(text), '');
+  for (const each of service.ports) {
+    if (!other.ports.some((own) => overlap(at(own), at(each)))) continue;
+    throw invalidValue(
+      `${service.path}.ports`,
+      `must not be those of ${other.path} too: ${protocol} to ${vip} gets one mark`,
+      each,
+    );
   }
 }
 

@@ -95,7 +95,7 @@ function vipValue(family: 'ipv4' | 'ipv6'): Value {
 
 function markWants(model: Model, facts: Facts): Wanted[] {
   return model.services.flatMap((service): Wanted[] => {
-    const { family, config, vips, protocol, ports } = service;
+    const { family, config, vips, protocols, ports } = service;
     if (config.fwmark === undefined) {
       return service.snat ? service.vips.map((address) => snatWant(service, address)) : [];
     }
@@ -117,18 +117,20 @@ function markWants(model: Model, facts: Facts): Wanted[] {
         value: {},
         reason: 'packets with the mark go by the table that keeps them here',
       },
-      ...vips.map((address): Wanted => ({
-        resource: { kind: 'mark', fwmark, family, protocol, address, ports },
-        value: { ports },
-        reason: 'the mark makes one service of several ports',
-        manual: facts.marks?.has(family) !== true,
-      })),
+      ...vips.flatMap((address) =>
+        protocols.map((protocol): Wanted => ({
+          resource: { kind: 'mark', fwmark, family, protocol, address, ports },
+          value: { ports },
+          reason: 'the mark makes one service of several ports',
+          manual: facts.marks?.has(family) !== true,
+        })),
+      ),
     ];
   });
 }
 
-function snatWant(service: ModelService, address: string): Wanted {
-  const { family, protocol, config } = service;
+function snatWant({ family, protocols, config }: ModelService, address: string): Wanted {
+  const [protocol = 'tcp'] = protocols;
   const port = config.port ?? 0;
   return {
     resource: { kind: 'snat', family, protocol, address, port },

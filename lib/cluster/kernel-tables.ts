@@ -11,7 +11,7 @@ import {
   isRoute,
   isRule,
   linkValue,
-  portText,
+  portTexts,
   routeValue,
   serviceValue,
 } from './kernel-values.js';
@@ -93,9 +93,13 @@ export class KernelTables {
         const all = await (this.#marks ??= network.marks());
         const { address, protocol, fwmark } = resource;
         const found = all.find(
-          (each) => each.address === address && each.protocol === protocol && each.mark === fwmark,
+          (each) =>
+            each.address === address &&
+            each.protocol === protocol &&
+            each.mark === fwmark &&
+            each.ports !== undefined,
         );
-        return found === undefined ? null : { ports: (found.ports ?? []).map(portText) };
+        return found === undefined ? null : { ports: portTexts(found.ports ?? []) };
       }
       case 'service': {
         const service = await ipvs.getService(resource.service);

@@ -28,8 +28,13 @@ export function given(value: Value): ValueRecord {
   return Object.fromEntries(Object.entries(recordOf(value)).filter(([, each]) => each !== null));
 }
 
-export const portText = (port: number | PortRange): string =>
-  typeof port === 'number' ? String(port) : `${port.from}-${port.to}`;
+/** In ascending order, as descriptions are read. */
+export function portTexts(ports: readonly (number | PortRange)[]): string[] {
+  const ranges = ports.map((each) => (typeof each === 'number' ? { from: each, to: each } : each));
+  return ranges
+    .sort((a, b) => a.from - b.from)
+    .map(({ from, to }) => (from === to ? String(from) : `${from}-${to}`));
+}
 
 export function markRule(
   { family, address, protocol, fwmark }: MarkResource,

@@ -24,8 +24,9 @@ export interface ModelService {
   readonly realServers: readonly string[];
   /** The port that real servers listen at: 0 for every port. */
   readonly realPort: number;
-  readonly protocol: Protocol;
-  /** What a firewall mark stands for. */
+  /** One, or several for a firewall mark. */
+  readonly protocols: readonly Protocol[];
+  /** What a firewall mark stands for, in ascending order: '80', '8000-8080'. */
   readonly ports: readonly string[];
   readonly snat: boolean;
 }

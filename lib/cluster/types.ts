@@ -67,9 +67,9 @@ export type ServiceDescription = ServiceDescriptionSettings &
     | {
         /** The firewall mark that makes several ports one service. */
         readonly fwmark: number;
-        /** What is marked. Default `'tcp'`. */
-        readonly protocol?: Protocol;
-        /** Which ports are marked: numbers, or ranges such as `'1024-65535'`. */
+        /** What is marked: one or several. Default `'tcp'`. */
+        readonly protocol?: OneOrMore<Protocol>;
+        /** Which ports are marked: numbers, or ranges such as `'1024-65535'`; none of them twice. */
         readonly ports: readonly (number | string)[];
         readonly port?: never;
       }

@@ -15,6 +15,7 @@ let folders = 0;
 /** A node that was set up, with programs that listen. */
 async function healthy(description: ClusterDescription, name: string, more: object = {}) {
   const machine = new FakeMachine(freshState(interfacesOf(name)));
+  machine.marks.add('ipv4');
   machine.state['sysctl net.ipv4.vs.pmtu_disc'] = '1';
   machine.listeners = [
     { protocol: 'tcp', address: '::', port: 80 },
@@ -176,6 +177,15 @@ const PLANTED: Planted[] = [
   ['no proxy_ndp', dr, 'gw', { 'sysctl net.ipv6.conf.eth0.proxy_ndp': '0' }, 'proxy-missing'],
   ['a rule', mark, 'lb1', { 'rule ipv4 20000 9 20000': null }, 'mark-route'],
   ['a table', mark, 'lb1', { 'route ipv4 20000 default': null }, 'mark-route'],
+  ['the rule that marks', mark, 'lb1', { [`mark ${VIP4} tcp 9`]: null }, 'mark-missing'],
+  [
+    'a rule that marks something else',
+    mark,
+    'lb1',
+    { [`mark ${VIP4} tcp 9`]: { ports: ['81'] } },
+    'mark-missing',
+    /mark 9 is given to other ports than tcp packets to 192.168.51.11, ports 80: \["81"\]/,
+  ],
   [
     'a service',
     dr,

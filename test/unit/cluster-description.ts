@@ -72,6 +72,31 @@ const WRONG: Wrong[] = [
   [services({ fwmark: 0, ports: [80] }), 'services[0].fwmark', RANGE, />= 1/],
   [services({ fwmark: 1, ports: ['9-5'] }), 'services[0].ports[0]', VALUE, /range/],
   [services({ fwmark: 1, port: 80 }), 'services[0].port', VALUE, /'ports'/],
+  [services({ fwmark: 1, ports: [] }), 'services[0].ports', VALUE, /must not be empty/],
+  [services({ fwmark: 1 }), 'services[0].ports', TYPE, /array/],
+  [services({ fwmark: 1, ports: [80, 80] }), 'services[0].ports[1]', VALUE, /is in 80 already/],
+  [services({ fwmark: 1, ports: [80, '79-81'] }), 'services[0].ports[1]', VALUE, /in 80 already/],
+  [services({ fwmark: 1, ports: ['79-81', 80] }), 'services[0].ports[1]', VALUE, /in 79-81/],
+  [
+    services({ fwmark: 1, ports: [80], protocol: ['tcp', 'tcp'] }),
+    'services[0].protocol[1]',
+    VALUE,
+    /twice/,
+  ],
+  [services({ fwmark: 1, ports: [80], protocol: [] }), 'services[0].protocol', VALUE, /empty/],
+  [services({ ...web, protocol: ['tcp'] }), 'services[0].protocol', TYPE, /string/],
+  [
+    services({ fwmark: 1, ports: [80] }, { fwmark: 1, ports: [53], protocol: 'udp' }),
+    'services[1].fwmark',
+    VALUE,
+    /is that of services\[0\] too: a mark is one service, which may have several protocols/,
+  ],
+  [
+    services({ fwmark: 1, ports: ['80-90'] }, { fwmark: 2, protocol: ['udp', 'tcp'], ports: [85] }),
+    'services[1].ports',
+    VALUE,
+    /must not be those of services\[0\] too: tcp to 192.168.51.11 gets one mark/,
+  ],
   [services({ ...web, ports: [80] }), 'services[0].ports', VALUE, /'fwmark'/],
   [nodes({ rs1: { role: 'realserver' } }), 'nodes.rs1.role', VALUE, /did you mean 'real-server'/],
   [nodes({ rs1: { role: ['real-server', 'x'] } }), 'nodes.rs1.role[1]', VALUE, /must be one of/],
@@ -262,6 +287,21 @@ t.test('a service is made for each virtual address, a mark for each family', (t)
       { config: { protocol: 'udp', address: '2001:db8:51::11' }, realServers: ['rs2'] },
     ],
   );
+  t.end();
+});
+
+t.test('the ports of a mark are read as the kernel tells them', (t) => {
+  const { services: read } = parseDescription({
+    ...reference('dr'),
+    services: [
+      { fwmark: 5, protocol: ['tcp', 'udp'], ports: ['8000-8010', 443, '80-80'] },
+      { fwmark: 6, ports: [444], protocol: 'udp' },
+    ],
+  });
+  t.match(read, [
+    { protocols: ['tcp', 'udp'], ports: ['80', '443', '8000-8010'] },
+    { protocols: ['udp'], ports: ['444'] },
+  ]);
   t.end();
 });
 
