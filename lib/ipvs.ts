@@ -419,8 +419,8 @@ export class Ipvs {
   /**
    * Many changes with one call, in order: thousands travel in a few datagrams. Resolves to an outcome
    * for each: undefined where it was done, otherwise the error that its own method would reject with.
-   * One that fails does not keep the others from being done, unless the answers stay away: then the
-   * rest is not sent.
+   * One that fails does not keep the others from being done, unless the answers stay away: then what
+   * comes after that portion is not sent.
    *
    * All operations are checked first: where one makes no sense the call rejects with an error that
    * names it (`operations[3].service.port`), and nothing is changed. Each is read once, a long list in
