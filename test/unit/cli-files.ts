@@ -2,7 +2,7 @@
 // older than the commands, and a script that a shell does not take.
 
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { makeProgram } from '#lib/cli/program';
@@ -87,9 +87,9 @@ t.test('bash completes commands, options, values and files', async (t) => {
 });
 
 /** What a shell makes of lines that are typed, each with a tabulator behind it. */
-function typed(shell: string[], begin: string, lines: readonly string[]): string[] {
+function typed(shell: string[], home: string, begin: string, lines: readonly string[]): string[] {
   const input = [begin, ...lines.map((line) => `${line}\t`), 'exit', ''].join('\n');
-  const env = { ...process.env, TERM: 'dumb', HISTFILE: '', HOME: root, PS1: '', NODE_OPTIONS: '' };
+  const env = { ...process.env, TERM: 'dumb', HOME: home, HISTFILE: '', PS1: '' };
   const out = execFileSync('script', ['-qec', shell.join(' '), '/dev/null'], {
     input,
     env,
@@ -121,16 +121,18 @@ for (const [shell, start] of [
   t.test(`keys that are pressed in ${name}`, async (t) => {
     if (name === 'zsh') execFileSync(join(root, 'scripts', 'need'), ['zsh:zsh']);
     const { out } = await runCli(['completion', name]);
-    const script = join(t.testdir({ script: out }), 'script');
-    const begin = `${start}ipvs() { echo "<<$*>>"; }; source ${script}`;
+    const home = t.testdir({ script: out });
+    const begin = `${start}ipvs() { echo "<<$*>>"; }; source ${join(home, 'script')}`;
     t.same(
       typed(
         [...shell],
+        home,
         begin,
         LINES.map(([line]) => line),
       ),
       LINES.map(([, words]) => words),
     );
+    t.same(readdirSync(home), ['script'], 'no history is left behind');
   });
 }
 
