@@ -155,6 +155,7 @@ t.test('a failure is that of its own call, and says which one', async (t) => {
 // Each would read all routes of the network namespace on the thread pool, or ask the kernel to load a
 // module.
 t.test('what explains many failures is looked at once, and told in several turns', async (t) => {
+  stopClock(t); // so that they travel together, however slow the machine is
   const { ipvs, commands } = fakeIpvs();
   const routes = '/proc/thread-self/net/fib_trie';
   commands.files[routes] = '|-- 10.0.0.5\n /32 link BROADCAST\n';
