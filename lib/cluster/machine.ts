@@ -3,6 +3,7 @@
 
 import type { AddressFamily } from '../types.js';
 import type { Survey } from './check.js';
+import type { Surroundings } from './disturbed.js';
 import type { AnnounceOptions } from './node.js';
 import type { Resource } from './resources.js';
 import type { Value } from './types.js';
@@ -35,6 +36,9 @@ export interface Machine {
   identity(): Promise<string>;
 
   facts(): Promise<Facts>;
+
+  /** What is there, whoever has put it there, that changes may hit. */
+  surroundings(): Promise<Surroundings>;
 
   /** Whether the kernel can be told to mark packets of that family. */
   canMark(family: AddressFamily): Promise<boolean>;

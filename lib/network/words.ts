@@ -1,6 +1,7 @@
 // Where the network's numbers meet words: include/uapi/linux/{if,if_addr,rtnetlink,fib_rules,
 // neighbour,fou,if_tunnel}.h.
 
+import { IPV4 } from '../address.js';
 import { FAMILIES, Vocabulary } from '../words.js';
 import type {
   AddressRecord,

@@ -196,8 +196,11 @@ t.test('a route with what has no words here is put back as it was', async (t) =>
   const foreign = (await network.routes()).filter((each) => !known.has(JSON.stringify(each)));
   const routes = FOREIGN.filter((each) => each.includes('route add'));
   t.equal(foreign.length, routes.length);
-  for (const { nextHops: _, scope, ...route } of foreign) {
-    const config = { ...route, ...(route.family === 'ipv4' && { scope }) } as RouteConfig;
+  for (const route of foreign) {
+    const untold = route.family === 'ipv4' ? ['nextHops'] : ['nextHops', 'scope'];
+    const config = Object.fromEntries(
+      Object.entries(route).filter(([name]) => !untold.includes(name)),
+    ) as unknown as RouteConfig;
     await network.removeRoute(config);
     await network.addRoute(config);
     await network.replaceRoute(config);
