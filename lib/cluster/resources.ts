@@ -275,8 +275,11 @@ export function disturbedBy(resource: Resource, interfaces: readonly string[]): 
     case 'net.ipv6.conf.all.forwarding':
       // addrconf_fixup_forwarding
       return sysctls('ipv6', ['default', ...interfaces], 'forwarding');
-    default:
-      return [];
+    default: {
+      // Interfaces whose own nobody has set have it as well (devinet_copy_dflt_conf).
+      const [, setting] = /^net\.ipv4\.conf\.default\.([^./]+)$/.exec(resource.name) ?? [];
+      return setting === undefined ? [] : sysctls('ipv4', interfaces, setting);
+    }
   }
 }
 
@@ -284,6 +287,19 @@ export function disturbedBy(resource: Resource, interfaces: readonly string[]): 
 export function settingOf(family: string, interfaceName: string, setting: string): string {
   const parts = ['net', family, 'conf', interfaceName, setting];
   return parts.join(interfaceName.includes('.') ? '/' : '.');
+}
+
+/**
+ * One name for a setting, however it is written: with dots, but with slashes where a part of it has a
+ * dot. What IPv4 calls by two names is one too.
+ */
+export function canonicalSetting(name: string): string {
+  const slashes = /[./]/.exec(name)?.[0] === '/';
+  const parts = slashes
+    ? name.split('/')
+    : name.split('.').map((each) => each.replaceAll('/', '.'));
+  const text = parts.join(parts.some((each) => each.includes('.')) ? '/' : '.');
+  return text === 'net.ipv4.conf.all.forwarding' ? 'net.ipv4.ip_forward' : text;
 }
 
 /** The interface whose setting this is, or undefined. */

@@ -1,6 +1,7 @@
 // What a node should be like: a list of settings in the order in which they are safe to make.
 
 import type { AddressFamily } from '../types.js';
+import { canonicalSetting } from './resources.js';
 import type { Resource } from './resources.js';
 import type { Value } from './types.js';
 
@@ -42,7 +43,7 @@ export interface Facts {
 export type Sysctl = Extract<Resource, { kind: 'sysctl' }>;
 
 export function sysctl(name: string): Sysctl {
-  return { kind: 'sysctl', name };
+  return { kind: 'sysctl', name: canonicalSetting(name) };
 }
 
 /** The value of a setting as a number; NaN where it is not there. */

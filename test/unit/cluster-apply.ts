@@ -403,6 +403,32 @@ t.test('what somebody else has changed meanwhile is told and left alone', async 
   t.same(machine.snapshot(), before);
 });
 
+t.test('a setting is the same by each of its names', async (t) => {
+  const names = [
+    'net.ipv4.ip_forward',
+    'net/ipv4/ip_forward',
+    'net.ipv4.conf.all.forwarding',
+    'net/ipv4/conf/all/forwarding',
+    'net/ipv6/conf/all/forwarding',
+  ];
+  for (const name of names) {
+    const machine = new FakeMachine();
+    machine.state['sysctl net.ipv4.conf.eth0.forwarding'] = '1';
+    machine.state['sysctl net.ipv6.conf.eth0.forwarding'] = '1';
+    const before = machine.snapshot();
+    const description: ClusterDescription = {
+      ...reference('dr'),
+      sysctl: { settings: { [name]: 1 } },
+    };
+    const { node } = fakeNode(description, 'lb1', freshFolder(), { machine });
+    await node.apply();
+    const family = name.includes('ipv6') ? 'ipv6' : 'ipv4';
+    t.equal(machine.state[`sysctl net.${family}.conf.lo.forwarding`], '1', name);
+    t.same((await node.revert()).kept, []);
+    t.same(machine.snapshot(), before, name);
+  }
+});
+
 t.test('a setting that others put back before us is not touched', async (t) => {
   const machine = new FakeMachine();
   const { node } = fakeNode(reference('nat'), 'lb1', freshFolder(), { machine });
