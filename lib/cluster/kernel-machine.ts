@@ -24,7 +24,6 @@ import {
   addressConfig,
   addressValue,
   given,
-  isRoute,
   linkConfig,
   markRule,
   routeConfig,
@@ -37,7 +36,7 @@ import type { AnnounceOptions } from './node.js';
 import { isInTable, keyOf, placesOf, recordOf, settingOfNew } from './resources.js';
 import type { AddressResource, DestinationResource, Resource } from './resources.js';
 import type { Value } from './types.js';
-import type { Facts } from './wanted.js';
+import type { Observed } from './wanted.js';
 
 /** Opens the node that the process is on, or one of its network namespaces. */
 export async function openMachine(options: OpenOptions): Promise<Machine> {
@@ -199,25 +198,24 @@ export class KernelMachine implements Machine {
     };
   }
 
-  async facts(): Promise<Facts> {
+  async facts(): Promise<Observed> {
     const [links, routes] = await Promise.all([
       this.network.links(),
       this.network.routes({ table: MAIN_TABLE }),
     ]);
-    const gateways = (['ipv4', 'ipv6'] as const).map((family) => {
-      const resource = {
-        kind: 'route',
-        family,
-        destination: 'default',
-        table: MAIN_TABLE,
-      } as const;
-      const found = routes.find((each) => isRoute(each, resource) && each.protocol !== 'ra');
-      return [family, found?.gateway];
-    });
     return {
       release: release(),
       mtus: Object.fromEntries(links.map(({ name, mtu }) => [name, mtu])),
-      gateways: Object.fromEntries(gateways) as Facts['gateways'],
+      defaultRoutes: routes
+        .filter(
+          ({ destination, protocol, from, tos, type }) =>
+            destination === 'default' &&
+            protocol !== 'ra' &&
+            from === undefined &&
+            tos === undefined &&
+            type === 'unicast',
+        )
+        .map((each) => ({ resource: routeResource(each), value: routeValue(each) })),
     };
   }
 

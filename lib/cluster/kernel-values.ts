@@ -22,6 +22,7 @@ import type {
   RouteResource,
 } from './resources.js';
 import type { Value, ValueRecord } from './types.js';
+import { IPV6_METRIC } from './wanted.js';
 
 /** Without what is null: the library leaves that out. */
 export function given(value: Value): ValueRecord {
@@ -114,9 +115,6 @@ export function addressConfig(resource: AddressResource, value: Value): AddressC
     ...(preferredLifetime !== undefined && { preferredLifetime }),
   } as AddressConfig;
 }
-
-// Where Linux puts a route of IPv6 that nobody gave a metric (IP6_RT_PRIO_USER).
-const IPV6_METRIC = 1024;
 
 export function isRoute(
   route: Route,
