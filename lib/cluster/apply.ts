@@ -5,7 +5,9 @@ import type { Disturbed, Journal, Line } from './journal.js';
 import type { Machine } from './machine.js';
 import { changesTo } from './plan.js';
 import type { Change, Plan } from './plan.js';
-import { disturbedBy, fits, isInTable, isRecord } from './resources.js';
+import { putBack, readDisturbed } from './disturbed.js';
+import type { Lost } from './disturbed.js';
+import { fits, isInTable, isRecord, keyOf, withoutPlace } from './resources.js';
 import type { Value } from './types.js';
 import type { AbortSignalLike } from '../types.js';
 
@@ -58,6 +60,7 @@ export async function applyPlan(
   const command = `apply ${plan.node}`;
   refuseIrreversible(command, plan.changes);
   const done: Change[] = [];
+  const step = new Step(command, machine, journal, done, mends);
   let finished = 0;
   for (const group of groupsOf(plan.changes)) {
     if (signal?.aborted) {
@@ -68,13 +71,13 @@ export async function applyPlan(
         done,
       });
     }
-    const step = new Step(command, machine, journal, done, mends);
     const made = await step.run(group);
     for (const change of group) {
       finished++;
       if (made.has(change)) report(onProgress, { done: finished, total: plan.length, change });
     }
   }
+  await step.finish();
   return done;
 }
 
@@ -92,17 +95,25 @@ function report(listener: ApplyOptions['onProgress'], progress: ApplyProgress): 
 /** What could not be put back is not changed. */
 function refuseIrreversible(command: string, changes: readonly Change[]): void {
   for (const change of changes) {
-    if (change.kind !== 'route' || !isRecord(change.before)) continue;
-    if ((change.before['nextHops'] ?? null) === null) continue;
+    if (!isRecord(change.before)) continue;
+    const { type = null } = change.before;
+    const known =
+      change.kind === 'route'
+        ? typeof type !== 'number' && type !== 'nat'
+        : change.kind !== 'link' || DEVICES.has(type);
+    if (known) continue;
     throw new ClusterError(command, {
       code: 'ERR_IPVS_NOT_RESTORABLE',
-      sentence: 'the route has several next hops, which could not be put back as they were',
-      hint: `replace it yourself (${change.shell}), or leave the gateway out of the description`,
+      sentence: `${change.description} What is there now could not be put back as it was`,
+      hint: `make room for it yourself (${change.shell}), or take it out of the description`,
       done: [],
       failed: change,
     });
   }
 }
+
+// What this library can make.
+const DEVICES: ReadonlySet<Value> = new Set(['ipip', 'sit', 'ip6tnl', 'gre', 'ip6gre']);
 
 /** Services and destinations in a row go together, everything else goes alone. */
 function groupsOf(changes: readonly Change[]): Change[][] {
@@ -127,6 +138,8 @@ class Step {
   readonly #journal: Journal;
   readonly #done: Change[];
   readonly #mends: Purpose['mends'];
+  /** What went along with an address, and has to come back. */
+  #pending = new Map<string, Disturbed>();
 
   constructor(
     command: string,
@@ -140,6 +153,35 @@ class Step {
     this.#machine = machine;
     this.#journal = journal;
     this.#done = done;
+  }
+
+  /** What has not come back by now does not come back. */
+  async finish(): Promise<void> {
+    const [lost] = await this.#putBack();
+    if (lost !== undefined) throw this.#loss(lost);
+  }
+
+  async #putBack(): Promise<readonly Lost[]> {
+    const targets = [...this.#pending.values()];
+    if (targets.length === 0) return [];
+    const lost = await putBack(this.#machine, targets, 'it went along with an address');
+    for (const each of lost) if (!each.isEarly) throw this.#loss(each);
+    this.#pending = new Map(lost.map((each) => [keyOf(each.resource), each]));
+    return lost;
+  }
+
+  #loss({ change, error, isEarly }: Lost): ClusterError {
+    const { code, message } = error as Error & { code?: string };
+    return new ClusterError(this.#command, {
+      code: code ?? 'ERR_IPVS_UNKNOWN_OUTCOME',
+      sentence: `${change.description} It went along with an address: ${message}`,
+      hint: isEarly
+        ? 'it needs an address that the description does not have; revert() puts both back'
+        : 'revert() takes back what was done',
+      cause: error,
+      done: this.#done,
+      failed: change,
+    });
   }
 
   /** Which of them were made; the others had become unnecessary. */
@@ -217,6 +259,14 @@ class Step {
       else failed.push([change, error]);
     });
     await this.#verify(tried);
+    for (const { resource } of tried) this.#pending.delete(keyOf(resource));
+    for (const [{ kind }, noted] of disturbed) {
+      if (kind !== 'address') continue;
+      for (const { resource, value } of noted) {
+        this.#pending.set(keyOf(resource), { resource, value: withoutPlace(value) });
+      }
+    }
+    if (tried.some(({ kind }) => kind === 'address')) await this.#putBack();
     for (const [change, noted] of disturbed) {
       if (tried.includes(change)) await this.#noteLeft(change, noted);
     }
@@ -225,8 +275,8 @@ class Step {
   }
 
   /** What the kernel will change along with it, as it is now. */
-  async #disturbed({ resource }: Change): Promise<Disturbed[]> {
-    return readDisturbed(this.#machine, resource);
+  async #disturbed(change: Change): Promise<Disturbed[]> {
+    return readDisturbed(this.#machine, change);
   }
 
   async #noteLeft({ resource }: Change, before: readonly Disturbed[]): Promise<void> {
@@ -275,20 +325,4 @@ class Step {
       failed: change,
     });
   }
-}
-
-/** What the kernel changes along with this, as it is now. */
-export async function readDisturbed(
-  machine: Pick<Machine, 'facts' | 'read'>,
-  resource: Change['resource'],
-): Promise<Disturbed[]> {
-  if (disturbedBy(resource, []).length === 0) return [];
-  const { mtus } = await machine.facts();
-  const resources = disturbedBy(resource, Object.keys(mtus));
-  const values = await machine.read(resources);
-  return resources.flatMap((each, index): Disturbed[] => {
-    const value = values[index] ?? null;
-    // An interface without IPv6 has no settings for it.
-    return value === null && each.kind === 'sysctl' ? [] : [{ resource: each, value }];
-  });
 }

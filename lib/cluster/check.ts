@@ -15,6 +15,7 @@ import {
   interfaceOfSetting,
   isOfIpvs,
   isPartOf,
+  isRecord,
   keyOf,
   recordOf,
   settingOf,
@@ -22,7 +23,7 @@ import {
 } from './resources.js';
 import type { Resource } from './resources.js';
 import type { Value } from './types.js';
-import { numberAt, sysctl } from './wanted.js';
+import { gatewaysOf, numberAt, sysctl } from './wanted.js';
 import type { Look, Wanted } from './wanted.js';
 
 /** What was found: docs/cluster.md has each with what to do. */
@@ -96,16 +97,11 @@ export interface Survey {
   readonly ipvs?: { readonly code: string; readonly sentence: string; readonly hint?: string };
   /** Why this process may not change anything. */
   readonly rights?: { readonly sentence: string; readonly hint: string };
+  /** The interface of IPv4's default route. */
+  readonly way?: string;
   /** A setting that can't be written because /proc/sys is read-only. */
   readonly readOnly?: string;
 }
-
-const DEFAULT_ROUTE: Resource = {
-  kind: 'route',
-  family: 'ipv4',
-  destination: 'default',
-  table: 254,
-};
 
 /** The settings that a check looks at besides those that are wanted. */
 export function settingsToCheck(
@@ -124,7 +120,7 @@ export function settingsToCheck(
     [...names].map((name) => sysctl(settingOf('ipv4', name, setting))),
   );
   const tunnelled = model.services.some(({ mode }) => mode === 'tun');
-  return [...settings, ...(tunnelled ? [sysctl('net.ipv4.vs.pmtu_disc')] : []), DEFAULT_ROUTE];
+  return [...settings, ...(tunnelled ? [sysctl('net.ipv4.vs.pmtu_disc')] : [])];
 }
 
 /** All faults, the worst first. */
@@ -344,8 +340,8 @@ class Check {
       );
       return;
     }
-    const { gateway = null } = recordOf(value);
-    if (fits({ gateway }, present)) {
+    const { gateway } = recordOf(value);
+    if (gateway === undefined || fits({ gateway }, present)) {
       const { advertisedMss = null } = recordOf(present);
       const is = advertisedMss === null ? 'the default one' : textOf(advertisedMss);
       this.#add(
@@ -358,10 +354,12 @@ class Check {
       );
       return;
     }
+    // With another metric it is another one.
+    const taken = [present, ...(wanted.looksAt ?? []).map(this.#look)].find(isRecord);
     const is =
-      present === null
+      taken === undefined
         ? 'There is no default route'
-        : `The default gateway is ${textOf(recordOf(present)['gateway'] ?? null)}`;
+        : `The default gateway is ${gatewaysOf(taken).map(textOf).join(' and ')}`;
     this.#add(
       'error',
       'default-gateway',
@@ -482,8 +480,8 @@ class Check {
     const direct = servicesOf(this.#model, this.#node).some(
       ({ mode, family }) => mode === 'dr' && family === 'ipv4',
     );
-    const { interface: out } = recordOf(this.#look(DEFAULT_ROUTE));
-    if (!direct || typeof out !== 'string' || out === name) return;
+    const { way: out } = this.#survey;
+    if (!direct || out === undefined || out === name) return;
     if (this.#effective('rp_filter', name) !== 1) return;
     this.#add(
       'error',

@@ -20,6 +20,10 @@ export function describe(resource: Resource, before: Value, after: Value): strin
       return `Set ${resource.name} ${of(after, 'up') === true ? 'up' : 'down'}.`;
     case 'address': {
       const prefix = textOf(of(add ? after : before, 'prefix'));
+      if (verb === 'Change') {
+        const from = `${resource.address}/${textOf(of(before, 'prefix'))}`;
+        return `Change the address ${from} on ${resource.interface} to ${resource.address}/${prefix}.`;
+      }
       return `${verb} the address ${resource.address}/${prefix} ${add ? 'to' : 'from'} ${resource.interface}.`;
     }
     case 'route': {

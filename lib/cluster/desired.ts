@@ -14,7 +14,7 @@ export function desired(model: Model, node: ModelNode, facts: Facts): Wanted[] {
   const { roles } = node;
   const wanted: Wanted[] = [
     ...sideWants(node),
-    ...(roles.has('router') ? routerWants(model, node) : []),
+    ...(roles.has('router') ? routerWants(model, node, facts) : []),
     // Before the director's part: on a node that is both, the virtual address goes to one of two places.
     ...(roles.has('real-server') ? realServerWants(model, node, facts) : []),
     ...(roles.has('director') ? directorWants(model, node, facts) : []),

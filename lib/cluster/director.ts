@@ -17,7 +17,7 @@ const MARK_TABLE = 20_000;
 
 export function directorWants(model: Model, node: ModelNode, facts: Facts): Wanted[] {
   return [
-    ...gatewayWants(node.gateways, 'the description names it as the gateway'),
+    ...gatewayWants(node.gateways, 'the description names it as the gateway', facts),
     ...forwardingWants(model, node),
     ...profileWants(model, node, facts),
     ...vipWants(model, node),

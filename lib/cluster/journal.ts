@@ -6,7 +6,7 @@ import { mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ClusterError } from './errors.js';
-import { fits, keyOf } from './resources.js';
+import { isOneOf, keyOf } from './resources.js';
 import type { Resource } from './resources.js';
 import type { Value } from './types.js';
 
@@ -69,8 +69,6 @@ export class Chain {
   /** What the kernel changed along with it: as it was at first, and as it was left. */
   before: readonly Disturbed[] = [];
   left: readonly Disturbed[] | undefined;
-  /** Whether that was put back since, and the thing itself was not. */
-  #isCalm = false;
   /** Whether the last change mended what was found wrong. */
   mended = false;
   /** Whether it was made here, and not announced since. */
@@ -87,16 +85,16 @@ export class Chain {
       case 'change': {
         const { before, after, disturbed = [], mends = false } = line;
         this.#links.push({ before, after });
-        if (this.#links.length === 1 || this.#isCalm) this.before = disturbed;
-        this.#isCalm = false;
-        this.left = undefined;
+        // What was noted before was so before.
+        this.before = [...this.before, ...without(disturbed, this.before)];
+        this.left = this.left && without(this.left, disturbed);
         this.restoring = undefined;
         this.mended = mends;
         this.isNews = after !== null;
         break;
       }
       case 'disturbed':
-        this.left = line.disturbed;
+        this.left = [...without(this.left ?? [], line.disturbed), ...line.disturbed];
         break;
       case 'restore':
         this.restoring = line.disturbed;
@@ -105,7 +103,6 @@ export class Chain {
         this.isNews = false;
         break;
       case 'reverted':
-        this.#isCalm = true;
         this.before = [];
         this.left = undefined;
         this.restoring = undefined;
@@ -119,9 +116,15 @@ export class Chain {
    */
   unwind(present: Value): { readonly target: Value; readonly kept: boolean } {
     const original = this.#links[0]?.before ?? null;
-    const ours = fits(original, present) || this.#links.some(({ after }) => fits(after, present));
+    const sides = [original, ...this.#links.map(({ after }) => after)];
+    const ours = isOneOf(sides, present);
     return ours ? { target: original, kept: false } : { target: present, kept: true };
   }
+}
+
+function without(list: readonly Disturbed[], others: readonly Disturbed[]): Disturbed[] {
+  const keys = new Set(others.map(({ resource }) => keyOf(resource)));
+  return list.filter(({ resource }) => !keys.has(keyOf(resource)));
 }
 
 /** By what they are about, in the order in which they were first changed. */

@@ -17,23 +17,26 @@ import type {
   SyncDaemonConfig,
 } from '../types.js';
 import type { Survey } from './check.js';
+import type { Found, Surroundings } from './disturbed.js';
 import { ClusterError } from './errors.js';
 import { KernelTables } from './kernel-tables.js';
 import {
   addressConfig,
+  addressValue,
   given,
-  isRoute,
   linkConfig,
   markRule,
   routeConfig,
+  routeResource,
+  routeValue,
 } from './kernel-values.js';
 import { parseListeners } from './listeners.js';
 import type { Machine, Placement, Write } from './machine.js';
 import type { AnnounceOptions } from './node.js';
-import { isInTable, keyOf, recordOf, settingOfNew } from './resources.js';
-import type { DestinationResource, Resource } from './resources.js';
+import { isInTable, keyOf, placesOf, recordOf, settingOfNew } from './resources.js';
+import type { AddressResource, DestinationResource, Resource } from './resources.js';
 import type { Value } from './types.js';
-import type { Facts } from './wanted.js';
+import type { Observed } from './wanted.js';
 
 /** Opens the node that the process is on, or one of its network namespaces. */
 export async function openMachine(options: OpenOptions): Promise<Machine> {
@@ -55,6 +58,9 @@ export async function openMachine(options: OpenOptions): Promise<Machine> {
 }
 
 const MAIN_TABLE = 254;
+
+// They come and go with addresses, and with what routers say.
+const OF_THE_KERNEL: ReadonlySet<string | number> = new Set(['kernel', 'redirect', 'ra']);
 
 export class KernelMachine implements Machine {
   readonly network: Network;
@@ -102,12 +108,7 @@ export class KernelMachine implements Machine {
       case 'link-state':
         return network.setLink(resource.name, { up: recordOf(after)['up'] === true });
       case 'address':
-        if (after !== null) return network.addAddress(addressConfig(resource, after));
-        return network.removeAddress({
-          interface: resource.interface,
-          address: resource.address,
-          prefix: recordOf(before)['prefix'] as number,
-        });
+        return this.#writeAddress(resource, before, after);
       case 'route':
         if (after === null) return network.removeRoute(routeConfig(resource, before));
         return network.replaceRoute(routeConfig(resource, after));
@@ -147,25 +148,74 @@ export class KernelMachine implements Machine {
     return this.network.identity();
   }
 
-  async facts(): Promise<Facts> {
+  /** First the new one, then what is otherwise: so the routes by the interface outlive it. */
+  async #writeAddress(resource: AddressResource, before: Value, after: Value): Promise<void> {
+    const { interface: name, address } = resource;
+    const places = placesOf(before);
+    const stays = after === null ? undefined : addressConfig(resource, after).prefix;
+    if (after !== null && !places.some(({ prefix }) => prefix === stays)) {
+      await this.network.addAddress(addressConfig(resource, after));
+    }
+    for (const { prefix, peer } of places) {
+      if (prefix === stays) continue;
+      await this.network.removeAddress({
+        interface: name,
+        address,
+        prefix: prefix as number,
+        ...(typeof peer === 'string' && { peer }),
+      });
+    }
+  }
+
+  async surroundings(): Promise<Surroundings> {
+    const [links, addresses, routes] = await Promise.all([
+      this.network.links(),
+      this.network.addresses(),
+      this.network.routes(),
+    ]);
+    const found = new Map<string, Found<AddressResource>>();
+    for (const each of addresses) {
+      const resource: AddressResource = {
+        kind: 'address',
+        interface: each.interface,
+        address: each.address,
+      };
+      const key = keyOf(resource);
+      const known = found.get(key);
+      const others =
+        known === undefined ? [] : [...placesOf(known.value).slice(1), addressValue(each)];
+      found.set(key, {
+        resource,
+        value: known === undefined ? addressValue(each) : { ...known.value, others },
+      });
+    }
+    return {
+      interfaces: links.map(({ name }) => name),
+      addresses: [...found.values()],
+      routes: routes
+        .filter(({ protocol, from }) => !OF_THE_KERNEL.has(protocol) && from === undefined)
+        .map((each) => ({ resource: routeResource(each), value: routeValue(each) })),
+    };
+  }
+
+  async facts(): Promise<Observed> {
     const [links, routes] = await Promise.all([
       this.network.links(),
       this.network.routes({ table: MAIN_TABLE }),
     ]);
-    const gateways = (['ipv4', 'ipv6'] as const).map((family) => {
-      const resource = {
-        kind: 'route',
-        family,
-        destination: 'default',
-        table: MAIN_TABLE,
-      } as const;
-      const found = routes.find((each) => isRoute(each, resource) && each.protocol !== 'ra');
-      return [family, found?.gateway];
-    });
     return {
       release: release(),
       mtus: Object.fromEntries(links.map(({ name, mtu }) => [name, mtu])),
-      gateways: Object.fromEntries(gateways) as Facts['gateways'],
+      defaultRoutes: routes
+        .filter(
+          ({ destination, protocol, from, tos, type }) =>
+            destination === 'default' &&
+            protocol !== 'ra' &&
+            from === undefined &&
+            tos === undefined &&
+            type === 'unicast',
+        )
+        .map((each) => ({ resource: routeResource(each), value: routeValue(each) })),
     };
   }
 

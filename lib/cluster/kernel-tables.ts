@@ -60,10 +60,10 @@ export class KernelTables {
       }
       case 'address': {
         const all = await (this.#addresses ??= network.addresses());
-        const found = all.find(
+        const [found, ...others] = all.filter(
           (each) => each.interface === resource.interface && each.address === resource.address,
         );
-        return found === undefined ? null : addressValue(found);
+        return found === undefined ? null : addressValue(found, others);
       }
       case 'route': {
         const all = await (this.#routes ??= network.routes());

@@ -13,7 +13,7 @@ import type {
 } from '../network/types.js';
 import type { Destination, Service } from '../types.js';
 import { familyOf, hostPrefix } from './networks.js';
-import { recordOf } from './resources.js';
+import { recordOf, without } from './resources.js';
 import type {
   AddressResource,
   LinkResource,
@@ -22,6 +22,7 @@ import type {
   RouteResource,
 } from './resources.js';
 import type { Value, ValueRecord } from './types.js';
+import { IPV6_METRIC } from './wanted.js';
 
 /** Without what is null: the library leaves that out. */
 export function given(value: Value): ValueRecord {
@@ -64,8 +65,20 @@ export function linkConfig({ name }: LinkResource, value: Value): LinkConfig {
   return { name, kind: type, ...settings } as unknown as LinkConfig;
 }
 
-export function addressValue(address: InterfaceAddress): ValueRecord {
+/** Times that pass are told as the time when they are over: seconds since 1970. */
+const untilOf = (seconds: number | undefined): number | null =>
+  seconds === undefined ? null : Math.round(Date.now() / 1000) + seconds;
+
+/** What is left of a time; what is over ends at once. */
+const leftOf = (until: Value | undefined): number | undefined =>
+  typeof until === 'number' ? Math.max(1, until - Math.round(Date.now() / 1000)) : undefined;
+
+export function addressValue(
+  address: InterfaceAddress,
+  others: readonly InterfaceAddress[] = [],
+): ValueRecord {
   const { prefix, scope, label, noPrefixRoute, noDad, deprecated, broadcast } = address;
+  const { family, secondary = false, peer, validLifetime, preferredLifetime, other } = address;
   return {
     prefix,
     scope,
@@ -74,11 +87,22 @@ export function addressValue(address: InterfaceAddress): ValueRecord {
     noDad,
     deprecated,
     broadcast: broadcast ?? null,
+    peer: peer ?? null,
+    validUntil: untilOf(validLifetime),
+    preferredUntil: deprecated ? null : untilOf(preferredLifetime),
+    other: other ?? null,
+    ...(family === 'ipv4' && {
+      secondary,
+      others: others.length === 0 ? null : others.map((each) => addressValue(each)),
+    }),
   };
 }
 
 export function addressConfig(resource: AddressResource, value: Value): AddressConfig {
-  const { deprecated, scope, noDad, ...settings } = given(value);
+  const known = without(given(value), ['secondary', 'others']);
+  const { deprecated, scope, noDad, validUntil, preferredUntil, ...settings } = known;
+  const validLifetime = leftOf(validUntil);
+  const preferredLifetime = deprecated === true ? 0 : leftOf(preferredUntil);
   const isIPv6 = familyOf(resource.address) === 'ipv6';
   return {
     interface: resource.interface,
@@ -87,20 +111,37 @@ export function addressConfig(resource: AddressResource, value: Value): AddressC
     // The kernel chooses the one for IPv6, and knows the other for IPv6 only.
     ...(!isIPv6 && scope !== undefined && { scope }),
     ...(isIPv6 && noDad !== undefined && { noDad }),
-    ...(deprecated === true && { preferredLifetime: 0 }),
+    ...(validLifetime !== undefined && { validLifetime }),
+    ...(preferredLifetime !== undefined && { preferredLifetime }),
   } as AddressConfig;
 }
 
-// Where Linux puts a route of IPv6 that nobody gave a metric (IP6_RT_PRIO_USER).
-const IPV6_METRIC = 1024;
-
-export function isRoute(route: Route, { family, destination, table }: RouteResource): boolean {
+export function isRoute(
+  route: Route,
+  { family, destination, table, metric, tos = 0 }: RouteResource,
+): boolean {
+  const wanted = metric ?? (family === 'ipv6' && route.metric !== undefined ? IPV6_METRIC : 0);
   return (
     route.family === family &&
     route.table === table &&
     destinationOf(route.destination, family) === destinationOf(destination, family) &&
-    (route.metric ?? 0) === (family === 'ipv6' && route.metric !== undefined ? IPV6_METRIC : 0)
+    (route.metric ?? 0) === wanted &&
+    (route.tos ?? 0) === tos &&
+    route.from === undefined
   );
+}
+
+/** How a route is named. */
+export function routeResource({ family, destination, table, metric, tos }: Route): RouteResource {
+  const usual = family === 'ipv6' ? [undefined, IPV6_METRIC] : [undefined];
+  return {
+    kind: 'route',
+    family,
+    destination,
+    table,
+    ...(metric !== undefined && !usual.includes(metric) && { metric }),
+    ...(tos !== undefined && { tos }),
+  };
 }
 
 function destinationOf(text: string, family: 'ipv4' | 'ipv6'): string {
@@ -121,18 +162,25 @@ export function routeValue(route: Route): ValueRecord {
     mtu: route.mtu ?? null,
     advertisedMss: route.advertisedMss ?? null,
     nextHops: nextHops?.map((each) => ({ ...each })) ?? null,
+    expiresAt: untilOf(route.expires),
+    other: route.other ?? null,
   };
 }
 
 export function routeConfig(
-  { destination, family, table }: RouteResource,
+  { destination, family, table, metric, tos }: RouteResource,
   value: Value,
 ): RouteConfig {
-  const { scope, ...settings } = given({ ...recordOf(value), nextHops: null });
+  // Next hops are among what it has besides.
+  const { scope, expiresAt, ...settings } = given({ ...recordOf(value), nextHops: null });
+  const expires = leftOf(expiresAt);
   return {
     destination,
     family,
     table,
+    ...(metric !== undefined && { metric }),
+    ...(tos !== undefined && { tos }),
+    ...(expires !== undefined && { expires }),
     ...settings,
     ...(family === 'ipv4' && scope !== undefined && { scope }),
   } as RouteConfig;

@@ -3,10 +3,11 @@
 
 import type { AddressFamily } from '../types.js';
 import type { Survey } from './check.js';
+import type { Surroundings } from './disturbed.js';
 import type { AnnounceOptions } from './node.js';
 import type { Resource } from './resources.js';
 import type { Value } from './types.js';
-import type { Facts } from './wanted.js';
+import type { Observed } from './wanted.js';
 
 /** A change as a machine makes it. */
 export interface Write {
@@ -34,7 +35,10 @@ export interface Machine {
   /** Tells its network namespace from all others, by whichever path it was opened. */
   identity(): Promise<string>;
 
-  facts(): Promise<Facts>;
+  facts(): Promise<Observed>;
+
+  /** What is there, whoever has put it there, that changes may hit. */
+  surroundings(): Promise<Surroundings>;
 
   /** Whether the kernel can be told to mark packets of that family. */
   canMark(family: AddressFamily): Promise<boolean>;

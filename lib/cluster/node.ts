@@ -24,11 +24,12 @@ import type { Model, ModelNode } from './model.js';
 import { JOURNALS, placeOf } from './place.js';
 import { Plan, makePlan, resourcesOf } from './plan.js';
 import type { Change } from './plan.js';
-import { interfaceOfSetting, isOfIpvs, keyOf, recordOf } from './resources.js';
+import { interfaceOfSetting, isOfIpvs, keyOf, isRecord } from './resources.js';
 import type { Resource, RouteResource } from './resources.js';
 import { revertAll } from './revert.js';
 import type { RevertOptions, Reverted } from './revert.js';
 import type { Value } from './types.js';
+import { bestOf } from './wanted.js';
 import type { Facts, Look } from './wanted.js';
 
 /** Where a node is, and how it is worked on. */
@@ -185,7 +186,11 @@ export class ClusterNode {
           ? [resource.name]
           : [],
       );
-      const survey = await machine.survey([...settings, 'net.ipv4.ip_forward'], this.#ownVips());
+      const { way } = facts;
+      const survey = {
+        ...(await machine.survey([...settings, 'net.ipv4.ip_forward'], this.#ownVips())),
+        ...(way !== undefined && { way }),
+      };
       const usable = survey.ipvs === undefined && survey.rights === undefined;
       const wanted = all.filter(({ resource }) => usable || !isOfIpvs(resource));
       const resources = [
@@ -335,7 +340,8 @@ export class ClusterNode {
   }
 
   async #facts(machine: Machine, journal: Journal, command: string): Promise<Facts> {
-    const facts = { ...(await machine.facts()), marks: await this.#markable(machine) };
+    const { defaultRoutes, ...rest } = await machine.facts();
+    const facts = { ...rest, marks: await this.#markable(machine) };
     for (const [name, path] of this.#interfaces()) {
       if (facts.mtus[name] !== undefined) continue;
       throw new ClusterError(`${command} ${this.name}`, {
@@ -346,14 +352,21 @@ export class ClusterNode {
       });
     }
     // A default route of our own is none that somebody else has set.
-    const gateways = { ...facts.gateways };
+    const routes = new Map(defaultRoutes.map((each) => [keyOf(each.resource), each]));
     for (const { resource, unwound } of await unwindRoutes(machine, journal)) {
-      const { gateway = null } = recordOf(unwound);
-      if (typeof gateway === 'string') gateways[resource.family] = gateway;
-      // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- one of two names
-      else delete gateways[resource.family];
+      if (isRecord(unwound) && unwound['protocol'] !== 'ra') {
+        routes.set(keyOf(resource), { resource, value: unwound });
+      } else {
+        routes.delete(keyOf(resource));
+      }
     }
-    return { ...facts, gateways };
+    const [ipv4, ipv6] = (['ipv4', 'ipv6'] as const).map((each) => bestOf(routes.values(), each));
+    const way = bestOf(defaultRoutes, 'ipv4')?.value['interface'];
+    return {
+      ...facts,
+      defaults: { ...(ipv4 && { ipv4 }), ...(ipv6 && { ipv6 }) },
+      ...(typeof way === 'string' && { way }),
+    };
   }
 
   /** The families of marks that the kernel can be told of, of those that are described. */

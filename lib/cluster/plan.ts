@@ -2,7 +2,7 @@
 
 import { describe } from './describe.js';
 import type { Chains } from './journal.js';
-import { fits, isChangeable, isPartOf, isRecord, keyOf } from './resources.js';
+import { fits, isChangeable, isMove, isPartOf, isRecord, keyOf } from './resources.js';
 import type { Kind, Resource } from './resources.js';
 import { quote, shellOf } from './shell.js';
 import type { Value } from './types.js';
@@ -205,7 +205,8 @@ export function changesTo(
   value: Value,
   reason: string,
 ): Change[] {
-  if (present === null || value === null || isChangeable(resource.kind)) {
+  const isOne = isChangeable(resource.kind) || isMove(resource, present, value);
+  if (present === null || value === null || isOne) {
     return [makeChange(resource, present, value, reason)];
   }
   return [

@@ -5,7 +5,7 @@ import type { Model, ModelNode, ModelService } from './model.js';
 import { familyOf, hostPrefix } from './networks.js';
 import { settingOf } from './resources.js';
 import type { Resource } from './resources.js';
-import { gatewayWants, hasPrefix, up } from './side.js';
+import { gatewayWants, hasPrefix, up, wayWants } from './side.js';
 import { deviceFor, segmentSize } from './tunnels.js';
 import type { TunnelDevice } from './tunnels.js';
 import { numberAt, sysctl } from './wanted.js';
@@ -100,6 +100,8 @@ function routeWants(
       return gatewayWants(
         [{ address: back, family }],
         'VS/NAT: answers must pass the director, which gives them the virtual address back',
+        facts,
+        { allHops: true },
       );
     }
     const sizes = services
@@ -111,18 +113,18 @@ function routeWants(
           ? []
           : [segmentSize(mtu, service.tunnel, family, familyOf(local))];
       });
-    const there = facts.gateways[family];
-    if (sizes.length === 0 || (given ?? there) === undefined) {
+    const there = facts.defaults[family];
+    if (sizes.length === 0) {
       return given === undefined
         ? []
-        : gatewayWants([given], 'answers go to the clients directly, by this gateway');
+        : gatewayWants([given], 'answers go to the clients directly, by this gateway', facts);
     }
-    return gatewayWants(
-      [given ?? { address: there ?? '', family }],
+    const reason =
       'answers go to the clients directly, and tell them to leave room for the envelope: the ' +
-        'message that says so otherwise (ICMP, RFC 1191) is dropped by many firewalls',
-      { advertisedMss: Math.min(...sizes) },
-    );
+      'message that says so otherwise (ICMP, RFC 1191) is dropped by many firewalls';
+    const advertisedMss = Math.min(...sizes);
+    if (given !== undefined) return gatewayWants([given], reason, facts, { advertisedMss });
+    return there === undefined ? [] : wayWants(there, reason, { advertisedMss });
   });
 }
 

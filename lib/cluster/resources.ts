@@ -23,7 +23,10 @@ export interface LinkStateResource {
   readonly name: string;
 }
 
-/** An address of an interface. Value: prefix length, scope and flags. */
+/**
+ * An address of an interface. Value: prefix length, scope and flags; `others` are further ones of the
+ * same address with another prefix length, which IPv4 may have.
+ */
 export interface AddressResource {
   readonly kind: 'address';
   readonly interface: string;
@@ -37,6 +40,10 @@ export interface RouteResource {
   /** `'default'`, or an address with its prefix length. */
   readonly destination: string;
   readonly table: number;
+  /** Default: 0, for IPv6 what Linux takes where none is given. */
+  readonly metric?: number;
+  /** The type of service that it is for. Default: 0. */
+  readonly tos?: number;
 }
 
 /** A policy rule that sends marked packets to a table. Value: `{}`. */
@@ -133,7 +140,11 @@ export function keyOf(resource: Resource): string {
     case 'proxy':
       return `${kind} ${resource.interface} ${resource.address}`;
     case 'route':
-      return `${kind} ${resource.family} ${resource.table} ${resource.destination}`;
+      return [
+        `${kind} ${resource.family} ${resource.table} ${resource.destination}`,
+        ...(resource.metric === undefined ? [] : [`metric ${resource.metric}`]),
+        ...(resource.tos === undefined ? [] : [`tos ${resource.tos}`]),
+      ].join(' ');
     case 'rule':
       return `${kind} ${resource.family} ${resource.priority} ${resource.fwmark} ${resource.table}`;
     case 'fou-port':
@@ -161,7 +172,52 @@ export function serviceKeyOf(service: ServiceKey): string {
 export function fits(wanted: Value, present: Value): boolean {
   if (!isRecord(wanted)) return isDeepStrictEqual(wanted, present);
   if (!isRecord(present)) return false;
-  return Object.entries(wanted).every(([name, value]) => fits(value, present[name] ?? null));
+  return Object.entries(wanted).every(([name, value]) => {
+    const is = present[name] ?? null;
+    // Who gives a lease gives it again: the time may be another, but not none.
+    return ENDS.has(name) ? (value === null) === (is === null) : fits(value, is);
+  });
+}
+
+const ENDS: ReadonlySet<string> = new Set(['validUntil', 'preferredUntil', 'expiresAt']);
+
+/**
+ * Whether it is as one of them. An address is changed by adding it anew and removing the old one: in
+ * between there are both.
+ */
+export function isOneOf(values: readonly Value[], present: Value): boolean {
+  const places = isRecord(present) ? placesOf(present).map(alone) : [present];
+  return places.every((place) => values.some((each) => fits(alone(each), place)));
+}
+
+/** All that an interface has of one address: with several prefix lengths there are several. */
+export function placesOf(value: Value): ValueRecord[] {
+  if (!isRecord(value)) return [];
+  const { others = null } = value;
+  return [value, ...(Array.isArray(others) ? (others as readonly Value[]).filter(isRecord) : [])];
+}
+
+/** Whether it comes first in its network is for those that were there before to say. */
+export function withoutPlace(value: Value): Value {
+  return isRecord(value) ? without(value, ['secondary']) : value;
+}
+
+function alone(value: Value): Value {
+  return isRecord(value) ? without(value, ['others', 'secondary']) : value;
+}
+
+export function without(value: ValueRecord, names: readonly string[]): ValueRecord {
+  return Object.fromEntries(Object.entries(value).filter(([name]) => !names.includes(name)));
+}
+
+/** Whether an address is to have another prefix length, which IPv4 lets it have at the same time. */
+export function isMove(resource: Resource, present: Value, value: Value): boolean {
+  if (resource.kind !== 'address' || resource.address.includes(':')) return false;
+  if (!isRecord(value) || present === null) return false;
+  const wanted = alone(value);
+  return placesOf(present).every(
+    (each) => each['prefix'] !== value['prefix'] || fits(wanted, alone(each)),
+  );
 }
 
 export function isRecord(value: Value): value is ValueRecord {
@@ -219,8 +275,11 @@ export function disturbedBy(resource: Resource, interfaces: readonly string[]): 
     case 'net.ipv6.conf.all.forwarding':
       // addrconf_fixup_forwarding
       return sysctls('ipv6', ['default', ...interfaces], 'forwarding');
-    default:
-      return [];
+    default: {
+      // Interfaces whose own nobody has set have it as well (devinet_copy_dflt_conf).
+      const [, setting] = /^net\.ipv4\.conf\.default\.([^./]+)$/.exec(resource.name) ?? [];
+      return setting === undefined ? [] : sysctls('ipv4', interfaces, setting);
+    }
   }
 }
 
@@ -228,6 +287,19 @@ export function disturbedBy(resource: Resource, interfaces: readonly string[]): 
 export function settingOf(family: string, interfaceName: string, setting: string): string {
   const parts = ['net', family, 'conf', interfaceName, setting];
   return parts.join(interfaceName.includes('.') ? '/' : '.');
+}
+
+/**
+ * One name for a setting, however it is written: with dots, but with slashes where a part of it has a
+ * dot. What IPv4 calls by two names is one too.
+ */
+export function canonicalSetting(name: string): string {
+  const slashes = /[./]/.exec(name)?.[0] === '/';
+  const parts = slashes
+    ? name.split('/')
+    : name.split('.').map((each) => each.replaceAll('/', '.'));
+  const text = parts.join(parts.some((each) => each.includes('.')) ? '/' : '.');
+  return text === 'net.ipv4.conf.all.forwarding' ? 'net.ipv4.ip_forward' : text;
 }
 
 /** The interface whose setting this is, or undefined. */

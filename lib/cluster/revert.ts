@@ -1,16 +1,24 @@
 // Puts back what the journal says was there before, and leaves alone what others have changed.
 
 import type { AbortSignalLike } from '../types.js';
-import { readDisturbed } from './apply.js';
 import type { TurnOptions } from './apply.js';
 import { ClusterError } from './errors.js';
+import {
+  dependentOn,
+  inTheWayOf,
+  mayDisturb,
+  putBack,
+  readAll,
+  readDisturbed,
+} from './disturbed.js';
+import type { Lost } from './disturbed.js';
 import type { Chain, Disturbed, Journal } from './journal.js';
-import type { Machine } from './machine.js';
+import type { Machine, Write } from './machine.js';
 import { changesTo, makeChange } from './plan.js';
 import type { Change } from './plan.js';
 import { Rehearsal } from './rehearsal.js';
 import type { Reverting } from './rehearsal.js';
-import { fits, keyOf } from './resources.js';
+import { fits, keyOf, withoutPlace } from './resources.js';
 import type { Resource } from './resources.js';
 import type { Value } from './types.js';
 
@@ -57,6 +65,7 @@ export async function revertAll(
     run.endIfAborted(signal);
     await run.unwind(chain);
   }
+  await run.finish();
   const { reverted, kept } = run;
   if (journal.chains.size === 0 && !dryRun) await journal.remove();
   return { reverted, kept };
@@ -65,6 +74,8 @@ export async function revertAll(
 class Run {
   readonly reverted: Change[] = [];
   readonly kept: Kept[] = [];
+  /** What could not be put back yet: what it needs may come back with another. */
+  #pending: Lost[] = [];
   readonly #command: string;
   readonly #machine: Reverting;
   readonly #journal: Pick<Journal, 'append' | 'mention'>;
@@ -107,56 +118,96 @@ class Run {
         reason: `somebody else has changed it to ${JSON.stringify(present)}`,
       });
     }
-    if (fits(target, present)) {
-      await this.#restore(chain.restoring ?? (await this.#targetsOf(chain)));
+    const write = { resource, before: present, after: target };
+    if (fits(withoutPlace(target), present)) {
+      await this.#restore(chain.restoring ?? (await this.#targetsOf(chain, write)));
       return kept ? 'others' : 'nothing';
     }
-    if (target === null) {
-      const occupants = await this.#machine.occupantsOf(resource);
-      if (occupants !== undefined) {
-        this.kept.push({
-          change: makeChange(resource, present, target, BACK),
-          current: present,
-          reason: occupants,
-        });
-        return 'all';
-      }
+    const inUse = await this.#inUse(chain, write);
+    if (inUse !== undefined) {
+      this.kept.push({
+        change: makeChange(resource, present, target, BACK),
+        current: present,
+        reason: inUse,
+      });
+      return 'all';
     }
-    const disturbed = await this.#targetsOf(chain);
+    const disturbed = chain.restoring ?? (await this.#targetsOf(chain, write));
     if (disturbed.length > 0) {
       await this.#journal.append([{ line: 'restore', resource, disturbed }]);
     }
-    for (const change of changesTo(resource, present, target, BACK)) await this.#write(change);
+    const values = await this.#machine.read(disturbed.map((each) => each.resource));
+    const first = inTheWayOf(write, disturbed, values);
+    for (const change of [...first, ...changesTo(resource, present, target, BACK)]) {
+      await this.#write(change);
+    }
     await this.#restore(disturbed);
     return 'nothing';
   }
 
+  /** Why it can't go without something of others; a sentence. */
+  async #inUse(chain: Chain, write: Write): Promise<string | undefined> {
+    if (write.after === null) {
+      const occupants = await this.#machine.occupantsOf(write.resource);
+      if (occupants !== undefined) return occupants;
+    }
+    if (!mayDisturb(write)) return undefined;
+    const before = new Set(chain.before.map((each) => keyOf(each.resource)));
+    return dependentOn(write, await this.#machine.surroundings(), before);
+  }
+
   /** How what the kernel changes along with it is to be afterwards. */
-  async #targetsOf(chain: Chain): Promise<Disturbed[]> {
-    const now = await readDisturbed(this.#machine, chain.resource);
+  async #targetsOf(chain: Chain, write: Write): Promise<Disturbed[]> {
+    const found = await readDisturbed(this.#machine, write);
     const before = byKey(chain.before);
-    const left = chain.left && byKey(chain.left);
-    return now.map(({ resource, value }) => {
+    const left = byKey(chain.left ?? []);
+    // What is not there any more was hit, or somebody has removed it.
+    const keys = new Set(found.map(({ resource }) => keyOf(resource)));
+    const gone = chain.before.filter(({ resource }) => !keys.has(keyOf(resource)));
+    const now = [
+      ...found,
+      ...(await readAll(
+        this.#machine,
+        gone.map((each) => each.resource),
+      )),
+    ];
+    return now.flatMap(({ resource, value }): Disturbed[] => {
       const key = keyOf(resource);
       const was = before.get(key);
-      // It came after us.
-      if (was === undefined) return { resource, value };
-      const changed = left !== undefined && !fits(left.get(key)?.value ?? null, value);
-      if (!changed || fits(was.value, value)) return { resource, value: was.value };
+      // It came after us. With an interface that is up come things that go by themselves.
+      if (was === undefined) {
+        return write.resource.kind === 'link-state' ? [] : [{ resource, value }];
+      }
+      const then = left.get(key);
+      const changed = then !== undefined && !fits(then.value, value);
+      if (fits(was.value, value)) return [{ resource, value }];
+      if (!changed) return [{ resource, value: was.value }];
       this.kept.push({
         change: makeChange(resource, value, was.value, BACK),
         current: value,
         reason: `somebody else has changed it to ${JSON.stringify(value)}`,
       });
-      return { resource, value };
+      return [{ resource, value }];
     });
   }
 
   async #restore(disturbed: readonly Disturbed[]): Promise<void> {
-    for (const { resource, value } of disturbed) {
-      const present = await this.#read(resource);
-      if (fits(value, present)) continue;
-      for (const change of changesTo(resource, present, value, BACK)) await this.#write(change);
+    const targets = [...this.#pending, ...disturbed];
+    const lost = await putBack(this.#machine, targets, BACK, (change) =>
+      this.reverted.push(change),
+    );
+    for (const { change, error, isEarly } of lost) {
+      if (!isEarly) throw this.#failure(change, error);
+    }
+    this.#pending = lost;
+  }
+
+  /** What could not be put back, whatever else came back, is told. */
+  async finish(): Promise<void> {
+    await this.#restore([]);
+    for (const { change, resource, error } of this.#pending) {
+      const current = await this.#read(resource);
+      this.kept.push({ change, current, reason: `it can't be put back: ${error.message}` });
     }
   }
 

@@ -4,10 +4,10 @@ import { isWithin, hostPrefix } from './networks.js';
 import type { Model, ModelNode } from './model.js';
 import { settingOf } from './resources.js';
 import { sysctl } from './wanted.js';
-import type { Wanted } from './wanted.js';
+import type { Facts, Wanted } from './wanted.js';
 import { gatewayWants } from './side.js';
 
-export function routerWants(model: Model, node: ModelNode): Wanted[] {
+export function routerWants(model: Model, node: ModelNode, facts: Facts): Wanted[] {
   const { inside, outside } = node;
   const families = new Set(model.vips.map(({ family }) => family));
   const wanted: Wanted[] = [];
@@ -25,7 +25,7 @@ export function routerWants(model: Model, node: ModelNode): Wanted[] {
       reason: 'a router passes packets on',
     });
   }
-  wanted.push(...gatewayWants(node.gateways, 'the description names it as the gateway'));
+  wanted.push(...gatewayWants(node.gateways, 'the description names it as the gateway', facts));
   for (const { address, family } of model.vips) {
     if (inside.addresses.some((each) => each.prefix !== undefined && isWithin(address, each))) {
       continue; // it is on the link anyway

@@ -1,7 +1,7 @@
 // The same changes as lines for a shell, with ip, sysctl, ipvsadm and nft.
 
 import { NFT_TABLE, chainOf, noteOf } from '../network/mark-names.js';
-import { isRecord, recordOf, serviceKeyOf, textOf } from './resources.js';
+import { isRecord, placesOf, recordOf, serviceKeyOf, textOf } from './resources.js';
 import type {
   AddressResource,
   DestinationResource,
@@ -43,7 +43,7 @@ function commandsOf(resource: Resource, before: Value, after: Value): Command[] 
     case 'link-state':
       return [['ip', 'link', 'set', resource.name, settings['up'] === true ? 'up' : 'down']];
     case 'address':
-      return [addressCommand(resource, before, after)];
+      return addressCommands(resource, before, after);
     case 'route':
       return [routeCommand(resource, before, after)];
     case 'rule':
@@ -79,19 +79,34 @@ function ipOf(family: AddressFamily): string[] {
   return family === 'ipv6' ? ['ip', '-6'] : ['ip'];
 }
 
-function addressCommand(resource: AddressResource, before: Value, after: Value): string[] {
+function addressCommands(resource: AddressResource, before: Value, after: Value): string[][] {
   const { address, interface: name } = resource;
-  const add = after !== null;
-  const { prefix = null } = recordOf(add ? after : before);
-  const place = `${address}/${textOf(prefix)}`;
-  const own = ['ip', 'address', add ? 'add' : 'delete', place, 'dev', name];
-  return add ? [...own, ...addressWords(address, recordOf(after))] : own;
+  const { prefix = null } = recordOf(after);
+  const own = (verb: string, length: Value): string[] => [
+    'ip',
+    'address',
+    verb,
+    `${address}/${textOf(length)}`,
+    'dev',
+    name,
+  ];
+  // With the new one there, the routes by the interface outlive the old one.
+  const places = placesOf(before).map((each) => each['prefix'] ?? null);
+  const isNew = after !== null && !places.includes(prefix);
+  return [
+    ...(isNew ? [[...own('add', prefix), ...addressWords(address, recordOf(after))]] : []),
+    ...places
+      .filter((each) => after === null || each !== prefix)
+      .map((each) => own('delete', each)),
+  ];
 }
 
 function routeCommand(resource: RouteResource, before: Value, after: Value): string[] {
-  const { family, destination, table } = resource;
+  const { family, destination, table, metric = null, tos = null } = resource;
   const add = after !== null;
-  const [type, ...words] = routeWords(destination, recordOf(add ? after : before));
+  const settings = recordOf(add ? after : before);
+  const all = { ...settings, metric: settings['metric'] ?? metric, tos };
+  const [type, ...words] = routeWords(destination, all);
   return [
     ...ipOf(family),
     'route',
@@ -158,6 +173,7 @@ function routeWords(destination: string, settings: ValueRecord): string[] {
     type === 'unicast' ? '' : textOf(type),
     destination,
     ...pairs(settings, {
+      tos: 'tos',
       gateway: 'via',
       interface: 'dev',
       source: 'src',

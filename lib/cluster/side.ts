@@ -2,8 +2,10 @@
 
 import type { ModelNode, Side } from './model.js';
 import { fits } from './resources.js';
+import type { RouteResource } from './resources.js';
 import type { Value } from './types.js';
-import type { Wanted } from './wanted.js';
+import { IPV6_METRIC, gatewaysOf, metricOf } from './wanted.js';
+import type { DefaultRoute, Facts, Wanted } from './wanted.js';
 
 export function sideWants(node: ModelNode): Wanted[] {
   const { inside, outside } = node;
@@ -40,15 +42,38 @@ export function up(name: string, reason: string): Wanted {
   return { resource: { kind: 'link-state', name }, value: { up: true }, reason };
 }
 
-/** Default routes to these gateways. */
+/** Default routes by these gateways; `allHops`: where there are several ways, each has to go there. */
 export function gatewayWants(
   gateways: readonly { address: string; family: 'ipv4' | 'ipv6' }[],
   reason: string,
-  more: { readonly advertisedMss?: number } = {},
+  facts: Facts,
+  {
+    allHops = false,
+    ...more
+  }: { readonly advertisedMss?: number; readonly allHops?: boolean } = {},
 ): Wanted[] {
-  return gateways.map(({ address, family }) => ({
-    resource: { kind: 'route', family, destination: 'default', table: 254 },
-    value: { gateway: address, ...more },
-    reason,
-  }));
+  return gateways.flatMap(({ address, family }): Wanted[] => {
+    const there = facts.defaults[family];
+    const own: RouteResource = { kind: 'route', family, destination: 'default', table: 254 };
+    const value = { gateway: address, ...more };
+    if (there === undefined) return [{ resource: own, value, reason }];
+    const { resource } = there;
+    const ways = gatewaysOf(there.value);
+    const isIt = allHops ? ways.every((each) => each === address) : ways.includes(address);
+    if (isIt) return wayWants(there, reason, more);
+    // Ours has to be the one that packets take.
+    const wins = family === 'ipv6' && metricOf(there) < IPV6_METRIC;
+    return [{ resource: wins ? resource : own, value, reason, looksAt: [resource] }];
+  });
+}
+
+/** A default route that is there, with more. */
+export function wayWants(
+  { resource, value }: DefaultRoute,
+  reason: string,
+  more: { readonly advertisedMss?: number },
+): Wanted[] {
+  const { gateway = null } = value;
+  if (gateway !== null) return [{ resource, value: { gateway, ...more }, reason }];
+  return more.advertisedMss === undefined ? [] : [{ resource, value: more, reason }];
 }

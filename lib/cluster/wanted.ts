@@ -1,8 +1,9 @@
 // What a node should be like: a list of settings in the order in which they are safe to make.
 
 import type { AddressFamily } from '../types.js';
-import type { Resource } from './resources.js';
-import type { Value } from './types.js';
+import { canonicalSetting, isRecord } from './resources.js';
+import type { Resource, RouteResource } from './resources.js';
+import type { Value, ValueRecord } from './types.js';
 
 /** One thing as it should be. */
 export interface Wanted {
@@ -35,14 +36,58 @@ export interface Facts {
   readonly marks?: ReadonlySet<AddressFamily>;
   /** The MTU of each network interface by name. */
   readonly mtus: Readonly<Record<string, number>>;
-  /** The default gateways that somebody has set; not those that routers advertise. */
-  readonly gateways: Readonly<Partial<Record<AddressFamily, string>>>;
+  /**
+   * Of each family the default route that packets take, as it is without us: the one with the lowest
+   * metric. Not what routers advertise.
+   */
+  readonly defaults: Readonly<Partial<Record<AddressFamily, DefaultRoute>>>;
+  /** The interface of IPv4's default route as it is now. */
+  readonly way?: string;
+}
+
+export interface DefaultRoute {
+  readonly resource: RouteResource;
+  readonly value: ValueRecord;
+}
+
+/** What a machine tells of itself. */
+export interface Observed extends Omit<Facts, 'defaults' | 'marks' | 'way'> {
+  readonly defaultRoutes: readonly DefaultRoute[];
+}
+
+/** Where Linux puts a route of IPv6 that nobody gave a metric (IP6_RT_PRIO_USER). */
+export const IPV6_METRIC = 1024;
+
+/** Where packets go by several routes to the same: by the lowest metric. */
+export function metricOf({ resource, value }: DefaultRoute): number {
+  const { metric = null } = value;
+  if (typeof metric === 'number') return metric;
+  return resource.metric ?? (resource.family === 'ipv6' ? IPV6_METRIC : 0);
+}
+
+/** The one that packets take. */
+export function bestOf(
+  routes: Iterable<DefaultRoute>,
+  family: AddressFamily,
+): DefaultRoute | undefined {
+  return [...routes]
+    .filter(({ resource }) => resource.family === family)
+    .sort((a, b) => metricOf(a) - metricOf(b))[0];
+}
+
+/** The gateways of a route, one for each way that it goes; null for one without. */
+export function gatewaysOf(value: ValueRecord): Value[] {
+  const { nextHops = null, gateway = null } = value;
+  if (!Array.isArray(nextHops)) return [gateway];
+  return (nextHops as readonly Value[]).map((each) =>
+    isRecord(each) ? (each['gateway'] ?? null) : null,
+  );
 }
 
 export type Sysctl = Extract<Resource, { kind: 'sysctl' }>;
 
 export function sysctl(name: string): Sysctl {
-  return { kind: 'sysctl', name };
+  return { kind: 'sysctl', name: canonicalSetting(name) };
 }
 
 /** The value of a setting as a number; NaN where it is not there. */

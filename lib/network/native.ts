@@ -53,6 +53,10 @@ export interface AddressNumbers {
   readonly broadcast?: Bytes | undefined;
   readonly label?: string | undefined;
   readonly preferredLifetime?: number | undefined;
+  readonly validLifetime?: number | undefined;
+  readonly peer?: Bytes | undefined;
+  /** Attributes as they are, in hexadecimal. */
+  readonly other?: string | undefined;
 }
 
 export interface RouteNumbers {
@@ -70,6 +74,9 @@ export interface RouteNumbers {
   readonly metric?: number | undefined;
   readonly mtu?: number | undefined;
   readonly advertisedMss?: number | undefined;
+  readonly tos?: number | undefined;
+  readonly expires?: number | undefined;
+  readonly other?: string | undefined;
 }
 
 export interface RuleNumbers {
@@ -156,6 +163,7 @@ export interface AddressRecord {
   readonly label: string;
   readonly preferredLifetime: number;
   readonly validLifetime: number;
+  readonly other: string;
 }
 
 export interface NextHopRecord {
@@ -181,6 +189,10 @@ export interface RouteRecord {
   readonly mtu: number;
   readonly advertisedMss: number;
   readonly nextHops: readonly NextHopRecord[];
+  readonly tos: number;
+  readonly expires: number;
+  readonly hasFrom: boolean;
+  readonly other: string;
 }
 
 export interface RuleRecord {
@@ -322,6 +334,7 @@ export const FACTORIES = {
     label: string,
     preferredLifetime: number,
     validLifetime: number,
+    other: string,
   ): AddressRecord => ({
     interface: interfaceName,
     family,
@@ -334,6 +347,7 @@ export const FACTORIES = {
     label,
     preferredLifetime,
     validLifetime,
+    other,
   }),
 
   route: (
@@ -352,6 +366,10 @@ export const FACTORIES = {
     mtu: number,
     advertisedMss: number,
     nextHops: readonly NextHopRecord[],
+    tos: number,
+    expires: number,
+    hasFrom: boolean,
+    other: string,
   ): RouteRecord => ({
     family,
     destination,
@@ -368,6 +386,10 @@ export const FACTORIES = {
     mtu,
     advertisedMss,
     nextHops,
+    tos,
+    expires,
+    hasFrom,
+    other,
   }),
 
   nextHop: (

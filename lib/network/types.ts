@@ -111,6 +111,8 @@ export interface InterfaceAddress {
   readonly deprecated: boolean;
   /** Somebody else has it. */
   readonly dadFailed: boolean;
+  /** IPv4: another one of its network came before it, and takes it along when it goes. */
+  readonly secondary?: boolean;
   /** Seconds. Absent: for ever. */
   readonly preferredLifetime?: number;
   /** Seconds. Absent: for ever. */
@@ -118,6 +120,8 @@ export interface InterfaceAddress {
   /** The other end of a point-to-point link. */
   readonly peer?: string;
   readonly broadcast?: string;
+  /** What else the kernel tells, and takes again: netlink attributes in hexadecimal. */
+  readonly other?: string;
 }
 
 /** An address that an interface is to have. */
@@ -136,8 +140,14 @@ export interface AddressConfig {
   readonly noDad?: boolean;
   /** Seconds; 0: never chosen as the source of a new connection. Default: for ever. */
   readonly preferredLifetime?: number;
+  /** Seconds, from 1 on. Default: for ever. */
+  readonly validLifetime?: number;
+  /** The other end of a point-to-point link. */
+  readonly peer?: string;
   /** IPv4. */
   readonly broadcast?: string;
+  /** As {@link InterfaceAddress.other} tells it. */
+  readonly other?: string;
 }
 
 /** Names an address of an interface. */
@@ -146,6 +156,8 @@ export interface AddressKey {
   readonly address: string;
   /** Default: 32, IPv6: 128. */
   readonly prefix?: number;
+  /** Needed where it has one. */
+  readonly peer?: string;
 }
 
 /** What happens to a packet: RTN_*. */
@@ -206,6 +218,14 @@ export interface Route {
   readonly advertisedMss?: number;
   /** Where there are several. */
   readonly nextHops?: readonly NextHop[];
+  /** IPv4: for packets of this type of service alone. Absent: 0, any that has no route of its own. */
+  readonly tos?: number;
+  /** IPv6: seconds. Absent: never. */
+  readonly expires?: number;
+  /** IPv6: it is for packets from some addresses only. */
+  readonly from?: true;
+  /** What else the kernel tells, and takes again: netlink attributes in hexadecimal. */
+  readonly other?: string;
 }
 
 /** A route that is to be. */
@@ -217,7 +237,7 @@ export interface RouteConfig {
   /** 1 … 2^32-1. Default: 254 (main), with type 'local' 255 (local). */
   readonly table?: number;
   /** Default: 'unicast'. */
-  readonly type?: 'unicast' | 'local' | 'blackhole' | 'unreachable' | 'prohibit';
+  readonly type?: Exclude<RouteType, 'nat'>;
   /** IPv4. Default: 'host' for type 'local', 'link' without a gateway, otherwise 'global'. */
   readonly scope?: Scope | number;
   /** Default: 'boot', as with `ip route add`. */
@@ -233,6 +253,12 @@ export interface RouteConfig {
   readonly mtu?: number;
   /** Bytes: the MSS that TCP announces. */
   readonly advertisedMss?: number;
+  /** IPv4: the type of service of the packets that it is for, 0 … 255. Default: 0. */
+  readonly tos?: number;
+  /** IPv6: seconds. Default: never. */
+  readonly expires?: number;
+  /** As {@link Route.other} tells it; with several next hops it holds these. */
+  readonly other?: string;
 }
 
 /** What a rule does: FR_ACT_*. */

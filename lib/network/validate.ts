@@ -128,6 +128,15 @@ function hex(value: unknown, path: string): readonly number[] {
   return text.split(':').map((each) => parseInt(each, 16));
 }
 
+/** Netlink attributes, whose lengths are multiples of four bytes. */
+function attributes(value: unknown, path: string): string {
+  const text = string(value, path);
+  if (!/^([\da-f]{8})*$/.test(text)) {
+    throw invalidValue(path, 'must be what was read: bytes in lower-case hexadecimal', value);
+  }
+  return text;
+}
+
 function wordOrNumber(
   vocabulary: { readonly words: readonly string[]; number(word: string): number | undefined },
   most: number,
@@ -261,7 +270,7 @@ export function parseLinkChanges(name: unknown, value: unknown): Parsed<LinkNumb
 
 // Addresses
 
-const ADDRESS = ['interface', 'address', 'prefix'];
+const ADDRESS = ['interface', 'address', 'prefix', 'peer'];
 const ADDRESS_CONFIG = [
   ...ADDRESS,
   'scope',
@@ -269,7 +278,9 @@ const ADDRESS_CONFIG = [
   'noPrefixRoute',
   'noDad',
   'preferredLifetime',
+  'validLifetime',
   'broadcast',
+  'other',
 ];
 
 interface Place {
@@ -321,6 +332,9 @@ export function parseAddressConfig(value: unknown): Parsed<AddressNumbers> {
     broadcast: maybe(input, path, 'broadcast', addressOf(IPV4))?.bytes,
     label: maybe(input, path, 'label', (text, at) => label(text, at, place.interface)),
     preferredLifetime: maybe(input, path, 'preferredLifetime', numberOf(0, UINT_MAX - 1)),
+    validLifetime: maybe(input, path, 'validLifetime', numberOf(1, UINT_MAX - 1)),
+    peer: maybe(input, path, 'peer', addressOf(family))?.bytes,
+    other: maybe(input, path, 'other', attributes),
   };
   return { numbers, subject };
 }
@@ -328,8 +342,10 @@ export function parseAddressConfig(value: unknown): Parsed<AddressNumbers> {
 const HOST = 254;
 
 export function parseAddressKey(value: unknown): Parsed<AddressNumbers> {
-  const { parsed, subject, ...place } = parsePlace(object(value, 'address', new Set(ADDRESS)));
-  return { numbers: { ...place, address: parsed.bytes, scope: 0, flags: 0 }, subject };
+  const input = object(value, 'address', new Set(ADDRESS));
+  const { parsed, subject, ...place } = parsePlace(input);
+  const peer = maybe(input, 'address', 'peer', addressOf(parsed.family))?.bytes;
+  return { numbers: { ...place, address: parsed.bytes, peer, scope: 0, flags: 0 }, subject };
 }
 
 // Routes
@@ -348,8 +364,11 @@ const ROUTE = [
   'onLink',
   'mtu',
   'advertisedMss',
+  'tos',
+  'expires',
+  'other',
 ];
-const CONFIGURABLE_TYPES = ['unicast', 'local', 'blackhole', 'unreachable', 'prohibit'];
+const CONFIGURABLE_TYPES: readonly string[] = ROUTE_TYPES.words.filter((each) => each !== 'nat');
 const LINK = 253;
 const NOWHERE = 255;
 
@@ -394,7 +413,8 @@ export function parseRoute(value: unknown, removes = false): Parsed<RouteNumbers
   const given = maybe(input, path, 'type', routeType);
   const type = given ?? (removes ? 0 : UNICAST);
   const name = maybe(input, path, 'interface', interfaceName) ?? '';
-  const hasWay = gateway !== undefined || name !== '';
+  const other = maybe(input, path, 'other', attributes);
+  const hasWay = gateway !== undefined || name !== '' || other !== undefined;
   if (!removes && !hasWay && (type === UNICAST || type === LOCAL)) {
     throw invalidValue('route.interface', 'is needed, or a gateway', undefined);
   }
@@ -417,6 +437,9 @@ export function parseRoute(value: unknown, removes = false): Parsed<RouteNumbers
     metric: maybe(input, path, 'metric', uint),
     mtu: maybe(input, path, 'mtu', numberOf(1, UINT_MAX)),
     advertisedMss: maybe(input, path, 'advertisedMss', numberOf(1, 65535)),
+    tos: maybe(input, path, 'tos', numberOf(0, 255)),
+    expires: maybe(input, path, 'expires', numberOf(1, UINT_MAX)),
+    other,
   };
   const words = [
     prefix === 0 ? 'default' : nameOf(destination),

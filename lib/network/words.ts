@@ -1,6 +1,7 @@
 // Where the network's numbers meet words: include/uapi/linux/{if,if_addr,rtnetlink,fib_rules,
 // neighbour,fou,if_tunnel}.h.
 
+import { IPV4 } from '../address.js';
 import { FAMILIES, Vocabulary } from '../words.js';
 import type {
   AddressRecord,
@@ -34,6 +35,7 @@ const RUNNING = 0x40;
 export const NOARP = 0x80;
 
 // IFA_F_*
+const SECONDARY = 0x01;
 export const NODAD = 0x02;
 const DADFAILED = 0x08;
 const DEPRECATED = 0x20;
@@ -170,8 +172,11 @@ export function toInterfaceAddress(record: AddressRecord): InterfaceAddress {
     dadFailed: (flags & DADFAILED) !== 0,
     ...(preferredLifetime !== FOREVER && { preferredLifetime }),
     ...(validLifetime !== FOREVER && { validLifetime }),
+    // For IPv6 the same bit says that it is a temporary one.
+    ...(record.family === IPV4 && (flags & SECONDARY) !== 0 && { secondary: true }),
     ...(peer !== '' && { peer }),
     ...(broadcast !== '' && { broadcast }),
+    ...(record.other !== '' && { other: record.other }),
   };
 }
 
@@ -196,6 +201,10 @@ export function toRoute(record: RouteRecord): Route {
     ...(mtu !== 0 && { mtu }),
     ...(advertisedMss !== 0 && { advertisedMss }),
     ...(nextHops.length > 0 && { nextHops: nextHops.map(toNextHop) }),
+    ...(record.tos !== 0 && { tos: record.tos }),
+    ...(record.expires !== 0 && { expires: record.expires }),
+    ...(record.hasFrom && { from: true as const }),
+    ...(record.other !== '' && { other: record.other }),
   };
 }
 

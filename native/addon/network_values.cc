@@ -29,6 +29,21 @@ void PutIp(Arguments<N>* arguments, bool there, uint16_t family, const Address& 
   }
 }
 
+template <size_t N>
+void PutHex(Arguments<N>* arguments, const Bytes& bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (const uint8_t byte : bytes) {
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  arguments->Text(text.c_str());
+}
+
+uint8_t DigitOf(char character) {
+  return static_cast<uint8_t>(character <= '9' ? character - '0' : character - 'a' + 10);
+}
+
 // Reads an object's properties.
 class Fields {
  public:
@@ -65,6 +80,17 @@ class Fields {
       to[i] = static_cast<uint8_t>(bytes.Get(i).As<Napi::Number>().Uint32Value());
     }
     return length;
+  }
+  // Of lower-case hexadecimal digits.
+  ipvs::Bytes Hex(const char* name) const {
+    ipvs::Bytes bytes;
+    const Napi::Value value = object_.Get(name);
+    if (!value.IsString()) return bytes;
+    const std::string text = value.As<Napi::String>().Utf8Value();
+    for (size_t i = 0; i + 1 < text.size(); i += 2) {
+      bytes.push_back(static_cast<uint8_t>(DigitOf(text[i]) << 4 | DigitOf(text[i + 1])));
+    }
+    return bytes;
   }
   // Whether there is one.
   bool Ip(const char* name, Address* address) const { return Bytes(name, address->bytes) != 0; }
@@ -128,7 +154,7 @@ Napi::Value ToJs(Napi::Env env, const Link& link) {
 }
 
 Napi::Value ToJs(Napi::Env env, const InterfaceAddress& address) {
-  Arguments<11> arguments(env);
+  Arguments<12> arguments(env);
   arguments.Text(address.interface);
   arguments.Number(address.family);
   arguments.Ip(address.family, address.local);
@@ -140,13 +166,14 @@ Napi::Value ToJs(Napi::Env env, const InterfaceAddress& address) {
   arguments.Text(address.label);
   arguments.Number(address.preferred_lifetime);
   arguments.Number(address.valid_lifetime);
+  PutHex(&arguments, address.other);
   return arguments.CallFactory(Environment::Of(env)->make_interface_address);
 }
 
 Napi::Value ToJs(Napi::Env env, const Route& route) {
   const Napi::Array hops = Napi::Array::New(env, route.hops.size());
   for (uint32_t i = 0; i < route.hops.size(); i++) hops.Set(i, ToJs(env, route.hops[i]));
-  Arguments<15> arguments(env);
+  Arguments<19> arguments(env);
   arguments.Number(route.family);
   arguments.Ip(route.family, route.destination);
   arguments.Number(route.prefix);
@@ -162,6 +189,10 @@ Napi::Value ToJs(Napi::Env env, const Route& route) {
   arguments.Number(route.mtu);
   arguments.Number(route.advertised_mss);
   arguments.Value(hops);
+  arguments.Number(route.tos);
+  arguments.Number(route.expires);
+  arguments.Flag(route.has_from);
+  PutHex(&arguments, route.other);
   return arguments.CallFactory(Environment::Of(env)->make_route);
 }
 
@@ -244,6 +275,11 @@ InterfaceAddress InterfaceAddressFrom(const Napi::Object& from) {
   if (fields.Has("preferredLifetime")) {
     address.preferred_lifetime = fields.Number<uint32_t>("preferredLifetime");
   }
+  if (fields.Has("validLifetime")) {
+    address.valid_lifetime = fields.Number<uint32_t>("validLifetime");
+  }
+  address.has_peer = fields.Ip("peer", &address.peer);
+  address.other = fields.Hex("other");
   return address;
 }
 
@@ -265,6 +301,9 @@ Route RouteFrom(const Napi::Object& from) {
   route.metric = fields.Number<uint32_t>("metric");
   route.mtu = fields.Number<uint32_t>("mtu");
   route.advertised_mss = fields.Number<uint32_t>("advertisedMss");
+  route.tos = fields.Number<uint8_t>("tos");
+  route.expires = fields.Number<uint32_t>("expires");
+  route.other = fields.Hex("other");
   return route;
 }
 

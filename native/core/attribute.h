@@ -27,6 +27,7 @@ class AttributeWriter {
     Put(type, wire, sizeof(wire));
   }
   void Raw(uint16_t type, const void* data, size_t size) { Put(type, data, size); }
+  void Raw(uint16_t type, ByteView value) { Put(type, value.data, value.size); }
   // With the terminating NUL: the kernel's NLA_NUL_STRING refuses text without it.
   void NulString(uint16_t type, const char* text) { Put(type, text, std::strlen(text) + 1); }
 

@@ -5,6 +5,14 @@
 
 namespace ipvs {
 
+namespace {
+
+// Flags that are asked for, and nobody here has a word for.
+constexpr uint32_t kOtherFlags =
+    IFA_F_HOMEADDRESS | IFA_F_MANAGETEMPADDR | IFA_F_MCAUTOJOIN | IFA_F_OPTIMISTIC;
+
+}  // namespace
+
 void EncodeInterfaceAddress(Change change, const InterfaceAddress& address, CommandBatch* batch) {
   ifaddrmsg header{};
   header.ifa_family = static_cast<uint8_t>(address.family);
@@ -22,8 +30,18 @@ void EncodeInterfaceAddress(Change change, const InterfaceAddress& address, Comm
     PutAddress(&writer, IFA_BROADCAST, address.family, address.broadcast);
   }
   if (address.label[0] != 0) writer.NulString(IFA_LABEL, address.label);
+  uint32_t flags = address.flags;
+  DecodeError error;
+  AttributeReader other(ByteView(address.other), "other", &error);
+  while (other.Next()) {
+    if (other.type() == IFA_FLAGS) {
+      flags |= other.U32("IFA_FLAGS");
+    } else {
+      writer.Raw(other.type(), other.value());
+    }
+  }
   // Flags from 0x100 on do not fit the header.
-  if (address.flags != 0) writer.U32(IFA_FLAGS, address.flags);
+  if (flags != 0) writer.U32(IFA_FLAGS, flags);
   if (address.preferred_lifetime != kForever || address.valid_lifetime != kForever) {
     ifa_cacheinfo lifetimes{};
     lifetimes.ifa_prefered = address.preferred_lifetime;
@@ -51,6 +69,7 @@ bool DecodeInterfaceAddress(ByteView payload, InterfaceAddress* address, DecodeE
   if (header.ifa_family != AF_INET && header.ifa_family != AF_INET6) return true;
   Address local, other;
   SeenAttributes seen;
+  AttributeWriter unknown(&address->other);
   AttributeReader reader(payload, "address", error);
   while (reader.Next()) {
     seen.Add(reader.type());
@@ -78,8 +97,13 @@ bool DecodeInterfaceAddress(ByteView payload, InterfaceAddress* address, DecodeE
         address->valid_lifetime = lifetimes.ifa_valid;
         break;
       }
+      default:
+        unknown.Raw(reader.type(), reader.value());
+        break;
     }
   }
+  const uint32_t flags = address->flags & kOtherFlags;
+  if (flags != 0) unknown.U32(IFA_FLAGS, flags);
   // IPv6 tells the address alone, IPv4 both, and with a peer both mean what they say
   // (inet6_fill_ifaddr, inet_fill_ifaddr). An address of 0.0.0.0 is left out by IPv4.
   address->local = seen.Has(IFA_LOCAL) ? local : other;

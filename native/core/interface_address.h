@@ -26,6 +26,9 @@ struct InterfaceAddress {
   char label[IFNAMSIZ] = {};
   uint32_t preferred_lifetime = kForever;
   uint32_t valid_lifetime = kForever;
+  // Attributes that have no member here, as the kernel tells them and takes them again; flags that
+  // are not told in a word as IFA_FLAGS.
+  Bytes other;
 };
 
 // The index is what names the interface here.

@@ -2,11 +2,16 @@
 
 #include <sys/socket.h>
 
+#include <cstddef>
 #include <tuple>
 
 namespace ipvs {
 
 namespace {
+
+// Numbers that older build hosts' headers lack.
+constexpr uint16_t kNextHopObject = 30;  // RTA_NH_ID
+constexpr uint8_t kTrapOffload = 64;     // RTNH_F_TRAP
 
 // The address of another family than the route's: RTA_VIA.
 void DecodeVia(const AttributeReader& reader, NextHop* hop, DecodeError* error) {
@@ -33,15 +38,30 @@ void DecodeGateway(const AttributeReader& reader, uint16_t family, NextHop* hop)
 }
 
 void DecodeMetrics(AttributeReader reader, Route* route) {
+  Bytes other;
+  AttributeWriter writer(&other);
   while (reader.Next()) {
-    if (reader.type() == RTAX_MTU) route->mtu = reader.U32("RTAX_MTU");
-    if (reader.type() == RTAX_ADVMSS) route->advertised_mss = reader.U32("RTAX_ADVMSS");
+    if (reader.type() == RTAX_MTU) {
+      route->mtu = reader.U32("RTAX_MTU");
+    } else if (reader.type() == RTAX_ADVMSS) {
+      route->advertised_mss = reader.U32("RTAX_ADVMSS");
+    } else {
+      writer.Raw(reader.type(), reader.value());
+    }
   }
+  if (!other.empty()) AttributeWriter(&route->other).Raw(RTA_METRICS, ByteView(other));
 }
 
-// Headers one behind the other, each with attributes of its own.
+// What the kernel says of a hop and does not take (fib_get_nhs).
+constexpr uint8_t kToldOfHops =
+    RTNH_F_DEAD | RTNH_F_OFFLOAD | RTNH_F_LINKDOWN | RTNH_F_UNRESOLVED | kTrapOffload;
+
+// Headers one behind the other, each with attributes of its own. As they are sent again, they are
+// in `other` too.
 void DecodeHops(ByteView rest, Route* route, DecodeError* error) {
   route->hops.clear();
+  Bytes again(rest.data, rest.data + rest.size);
+  size_t at = 0;
   while (!rest.empty() && error->ok()) {
     if (rest.size < sizeof(rtnexthop)) {
       error->Set("RTA_MULTIPATH", "ends inside a header");
@@ -63,8 +83,62 @@ void DecodeHops(ByteView rest, Route* route, DecodeError* error) {
       if (reader.type() == RTA_VIA) DecodeVia(reader, &hop, error);
     }
     route->hops.push_back(hop);
+    again[at + offsetof(rtnexthop, rtnh_flags)] &= static_cast<uint8_t>(~kToldOfHops);
     const size_t step = Align4(header.rtnh_len);
+    at += step;
     rest = step >= rest.size ? ByteView() : rest.From(step);
+  }
+  AttributeWriter(&route->other).Raw(RTA_MULTIPATH, ByteView(again));
+}
+
+// The kernel tells IPv6's in hundredths of a second (USER_HZ), and takes seconds (RTA_EXPIRES).
+void DecodeExpiry(const AttributeReader& reader, Route* route) {
+  rta_cacheinfo info{};
+  reader.Raw("RTA_CACHEINFO", &info, sizeof(info));
+  if (info.rta_expires > 0) route->expires = (static_cast<uint32_t>(info.rta_expires) + 99) / 100;
+}
+
+// What has no member. The metrics are one attribute, whoever has them.
+void EncodeOther(const Route& route, bool has_object, AttributeWriter* writer) {
+  DecodeError error;
+  AttributeReader other(ByteView(route.other), "other", &error);
+  ByteView metrics;
+  while (other.Next()) {
+    if (other.type() == RTA_METRICS) {
+      metrics = other.value();
+    } else if (other.type() != RTA_MULTIPATH || !has_object) {
+      writer->Raw(other.type(), other.value());
+    }
+  }
+  if (route.mtu == 0 && route.advertised_mss == 0 && metrics.empty()) return;
+  const size_t nest = writer->BeginNest(RTA_METRICS);
+  if (route.mtu != 0) writer->U32(RTAX_MTU, route.mtu);
+  if (route.advertised_mss != 0) writer->U32(RTAX_ADVMSS, route.advertised_mss);
+  AttributeReader each(metrics, "RTA_METRICS", &error);
+  while (each.Next()) writer->Raw(each.type(), each.value());
+  writer->EndNest(nest);
+}
+
+// Whether a nexthop object says where it goes. The kernel tells what that is too, and does not take
+// it again (rtm_to_fib_config).
+bool HasNextHopObject(const Route& route) {
+  DecodeError error;
+  AttributeReader other(ByteView(route.other), "other", &error);
+  while (other.Next()) {
+    if (other.type() == kNextHopObject) return true;
+  }
+  return false;
+}
+
+void EncodeWay(const Route& route, AttributeWriter* writer) {
+  if (route.hop.index != 0) writer->U32(RTA_OIF, static_cast<uint32_t>(route.hop.index));
+  if (route.hop.gateway_family == route.family) {
+    PutAddress(writer, RTA_GATEWAY, route.family, route.hop.gateway);
+  } else if (route.hop.gateway_family != 0) {
+    uint8_t via[sizeof(uint16_t) + sizeof(Address)];
+    Store(via, route.hop.gateway_family);
+    std::memcpy(via + sizeof(uint16_t), route.hop.gateway.bytes, sizeof(Address));
+    writer->Raw(RTA_VIA, via, sizeof(uint16_t) + AddressSize(route.hop.gateway_family));
   }
 }
 
@@ -80,26 +154,17 @@ void EncodeRoute(Change change, const Route& route, CommandBatch* batch) {
   header.rtm_type = route.type;
   header.rtm_scope = route.scope;
   header.rtm_protocol = route.protocol;
-  header.rtm_flags = route.hop.flags;
+  header.rtm_tos = route.tos;
+  const bool has_object = HasNextHopObject(route);
+  header.rtm_flags = has_object ? 0 : route.hop.flags;
   AttributeWriter writer = AddChange(RTM_NEWROUTE, change, header, batch);
   if (route.prefix != 0) PutAddress(&writer, RTA_DST, route.family, route.destination);
   writer.U32(RTA_TABLE, route.table);
-  if (route.hop.index != 0) writer.U32(RTA_OIF, static_cast<uint32_t>(route.hop.index));
-  if (route.hop.gateway_family == route.family) {
-    PutAddress(&writer, RTA_GATEWAY, route.family, route.hop.gateway);
-  } else if (route.hop.gateway_family != 0) {
-    uint8_t via[sizeof(uint16_t) + sizeof(Address)];
-    Store(via, route.hop.gateway_family);
-    std::memcpy(via + sizeof(uint16_t), route.hop.gateway.bytes, sizeof(Address));
-    writer.Raw(RTA_VIA, via, sizeof(uint16_t) + AddressSize(route.hop.gateway_family));
-  }
+  if (!has_object) EncodeWay(route, &writer);
   if (route.has_source) PutAddress(&writer, RTA_PREFSRC, route.family, route.source);
   if (route.has_metric) writer.U32(RTA_PRIORITY, route.metric);
-  if (route.mtu == 0 && route.advertised_mss == 0) return;
-  const size_t metrics = writer.BeginNest(RTA_METRICS);
-  if (route.mtu != 0) writer.U32(RTAX_MTU, route.mtu);
-  if (route.advertised_mss != 0) writer.U32(RTAX_ADVMSS, route.advertised_mss);
-  writer.EndNest(metrics);
+  if (route.expires != 0) writer.U32(RTA_EXPIRES, route.expires);
+  EncodeOther(route, has_object, &writer);
 }
 
 void EncodeListRoutes(uint16_t family, uint32_t table, CommandBatch* batch) {
@@ -118,12 +183,15 @@ bool DecodeRoute(ByteView payload, Route* route, DecodeError* error) {
   route->prefix = header.rtm_dst_len;
   route->table = header.rtm_table;
   route->type = header.rtm_type;
+  route->tos = header.rtm_tos;
+  route->has_from = header.rtm_src_len != 0;
   route->scope = header.rtm_scope;
   route->protocol = header.rtm_protocol;
   route->flags = header.rtm_flags;
   route->hop.flags = header.rtm_flags;
   // Routes of multicast (RTNL_FAMILY_IPMR) and of MPLS come with a dump of everything.
   if (header.rtm_family != AF_INET && header.rtm_family != AF_INET6) return true;
+  AttributeWriter other(&route->other);
   AttributeReader reader(payload, "route", error);
   while (reader.Next()) {
     switch (reader.type()) {
@@ -155,6 +223,16 @@ bool DecodeRoute(ByteView payload, Route* route, DecodeError* error) {
         break;
       case RTA_MULTIPATH:
         DecodeHops(reader.value(), route, error);
+        break;
+      case RTA_CACHEINFO:
+        DecodeExpiry(reader, route);
+        break;
+      case RTA_PREF:
+        // Each route of IPv6 has it: 0 is the middle, ICMPV6_ROUTER_PREF_MEDIUM.
+        if (reader.U8("RTA_PREF") != 0) other.Raw(RTA_PREF, reader.value());
+        break;
+      default:
+        other.Raw(reader.type(), reader.value());
         break;
     }
   }

@@ -29,13 +29,19 @@ struct Route {
   uint8_t protocol = 0;       // RTPROT_*; to remove, 0 is any
   uint32_t flags = 0;         // RTM_F_*
   NextHop hop;                // where there are several, none
-  std::vector<NextHop> hops;  // read only
+  std::vector<NextHop> hops;  // read only: what is sent is in `other`
   bool has_source = false;
   Address source;  // the preferred one
   bool has_metric = false;
   uint32_t metric = 0;
   uint32_t mtu = 0;  // 0: none
   uint32_t advertised_mss = 0;
+  uint8_t tos = 0;
+  uint32_t expires = 0;   // IPv6: seconds, 0: never
+  bool has_from = false;  // told: IPv6, only for packets from some addresses
+  // Attributes that have no member here, as the kernel tells them and takes them again. Next hops
+  // are among them, and metrics inside of RTA_METRICS.
+  Bytes other;
 };
 
 void EncodeRoute(Change change, const Route& route, CommandBatch* batch);

@@ -334,6 +334,65 @@ TEST("An address reads as the kernel tells it") {
 
 const Bytes kRouteHeader = Hex("0210 0000 fe03 0001 0000 0000");
 
+TEST("What has no member here is sent as it was told") {
+  const Bytes flow = Attribute(RTA_FLOW, "0500 0000");
+  const Bytes window = Attribute(RTAX_INITCWND, "1400 0000");
+  Route route;
+  CHECK_EQ(Decoded(DecodeRoute,
+                   Hex("0200 0010 fe03 0001 0000 0000") + flow +
+                       Attribute(RTA_METRICS, window + Attribute(RTAX_MTU, "7805 0000")) +
+                       Attribute(RTA_PREF, "00"),
+                   &route),
+           "");
+  CHECK_EQ(route.tos, 0x10);
+  CHECK_EQ(ToHex(route.other), ToHex(flow + Attribute(RTA_METRICS, window)));
+  route.advertised_mss = 1360;
+  CHECK_EQ(ToHex(Encoded(EncodeRoute, Change::kReplace, route)),
+           ToHex(Hex("4800 0000 1800 0505 0200 0010 fe03 0001 0000 0000 0800 0f00 fe00 0000") +
+                 flow + Hex("1c00 0880") + Attribute(RTAX_MTU, "7805 0000") +
+                 Attribute(RTAX_ADVMSS, "5005 0000") + window));
+  // Of a hop, what the kernel says about its state is not for it to hear.
+  const std::string hop = "1000 1500 0300 0000 0800 0500 0a00 0002";
+  CHECK_EQ(Decoded(DecodeRoute, kRouteHeader + Attribute(RTA_MULTIPATH, hop), &route), "");
+  CHECK_EQ(ToHex(route.other), "1400 0900 1000 0400 0300 0000 0800 0500 0a00 0002");
+  // Where a nexthop object says where it goes, nothing else does.
+  const Bytes object = Attribute(30, "0700 0000");
+  CHECK_EQ(Decoded(DecodeRoute,
+                   kRouteHeader + object + Attribute(RTA_OIF, "0300 0000") +
+                       Attribute(RTA_MULTIPATH, hop),
+                   &route),
+           "");
+  CHECK_EQ(ToHex(Encoded(EncodeRoute, Change::kAdd, route)),
+           ToHex(Hex("3400 0000 1800 0506 0210 0000 fe03 0001 0000 0000") +
+                 Attribute(RTA_DST, "0000 0000") + Attribute(RTA_TABLE, "fe00 0000") + object));
+  CHECK_EQ(Decoded(DecodeRoute,
+                   Hex("0a00 0000 fe09 0001 0000 0000") +
+                       Attribute(RTA_CACHEINFO,
+                                 "0000 0000 0000 0000 2d01 0000 0000 0000"
+                                 "0000 0000 0000 0000 0000 0000 0000 0000") +
+                       Attribute(RTA_PREF, "01"),
+                   &route),
+           "");
+  CHECK_EQ(route.expires, 4u);
+  CHECK_EQ(ToHex(route.other), ToHex(Attribute(RTA_PREF, "01")));
+}
+
+TEST("Flags and attributes of an address that have no member are sent as they were told") {
+  InterfaceAddress address;
+  CHECK_EQ(Decoded(DecodeInterfaceAddress,
+                   Hex("0218 8000 0700 0000") + Attribute(IFA_LOCAL, "0a00 0001") +
+                       Attribute(9, "4d00 0000") + Attribute(IFA_FLAGS, "8004 0000"),
+                   &address),
+           "");
+  CHECK_EQ(ToHex(address.other),
+           ToHex(Attribute(9, "4d00 0000") + Attribute(IFA_FLAGS, "0004 0000")));
+  address.flags = 0x200;
+  CHECK_EQ(ToHex(Encoded(EncodeInterfaceAddress, Change::kAdd, address)),
+           ToHex(Hex("3800 0000 1400 0506 0218 0000 0700 0000") +
+                 Attribute(IFA_LOCAL, "0a00 0001") + Attribute(IFA_ADDRESS, "0a00 0001") +
+                 Attribute(9, "4d00 0000") + Attribute(IFA_FLAGS, "0006 0000")));
+}
+
 TEST("A route reads as the kernel tells it") {
   Route route;
   const Bytes hops = Hex("1000 0002 0300 0000") + Attribute(RTA_GATEWAY, "0a00 0002") +

@@ -7,13 +7,13 @@ import { join } from 'node:path';
 import t from 'tap';
 import { Cluster } from 'ipvs/cluster';
 import type { ClusterDescription } from 'ipvs/cluster';
-import { disturbedBy } from '#lib/cluster/resources';
+import { mayDisturb } from '#lib/cluster/disturbed';
 import { CASES, MARKED } from '../fixtures/cluster-cases.js';
 import type { Job } from '../fixtures/cluster-killed.js';
 import { freshFolder } from '../lab/folder.js';
 import { difference, freshPlaces, loadModules } from '../lab/node-state.js';
 import type { Place } from '../lab/node-state.js';
-import { useOtherwise } from '../lab/used.js';
+import { useDown, useOtherwise } from '../lab/used.js';
 
 const PROGRAM = join(__dirname, '..', 'fixtures', 'cluster-killed.js');
 
@@ -52,20 +52,23 @@ t.before(loadModules);
 async function jobsOf(place: Place, name: string, description: ClusterDescription): Promise<Job[]> {
   const { netns } = place;
   await using node = Cluster.from(description).node(name, { netns });
-  return [...(await node.plan())].flatMap(({ resource }, at): Job[] => {
+  return [...(await node.plan())].flatMap((change, at): Job[] => {
     const job = { netns, description, name, at };
     return [
       { ...job, how: 'stops before' },
       { ...job, how: 'stops after' },
-      ...(disturbedBy(resource, []).length > 0 ? [{ ...job, how: 'stops later' } as const] : []),
+      ...(mayDisturb(change) ? [{ ...job, how: 'stops later' } as const] : []),
     ];
   });
 }
 
 for (const used of [false, true]) {
-  t.test(used ? 'a machine that is in use' : 'a machine with nothing', async (t) => {
+  t.test(used ? 'a machine that is in use' : 'a machine with nothing but addresses', async (t) => {
     const places = await freshPlaces(t, PLACES);
-    if (used) for (const each of places) await useOtherwise(each);
+    for (const each of places) {
+      if (used) await useOtherwise(each);
+      else useDown(each);
+    }
     const [first] = places;
     assert(first);
     const journal = freshFolder(t);

@@ -78,6 +78,7 @@ function fromIp(name: string, told: Told): object {
     validLifetime: seconds(told.valid_life_time),
     peer: told.address,
     broadcast: told.broadcast,
+    secondary: told.secondary,
   };
 }
 
@@ -98,7 +99,8 @@ t.test('an address is added with all that it has, and reads so here and by ip', 
     (link.addr_info as Told[]).map((each) => withoutAbsent(fromIp(link.ifname as string, each))),
   );
   t.strictSame(
-    sorted(addresses.map((each) => ({ ...each }))),
+    // Where the kernel says who has made an address, ip says it in words.
+    sorted(addresses.map((each) => ({ ...each, other: undefined })).map(withoutAbsent)),
     sorted(told as InterfaceAddress[]),
     'all of them, and nothing else',
   );
@@ -150,6 +152,58 @@ t.test('what ip adds reads as it is', async (t) => {
     (await network.addresses({ family: 'ipv6' })).filter(({ family }) => family !== 'ipv6'),
     [],
   );
+});
+
+t.test('an address with all that it may have is put back as it was', async (t) => {
+  const { network, ip } = await freshNetwork(t);
+  ip(
+    'link add name va type veth peer name vb',
+    'link set vb up',
+    'address add 10.9.0.1/24 brd + dev va metric 77 valid_lft 1000 preferred_lft 500',
+    'address add 10.8.0.1/24 dev va label va:x',
+    'address add 10.8.0.2/24 dev va',
+    'address add 10.0.0.1 peer 10.0.0.2/24 dev va',
+    'address add fd00::1 peer fd00::2/64 dev va nodad',
+    'address add fd01::1/64 dev va mngtmpaddr metric 99',
+    'address add fd02::1/64 dev va home noprefixroute valid_lft 1000 preferred_lft 0',
+  );
+  const told = async () =>
+    [ip('address show dev va')[0]?.[0]?.addr_info, await network.addresses({ interface: 'va' })]
+      .map((each) => JSON.stringify(each))
+      .map((each) => each.replaceAll(/((?:L|_l)ife(?:_t|T)ime":)(?!0|4294967295)\d+/g, '$1…'));
+  const before = await told();
+  const all = await network.addresses({ interface: 'va' });
+  t.strictSame(
+    all.filter(({ secondary }) => secondary).map(({ address }) => address),
+    ['10.8.0.2'],
+  );
+  t.equal(all.length, 7);
+  for (const { interface: name, address, prefix, peer } of [...all].reverse()) {
+    await network.removeAddress({ interface: name, address, prefix, ...(peer && { peer }) });
+  }
+  t.strictSame(await network.addresses({ interface: 'va' }), []);
+  // The kernel puts the last of IPv6 in front.
+  const again = [
+    ...all.filter(({ family }) => family === 'ipv4'),
+    ...all.filter(({ family }) => family === 'ipv6').reverse(),
+  ];
+  for (const each of again) {
+    const { interface: name, address, prefix, scope, label, noPrefixRoute, noDad } = each;
+    const { preferredLifetime, validLifetime, peer, broadcast, other } = each;
+    await network.addAddress({
+      interface: name,
+      address,
+      prefix,
+      ...(each.family === 'ipv4' ? { scope, ...(label && { label }) } : { noDad }),
+      noPrefixRoute,
+      ...(preferredLifetime !== undefined && { preferredLifetime }),
+      ...(validLifetime !== undefined && { validLifetime }),
+      ...(peer && { peer }),
+      ...(broadcast && { broadcast }),
+      ...(other && { other }),
+    });
+  }
+  t.strictSame(await told(), before);
 });
 
 t.test('an address is removed, this one and no other', async (t) => {

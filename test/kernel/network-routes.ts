@@ -5,6 +5,7 @@ import type { Network, RouteConfig, RuleConfig } from 'ipvs';
 import { failureOf } from '../lab/failure.js';
 import { freshNetwork } from '../lab/network.js';
 import type { Told } from '../lab/network.js';
+import { batch } from '../lab/topology.js';
 
 /** A link with a network of each family on it. */
 async function prepare(network: Network): Promise<void> {
@@ -166,6 +167,49 @@ function fromIp(told: Told, family: string): string {
     told.metric === 0 ? undefined : told.metric,
   ]);
 }
+
+// What this library has no words for.
+const FOREIGN: readonly string[] = [
+  'route add default via 10.0.0.2 initcwnd 20 initrwnd 30 quickack 1 window 1000 rto_min 300ms',
+  'route add 10.5.0.0/16 via 10.0.0.2 mtu lock 1400 advmss 1300 hoplimit 9 src 10.0.0.1',
+  'route add 10.6.0.0/16 tos 0x10 via 10.0.0.2',
+  'route add 10.7.0.0/16 nexthop via 10.0.0.2 weight 3 nexthop via 10.0.0.3',
+  'route add throw 10.8.0.0/16',
+  'nexthop add id 7 via 10.0.0.7 dev dum0',
+  'nexthop add id 8 via 10.0.0.8 dev dum0',
+  'nexthop add id 9 group 7/8,5',
+  'route add 10.9.0.0/16 nhid 7 mtu 1333',
+  'route add 10.10.0.0/16 nhid 9',
+  'route add default via fd00::2 proto ra expires 1000 pref high',
+  'route add fd05::/16 via fd00::2 initcwnd 7 hoplimit 9',
+  'route add fd06::/16 nexthop via fd00::2 nexthop via fd00::3 weight 4',
+];
+
+t.test('a route with what has no words here is put back as it was', async (t) => {
+  const { network, netns, ip4, ip6 } = await freshNetwork(t);
+  await prepare(network);
+  const before = await network.routes();
+  batch(netns, FOREIGN);
+  const told = (): string => JSON.stringify([ip4('route show'), ip6('route show')]);
+  const text = told().replaceAll(/"expires":\d+/g, '"expires":0');
+  const known = new Set(before.map((each) => JSON.stringify(each)));
+  const foreign = (await network.routes()).filter((each) => !known.has(JSON.stringify(each)));
+  const routes = FOREIGN.filter((each) => each.includes('route add'));
+  t.equal(foreign.length, routes.length);
+  for (const route of foreign) {
+    const untold = route.family === 'ipv4' ? ['nextHops'] : ['nextHops', 'scope'];
+    const config = Object.fromEntries(
+      Object.entries(route).filter(([name]) => !untold.includes(name)),
+    ) as unknown as RouteConfig;
+    await network.removeRoute(config);
+    await network.addRoute(config);
+    await network.replaceRoute(config);
+  }
+  t.equal(told().replaceAll(/"expires":\d+/g, '"expires":0'), text);
+  const again = await network.routes({ family: 'ipv6', table: 254 });
+  const [{ expires = 0 } = {}] = again.filter(({ protocol }) => protocol === 'ra');
+  t.ok(expires > 0 && expires <= 1001, `${expires} s`);
+});
 
 t.test('a table is read alone, and one that is not there is empty', async (t) => {
   const { network } = await freshNetwork(t);

@@ -73,6 +73,10 @@ export class Obstacle implements Machine {
     return this.#machine.identity();
   }
 
+  surroundings(): ReturnType<Machine['surroundings']> {
+    return this.#pass(() => this.#machine.surroundings());
+  }
+
   facts(): ReturnType<Machine['facts']> {
     return this.#machine.facts();
   }

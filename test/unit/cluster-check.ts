@@ -53,6 +53,19 @@ t.test('a healthy node has no findings', async (t) => {
   }
 });
 
+t.test('a gateway that packets take is one, whatever its metric', async (t) => {
+  for (const route of [
+    { gateway: '192.168.118.10', metric: 100 },
+    { nextHops: [{ gateway: '192.168.118.10' }, { gateway: '192.168.118.10' }], metric: 100 },
+  ]) {
+    const { node, machine } = await healthy(nat, 'rs1');
+    machine.state['route ipv4 254 default'] = null;
+    machine.state['route ipv4 254 default metric 100'] = route;
+    machine.state['route ipv4 254 default metric 200'] = { gateway: '10.0.0.1', metric: 200 };
+    t.same(await node.check(), []);
+  }
+});
+
 const set = (name: string, value: string) => ({ [`sysctl net.ipv4.${name}`]: value });
 const VIP4 = '192.168.51.11';
 
@@ -133,6 +146,17 @@ const PLANTED: Planted[] = [
     { 'route ipv4 254 default': { gateway: '192.168.118.1' } },
     'default-gateway',
     /is 192.168.118.1, it has to be 192.168.118.10/,
+  ],
+  [
+    'gateway of a route with a metric',
+    nat,
+    'rs1',
+    {
+      'route ipv4 254 default': null,
+      'route ipv4 254 default metric 100': { gateway: '192.168.118.1', metric: 100 },
+    },
+    'default-gateway',
+    /The default gateway is 192.168.118.1, it has to be 192.168.118.10/,
   ],
   ['no gateway', nat, 'rs1', { 'route ipv4 254 default': null }, 'default-gateway'],
   ['tunnel down', tun, 'rs1', { 'link-state ipvs-ipip': { up: false } }, 'tunnel-down'],

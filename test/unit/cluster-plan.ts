@@ -7,8 +7,9 @@ import type { Tunnel } from 'ipvs';
 import type { ClusterDescription, NodeDescription } from 'ipvs/cluster';
 import { FakeMachine, freshState } from '../fixtures/fake-machine.js';
 import { fakeNode } from '../fixtures/fake-node.js';
-import { reference } from '../fixtures/clusters.js';
+import { reference, withoutGateway } from '../fixtures/clusters.js';
 import { quote } from '#lib/cluster/shell';
+import type { Value } from '#lib/cluster/types';
 
 async function linesOf(
   description: ClusterDescription,
@@ -130,6 +131,44 @@ t.test('VS/TUN', async (t) => {
     ).slice(1),
     table('-i --tun-type gre --tun-csum'),
   );
+});
+
+t.test('the default route that packets take, whatever its metric', async (t) => {
+  const tun = withoutGateway(reference('tun', { ipv6: true }));
+  const routes = async (
+    description: ClusterDescription,
+    ...found: (readonly [key: string, value: Record<string, Value>])[]
+  ) => {
+    const machine = new FakeMachine();
+    for (const [key, value] of found) machine.state[`route ${key}`] = value;
+    const lines = await linesOf(description, 'rs1', machine);
+    return lines.filter((line) => line.includes(' route '));
+  };
+  const dhcp = ['ipv4 254 default metric 100', { gateway: '192.168.118.1', metric: 100 }] as const;
+  const worse = ['ipv4 254 default metric 200', { gateway: '192.168.118.2', metric: 200 }] as const;
+  const six = ['ipv6 254 default metric 100', { gateway: 'fe80::1', metric: 100 }] as const;
+  t.same(await routes(tun, worse, dhcp, six), [
+    'ip route replace default via 192.168.118.1 metric 100 advmss 1440',
+    'ip -6 route replace default via fe80::1 metric 100 advmss 1400',
+  ]);
+  t.same(await routes(tun, ['ipv4 254 default', { interface: 'eth0' }]), [
+    'ip route replace default dev eth0 advmss 1440',
+  ]);
+  const nat = reference('nat', { ipv6: true });
+  const right = { gateway: '192.168.118.10', metric: 100 };
+  const by = (...hops: string[]) => ({ nextHops: hops.map((gateway) => ({ gateway })) });
+  const back = 'ip route replace default via 192.168.118.10';
+  const six6 = 'ip -6 route replace default via 2001:db8:118::10';
+  t.same(await routes(nat, ['ipv4 254 default metric 100', right]), [six6]);
+  t.same(await routes(nat, dhcp, six), [back, `${six6} metric 100`], 'ours is the one');
+  t.same(await routes(nat, ['ipv4 254 default', by('192.168.118.10', '192.168.118.10')]), [six6]);
+  t.same(await routes(nat, ['ipv4 254 default', by('192.168.118.10', '192.168.118.1')]), [
+    back,
+    six6,
+  ]);
+  const dr = reference('dr');
+  t.same(await routes(dr, dhcp), []);
+  t.same(await routes(dr, ['ipv4 254 default', by('192.168.118.2', '192.168.118.1')]), []);
 });
 
 t.test('IPv6', async (t) => {

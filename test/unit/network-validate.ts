@@ -159,6 +159,10 @@ t.test('an address has a prefix, a scope and flags', (t) => {
     [at({ noDad: true }), VALUE, 'address.noDad'],
     [at({ preferredLifetime: -1 }), RANGE, 'address.preferredLifetime'],
     [at({ lifetime: 1 }), VALUE, 'address.lifetime'],
+    [at({ validLifetime: 0 }), RANGE, 'address.validLifetime'],
+    [at({ peer: 'fd00::2' }), VALUE, 'address.peer'],
+    [at({ other: '0g' }), VALUE, 'address.other'],
+    [at({ other: '080009004d0000' }), VALUE, 'address.other'],
   ]);
   refuses(t, parseAddressKey, [[at({ scope: 'link' }), VALUE, 'address.scope']]);
   t.end();
@@ -211,7 +215,10 @@ t.test('a route has what ip would give it', (t) => {
     [to({ family: 'ipv6' }), VALUE, 'route.family'],
     [{ destination: '10.0.0.0/8' }, VALUE, 'route.interface'],
     [to({ table: 0 }), RANGE, 'route.table'],
-    [to({ type: 'multicast' }), VALUE, 'route.type'],
+    [to({ type: 'nat' }), VALUE, 'route.type'],
+    [to({ tos: 256 }), RANGE, 'route.tos'],
+    [to({ expires: 0 }), RANGE, 'route.expires'],
+    [to({ other: 'x' }), VALUE, 'route.other'],
     [to({ source: 'fd00::1' }), VALUE, 'route.source'],
     [{ destination: 'fd00::/16', gateway: '10.0.0.1' }, VALUE, 'route.gateway'],
     [to({ metric: -1 }), RANGE, 'route.metric'],

@@ -173,7 +173,9 @@ t.test('numbers that nobody has given a word are numbers', async (t) => {
   };
   const { route, rule, neighbour, address, link, nextHop } = FACTORIES;
   const hop = nextHop('', '', 2, 0);
-  answer(route(2, '10.0.0.0', 8, 7, 77, 66, 55, 0, '', '', '', -1, 0, 0, [hop]));
+  answer(
+    route(2, '10.0.0.0', 8, 7, 77, 66, 55, 0, '', '', '', -1, 0, 0, [hop], 8, 9, true, '08001e00'),
+  );
   t.strictSame(await network.routes(), [
     {
       destination: '10.0.0.0/8',
@@ -183,13 +185,17 @@ t.test('numbers that nobody has given a word are numbers', async (t) => {
       scope: 66,
       protocol: 55,
       nextHops: [{ weight: 2 }],
+      tos: 8,
+      expires: 9,
+      from: true,
+      other: '08001e00',
     },
   ]);
   answer(rule(10, 99, 0, 0, 5, -1, 0, '', 0, '', 0, '', '', false));
   t.strictSame(await network.rules(), [{ family: 'ipv6', priority: 5, action: 99 }]);
   answer(neighbour('x', 2, '10.0.0.5', '', 3, 0));
   t.match(await network.neighbours(), [{ state: 3, proxy: false }]);
-  answer(address('x', 2, '10.0.0.1', 32, 9, 0x68, '', '', '', 0, 5));
+  answer(address('x', 2, '10.0.0.1', 32, 9, 0x69, '', '', '', 0, 5, '05000b0003000000'));
   t.strictSame(await network.addresses(), [
     {
       interface: 'x',
@@ -205,6 +211,8 @@ t.test('numbers that nobody has given a word are numbers', async (t) => {
       dadFailed: true,
       preferredLifetime: 0,
       validLifetime: 5,
+      secondary: true,
+      other: '05000b0003000000',
     },
   ]);
   native.onAsk = ({ what, parts, finish }) => {
