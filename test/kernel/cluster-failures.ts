@@ -14,7 +14,7 @@ import { difference, freshPlaces, loadModules } from '../lab/node-state.js';
 import type { Place } from '../lab/node-state.js';
 import { Obstacle } from '../lab/obstacle.js';
 import { batch } from '../lab/topology.js';
-import { useDown, useOtherwise } from '../lab/used.js';
+import { dependOnAddresses, useDown, useOtherwise } from '../lab/used.js';
 
 t.before(loadModules);
 
@@ -24,8 +24,12 @@ for (const used of [false, true]) {
   t.test(`a change that is refused, wherever it is, on ${machineOf}`, async (t) => {
     const [place] = await freshPlaces(t, 1);
     assert(place);
-    if (used) await useOtherwise(place);
-    else useDown(place);
+    if (used) {
+      await useOtherwise(place);
+      dependOnAddresses(place);
+    } else {
+      useDown(place);
+    }
     const { netns, machine } = place;
     const journal = freshFolder(t);
     const [settings, look] = [await place.settings(), await place.look()];

@@ -13,7 +13,7 @@ import type { Job } from '../fixtures/cluster-killed.js';
 import { freshFolder } from '../lab/folder.js';
 import { difference, freshPlaces, loadModules } from '../lab/node-state.js';
 import type { Place } from '../lab/node-state.js';
-import { useDown, useOtherwise } from '../lab/used.js';
+import { dependOnAddresses, useDown, useOtherwise } from '../lab/used.js';
 
 const PROGRAM = join(__dirname, '..', 'fixtures', 'cluster-killed.js');
 
@@ -66,8 +66,10 @@ for (const used of [false, true]) {
   t.test(used ? 'a machine that is in use' : 'a machine with nothing but addresses', async (t) => {
     const places = await freshPlaces(t, PLACES);
     for (const each of places) {
-      if (used) await useOtherwise(each);
-      else useDown(each);
+      if (used) {
+        await useOtherwise(each);
+        dependOnAddresses(each);
+      } else useDown(each);
     }
     const [first] = places;
     assert(first);

@@ -9,7 +9,7 @@ import type { Change } from 'ipvs/cluster';
 import { CASES } from '../fixtures/cluster-cases.js';
 import { freshFolder } from '../lab/folder.js';
 import { difference, freshPlaces, loadModules } from '../lab/node-state.js';
-import { useDown, useOtherwise } from '../lab/used.js';
+import { dependOnAddresses, useDown, useOtherwise } from '../lab/used.js';
 
 const shells = (changes: Iterable<Change>): string[] => [...changes].map(({ shell }) => shell);
 
@@ -19,8 +19,12 @@ for (const used of [false, true]) {
   t.test(used ? 'a machine that is in use' : 'a machine with nothing but addresses', async (t) => {
     const [place] = await freshPlaces(t, 1);
     assert(place);
-    if (used) await useOtherwise(place);
-    else useDown(place);
+    if (used) {
+      await useOtherwise(place);
+      dependOnAddresses(place);
+    } else {
+      useDown(place);
+    }
     const { netns } = place;
     const journal = freshFolder(t);
     const before = await place.snapshot();

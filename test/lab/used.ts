@@ -15,29 +15,35 @@ export function useDown({ netns }: Place): void {
   ]);
 }
 
-export async function useOtherwise({ netns, machine }: Place): Promise<void> {
+/** What the kernel takes along with an address that is made anew; used after `useOtherwise`. */
+export function dependOnAddresses({ netns }: Place): void {
   batch(netns, [
-    ...['lo', 'eth0', 'eth1'].map((name) => `link set ${name} up`),
-    'address add 192.168.118.77/24 dev eth0',
     // As DHCP gives them; it goes when the one before it goes.
     'address add 192.168.118.78/24 brd + dev eth0 valid_lft 100000 preferred_lft 50000',
     // The nodes' own, in a network that is too small: the first would take the others along.
     ...[10, 11, 12, 20].map((host) => `address add 192.168.118.${host}/25 dev eth0`),
-    ...[10, 11, 12, 20].map((host) => `address add 2001:db8:118::${host}/80 dev eth0`),
+    ...[10, 11, 12, 20].map((host) => `address add 2001:db8:118::${host}/80 dev eth0 nodad`),
+    'address add 192.168.51.12/24 dev lo',
+    'route add 10.77.0.0/16 via 192.168.118.254 src 192.168.118.78 initrwnd 30',
+    'route add 10.78.0.0/16 dev lo src 192.168.51.12',
+    'route add fd77::/16 via 2001:db8:118::fe src 2001:db8:118::11',
+  ]);
+}
+
+export async function useOtherwise({ netns, machine }: Place): Promise<void> {
+  batch(netns, [
+    ...['lo', 'eth0', 'eth1'].map((name) => `link set ${name} up`),
+    'address add 192.168.118.77/24 dev eth0',
     'address add 2001:db8:118::77/64 dev eth0',
     'address add 192.168.51.77/24 dev eth1',
     // As tutorials have it.
     `address add ${VIP}/24 brd 192.168.51.255 label lo:0 dev lo`,
-    'address add 192.168.51.12/24 dev lo',
     `address add ${VIP6}/64 dev lo`,
     'route add default via 192.168.118.254 proto static advmss 1200 mtu lock 1400 initcwnd 20',
     'route add default via 192.168.118.253 metric 100',
     'route add default tos 0x10 via 192.168.118.252',
     'route add default via 2001:db8:118::fe proto ra expires 100000 pref high',
-    'route add 10.77.0.0/16 via 192.168.118.254 src 192.168.118.78 initrwnd 30',
-    'route add 10.78.0.0/16 dev lo src 192.168.51.12',
     'route add 10.79.0.0/16 nexthop via 192.168.118.254 weight 3 nexthop via 192.168.118.253',
-    'route add fd77::/16 via 2001:db8:118::fe src 2001:db8:118::11',
     `route add ${VIP}/32 via 192.168.118.250 src 192.168.118.77`,
     `route add ${VIP6}/128 via 2001:db8:118::fa`,
     'route add unreachable default table 20000',
