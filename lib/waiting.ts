@@ -32,9 +32,8 @@ export function whenLate(deadline: number, late: () => void): () => void {
   const timer = setTimeout(
     () => {
       // Timers come before the answers that are there already, which a program that was held up, or
-      // stopped, has yet to take.
+      // stopped, has yet to take. Not unref'd: the event loop would sleep before it.
       immediate = setImmediate(late);
-      immediate.unref();
     },
     Math.min(rest, LONGEST_TIMER),
   );
