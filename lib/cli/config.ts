@@ -36,12 +36,13 @@ export function keyOf(service: ServiceKey): ServiceKey {
 }
 
 export function serviceConfigOf(service: Service): ServiceConfig {
-  const { scheduler, schedulerFlags, persistence, onePacket } = service;
+  const { scheduler, schedulerFlags, persistence, engine, onePacket } = service;
   return {
     ...keyOf(service),
     scheduler,
     schedulerFlags,
     ...(persistence !== undefined && { persistence }),
+    ...(engine !== undefined && { engine }),
     onePacket,
   };
 }
@@ -127,7 +128,7 @@ export function serviceInNumbers(service: ServiceConfig): {
   const bits = schedulerFlags.reduce((all, flag) => all | (schedulerFlagBit(flag) ?? 0), 0);
   const flags =
     (persistence === undefined ? 0 : PERSISTENT) | (onePacket === true ? ONE_PACKET : 0) | bits;
-  const { timeout = 0, engine = '' } = persistence ?? {};
+  const { timeout = 0, engine = service.engine ?? '' } = persistence ?? {};
   const netmask = maskOf(persistence?.netmask ?? (id.family === IPV6 ? 128 : '255.255.255.255'));
   return { id, numbers: { scheduler, flags, timeout, netmask, engine } };
 }

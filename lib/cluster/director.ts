@@ -5,7 +5,7 @@ import { nodesOf, realAddress } from './model.js';
 import type { Model, ModelNode, ModelService } from './model.js';
 import { hostPrefix } from './networks.js';
 import { profileWants } from './profile.js';
-import { fits, settingOf } from './resources.js';
+import { fits, serviceValue, settingOf } from './resources.js';
 import type { Resource } from './resources.js';
 import { gatewayWants } from './side.js';
 import { sysctl } from './wanted.js';
@@ -145,7 +145,7 @@ function serviceWants(model: Model, service: ModelService): Wanted[] {
   return [
     {
       resource: { kind: 'service', service: key },
-      value: serviceValue(service),
+      value: valueOfService(service),
       reason: `${service.path} of the description`,
     },
     ...service.realServers.flatMap((name): Wanted[] => {
@@ -182,21 +182,20 @@ function keyOfService({ config, family }: ModelService): ServiceKey {
 }
 
 /** As the kernel tells it: defaults filled in. */
-function serviceValue({ config, family }: ModelService): Value {
+function valueOfService({ config, family }: ModelService): Value {
   const { scheduler = 'wlc', schedulerFlags = [], persistence, onePacket = false } = config;
-  return {
+  return serviceValue({
     scheduler,
-    schedulerFlags: [...schedulerFlags].sort(),
+    schedulerFlags,
     onePacket,
-    persistence:
-      persistence === undefined
-        ? null
-        : {
-            timeout: persistence.timeout ?? 300,
-            netmask: canonicalMask(persistence.netmask, family),
-            engine: persistence.engine ?? null,
-          },
-  };
+    ...(persistence !== undefined && {
+      persistence: {
+        ...persistence,
+        timeout: persistence.timeout ?? 300,
+        netmask: canonicalMask(persistence.netmask, family),
+      },
+    }),
+  });
 }
 
 function canonicalMask(netmask: string | number | undefined, family: string): string | number {

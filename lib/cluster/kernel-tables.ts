@@ -13,9 +13,8 @@ import {
   linkValue,
   portTexts,
   routeValue,
-  serviceValue,
 } from './kernel-values.js';
-import { serviceKeyOf } from './resources.js';
+import { serviceKeyOf, serviceValue } from './resources.js';
 import type { DestinationResource, Resource, ServiceResource } from './resources.js';
 import type { Value } from './types.js';
 

@@ -11,7 +11,7 @@ import type {
   RouteConfig,
   Rule,
 } from '../network/types.js';
-import type { Destination, Service } from '../types.js';
+import type { Destination } from '../types.js';
 import { familyOf, hostPrefix } from './networks.js';
 import { recordOf, without } from './resources.js';
 import type {
@@ -201,27 +201,6 @@ export function isRule(rule: Rule, wanted: Resource & { kind: 'rule' }): boolean
     rule.inverted !== true &&
     rule.otherConditions !== true
   );
-}
-
-export function serviceValue({
-  scheduler,
-  schedulerFlags,
-  persistence,
-  onePacket,
-}: Service): ValueRecord {
-  return {
-    scheduler,
-    schedulerFlags: [...schedulerFlags].sort(),
-    onePacket,
-    persistence:
-      persistence === undefined
-        ? null
-        : {
-            timeout: persistence.timeout,
-            netmask: persistence.netmask,
-            engine: persistence.engine ?? null,
-          },
-  };
 }
 
 export function destinationValue(destination: Destination): ValueRecord {

@@ -2,7 +2,7 @@
 // A value is JSON, and null where the thing is not there.
 
 import { isDeepStrictEqual } from 'node:util';
-import type { AddressFamily, Protocol, ServiceKey, SyncRole } from '../types.js';
+import type { AddressFamily, Protocol, Service, ServiceKey, SyncRole } from '../types.js';
 import type { Value, ValueRecord } from './types.js';
 
 /** A kernel setting. Value: its text. */
@@ -232,6 +232,21 @@ export function recordOf(value: Value): ValueRecord {
 /** A value as people read and write it. */
 export function textOf(value: Value): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** A service's settings as plans and journals have them. */
+export function serviceValue(
+  service: Pick<Service, 'scheduler' | 'schedulerFlags' | 'onePacket' | 'persistence'> &
+    Partial<Pick<Service, 'engine'>>,
+): ValueRecord {
+  const { scheduler, schedulerFlags, onePacket, persistence, engine = null } = service;
+  return {
+    scheduler,
+    schedulerFlags: [...schedulerFlags].sort(),
+    onePacket,
+    persistence: persistence === undefined ? null : { engine: null, ...persistence },
+    engine,
+  };
 }
 
 /** Whether it is in the kernel's table of services: many of those are changed with one call. */

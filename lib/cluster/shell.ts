@@ -217,6 +217,7 @@ function serviceOptions(settings: ValueRecord): string[] {
     ...(isRecord(persistence)
       ? pairs(persistence, { timeout: '-p', netmask: '-M', engine: '--pe' })
       : []),
+    ...pairs(settings, { engine: '--pe' }),
     ...(settings['onePacket'] === true ? ['-o'] : []),
   ];
 }

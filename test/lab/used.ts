@@ -68,7 +68,12 @@ export async function useOtherwise({ netns, machine }: Place): Promise<void> {
 
   const { ipvs } = machine;
   const service = { protocol: 'tcp', address: VIP, port: 80 } as const;
-  await ipvs.addService({ ...service, scheduler: 'sh', schedulerFlags: ['sh-port'] });
+  await ipvs.addService({
+    ...service,
+    scheduler: 'sh',
+    schedulerFlags: ['sh-port'],
+    engine: 'sip', // without persistence: of no use, but there
+  });
   await ipvs.addDestination(service, {
     address: '192.168.118.11',
     forwarding: 'nat',

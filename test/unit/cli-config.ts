@@ -51,7 +51,7 @@ t.test('every number of a service survives the way into words and back', (t) => 
       const flags = service.flags & ~0x02; // hashed: the kernel's own
       const wanted: ServiceNumbers =
         (flags & PERSISTENT) === 0
-          ? { ...numbers, scheduler, flags } // the rest means nothing
+          ? { ...numbers, scheduler, flags, engine } // the rest means nothing
           : { scheduler, flags, timeout, netmask, engine };
       return t.same(numbers, wanted);
     }),

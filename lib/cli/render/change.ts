@@ -65,11 +65,12 @@ function settings(config: ServiceConfig | DestinationConfig): Record<string, str
 }
 
 function serviceSettings(service: ServiceConfig): Record<string, string> {
-  const { scheduler = 'wlc', schedulerFlags = [], persistence, onePacket } = service;
+  const { scheduler = 'wlc', schedulerFlags = [], persistence, engine, onePacket } = service;
   return {
     scheduler,
     flags: schedulerFlags.join(',') || 'none',
     persistent: persistence === undefined ? 'none' : persistenceWords(persistence),
+    engine: engine ?? 'none',
     'one packet': onePacket === true ? 'yes' : 'none',
   };
 }
