@@ -1,18 +1,31 @@
 // Routes and rules on the real kernel.
 
+import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
-import type { Network, RouteConfig, RuleConfig } from 'ipvs';
+import type { RouteConfig, RuleConfig } from 'ipvs';
 import { failureOf } from '../lab/failure.js';
+import type { Test } from '../lab/namespace.js';
 import { freshNetwork } from '../lab/network.js';
-import type { Told } from '../lab/network.js';
+import type { FreshNetwork, Told } from '../lab/network.js';
 import { batch } from '../lab/topology.js';
 
-/** A link with a network of each family on it. */
-async function prepare(network: Network): Promise<void> {
+/** A fresh namespace with a link that has a network of each family on it. */
+async function connectedNetwork(t: Test): Promise<FreshNetwork> {
+  const fresh = await freshNetwork(t);
+  const { network } = fresh;
   await network.addLink({ name: 'dum0', kind: 'dummy', up: true });
   await network.setLink('dum0', { arp: true });
   await network.addAddress({ interface: 'dum0', address: '10.0.0.1', prefix: 24 });
   await network.addAddress({ interface: 'dum0', address: 'fd00::1', prefix: 64, noDad: true });
+  // The kernel makes the routes to the addresses of IPv6 in the background: not in the middle of a test.
+  const settled = async (): Promise<boolean> => {
+    const local = await network.routes({ family: 'ipv6', table: 255 });
+    return ['fd00::1', 'fe80::'].every((start) =>
+      local.some(({ destination }) => destination.startsWith(start)),
+    );
+  };
+  while (!(await settled())) await setTimeout(20);
+  return fresh;
 }
 
 const ROWS: readonly (readonly [config: RouteConfig, reads: object])[] = [
@@ -91,8 +104,7 @@ const ROWS: readonly (readonly [config: RouteConfig, reads: object])[] = [
 ];
 
 t.test('a route is added with all that it has, is there once, and is removed', async (t) => {
-  const { network, ip4, ip6 } = await freshNetwork(t);
-  await prepare(network);
+  const { network, ip4, ip6 } = await connectedNetwork(t);
   const before = await network.routes();
   for (const [config] of ROWS) await network.addRoute(config);
   const routes = await network.routes();
@@ -186,8 +198,7 @@ const FOREIGN: readonly string[] = [
 ];
 
 t.test('a route with what has no words here is put back as it was', async (t) => {
-  const { network, netns, ip4, ip6 } = await freshNetwork(t);
-  await prepare(network);
+  const { network, netns, ip4, ip6 } = await connectedNetwork(t);
   const before = await network.routes();
   batch(netns, FOREIGN);
   const told = (): string => JSON.stringify([ip4('route show'), ip6('route show')]);
@@ -212,8 +223,7 @@ t.test('a route with what has no words here is put back as it was', async (t) =>
 });
 
 t.test('a table is read alone, and one that is not there is empty', async (t) => {
-  const { network } = await freshNetwork(t);
-  await prepare(network);
+  const { network } = await connectedNetwork(t);
   await network.addRoute({ destination: '10.5.0.0/16', interface: 'dum0', table: 100 });
   await network.addRoute({ destination: 'fd05::/16', interface: 'dum0', table: 100 });
   await network.addRoute({ destination: '10.6.0.0/16', interface: 'dum0', table: 70000 });
@@ -227,8 +237,7 @@ t.test('a table is read alone, and one that is not there is empty', async (t) =>
 });
 
 t.test('a route is replaced, and several next hops are read', async (t) => {
-  const { network, ip, ip6 } = await freshNetwork(t);
-  await prepare(network);
+  const { network, ip, ip6 } = await connectedNetwork(t);
   await network.replaceRoute({ destination: '10.5.0.0/16', gateway: '10.0.0.2' });
   await network.replaceRoute({ destination: '10.5.0.0/16', gateway: '10.0.0.3', mtu: 1300 });
   await network.replaceRoute({ destination: 'fd05::/16', gateway: 'fd00::2' });
@@ -252,8 +261,7 @@ t.test('a route is replaced, and several next hops are read', async (t) => {
 });
 
 t.test('what the kernel noted while it used a route is none', async (t) => {
-  const { network, ip, ip6 } = await freshNetwork(t);
-  await prepare(network);
+  const { network, ip, ip6 } = await connectedNetwork(t);
   // Looking at the way to an address through a route with an MTU leaves a clone behind.
   await network.addRoute({ destination: 'fd05::/16', gateway: 'fd00::2', mtu: 1300 });
   const before = await network.routes();
@@ -263,8 +271,7 @@ t.test('what the kernel noted while it used a route is none', async (t) => {
 });
 
 t.test('what the kernel refuses of a route is told with its reason', async (t) => {
-  const { network } = await freshNetwork(t);
-  await prepare(network);
+  const { network } = await connectedNetwork(t);
   const away = await failureOf(
     network.addRoute({ destination: '10.5.0.0/16', gateway: '192.0.2.1' }),
   );

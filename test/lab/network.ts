@@ -3,10 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { Network, Sysctl } from 'ipvs';
 import { freshNamespace } from './namespace.js';
-
-interface Test {
-  teardown(work: () => void | Promise<void>): void;
-}
+import type { Test } from './namespace.js';
 
 /** What `ip -json` tells of one thing. */
 export type Told = Record<string, unknown>;
