@@ -270,8 +270,17 @@ class Step {
     for (const [change, noted] of disturbed) {
       if (tried.includes(change)) await this.#noteLeft(change, noted);
     }
+    await this.#noteTakenBack(tried);
     const [first] = failed;
     if (first !== undefined) throw this.#failure(...first);
+  }
+
+  async #noteTakenBack(changes: readonly Change[]): Promise<void> {
+    const { chains } = this.#journal;
+    const taken = changes.filter(
+      ({ resource, after }) => chains.get(keyOf(resource))?.isTakenBackBy(after) === true,
+    );
+    await this.#journal.append(taken.map(({ resource }) => ({ line: 'taken-back', resource })));
   }
 
   /** What the kernel will change along with it, as it is now. */

@@ -6,7 +6,7 @@ import { mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ClusterError } from './errors.js';
-import { isOneOf, keyOf } from './resources.js';
+import { fits, isOneOf, keyOf } from './resources.js';
 import type { Resource } from './resources.js';
 import type { Value } from './types.js';
 
@@ -49,6 +49,11 @@ export type Line =
       readonly kept?: true;
     }
   | {
+      /** apply() has taken it back: whoever changes it from now on is somebody else. */
+      readonly line: 'taken-back';
+      readonly resource: Resource;
+    }
+  | {
       /** The neighbours were told of this address since its last change. */
       readonly line: 'announced';
       readonly resource: Resource;
@@ -62,15 +67,19 @@ export interface Header {
   readonly namespace: string;
 }
 
+interface Link {
+  readonly before: Value;
+  readonly after: Value;
+  readonly mends: boolean;
+}
+
 /** All that was done to one thing. */
 export class Chain {
   readonly resource: Resource;
-  readonly #links: { readonly before: Value; readonly after: Value }[] = [];
+  #links: readonly Link[] = [];
   /** What the kernel changed along with it: as it was at first, and as it was left. */
   before: readonly Disturbed[] = [];
   left: readonly Disturbed[] | undefined;
-  /** Whether the last change mended what was found wrong. */
-  mended = false;
   /** Whether it was made here, and not announced since. */
   isNews = false;
   /** Where putting back was begun: how what is disturbed is to be in the end. */
@@ -84,12 +93,11 @@ export class Chain {
     switch (line.line) {
       case 'change': {
         const { before, after, disturbed = [], mends = false } = line;
-        this.#links.push({ before, after });
+        this.#links = [...this.#links, { before, after, mends }];
         // What was noted before was so before.
         this.before = [...this.before, ...without(disturbed, this.before)];
         this.left = this.left && without(this.left, disturbed);
         this.restoring = undefined;
-        this.mended = mends;
         this.isNews = after !== null;
         break;
       }
@@ -102,6 +110,11 @@ export class Chain {
       case 'announced':
         this.isNews = false;
         break;
+      case 'taken-back':
+        // It keeps its place among the others, in case it comes again: what needs it comes after it.
+        this.isNews = false;
+        this.#links = this.#mend === undefined ? [] : [{ ...this.#mend, before: this.#original }];
+        break;
       case 'reverted':
         this.before = [];
         this.left = undefined;
@@ -110,15 +123,47 @@ export class Chain {
     }
   }
 
+  get #original(): Value {
+    return this.#links[0]?.before ?? null;
+  }
+
+  /** The last change that mended what was found wrong. */
+  get #mend(): Link | undefined {
+    return this.#links.findLast(({ mends }) => mends);
+  }
+
+  /** What apply() leaves there when nobody wants it any more: not what a check has found wrong. */
+  get #rest(): Value {
+    const mend = this.#mend;
+    return mend === undefined ? this.#original : mend.after;
+  }
+
+  #isOurs(present: Value): boolean {
+    return isOneOf([this.#original, ...this.#links.map(({ after }) => after)], present);
+  }
+
+  /** What apply() has to make of it when nobody wants it any more; undefined: it stays. */
+  takeBack(present: Value): Value | undefined {
+    const isSettled = this.#links.at(-1)?.mends ?? true;
+    const target = this.#rest;
+    return isSettled || !this.#isOurs(present) || fits(target, present) ? undefined : target;
+  }
+
+  /** Whether this is what apply() leaves there. */
+  isTakenBackBy(after: Value): boolean {
+    // An address that comes back is to be announced first.
+    return fits(this.#rest, after) && (this.resource.kind !== 'address' || after === null);
+  }
+
   /**
    * What has to be there so that all is as before our first change. `kept`: somebody else has changed
    * it since our last one, and so it stays. What others did in between was changed by us again.
    */
   unwind(present: Value): { readonly target: Value; readonly kept: boolean } {
-    const original = this.#links[0]?.before ?? null;
-    const sides = [original, ...this.#links.map(({ after }) => after)];
-    const ours = isOneOf(sides, present);
-    return ours ? { target: original, kept: false } : { target: present, kept: true };
+    if (this.#links.length === 0) return { target: present, kept: false };
+    return this.#isOurs(present)
+      ? { target: this.#original, kept: false }
+      : { target: present, kept: true };
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { describe } from './describe.js';
 import type { Chains } from './journal.js';
-import { fits, isChangeable, isMove, isPartOf, isRecord, keyOf } from './resources.js';
+import { fits, isChangeable, isMove, isPartOf, isQuieting, isRecord, keyOf } from './resources.js';
 import type { Kind, Resource } from './resources.js';
 import { quote, shellOf } from './shell.js';
 import type { Value } from './types.js';
@@ -135,22 +135,18 @@ export function makePlan(
 ): Plan {
   const keys = new Set(wanted.map(({ resource }) => keyOf(resource)));
   const changes: Change[] = [];
+  const last: Change[] = [];
   const taken = new Map<string, Value>();
   // What is ours and no longer wanted goes first, the last that came first.
   for (const [key, chain] of [...chains].reverse()) {
     if (keys.has(key)) continue;
-    const present = look(chain.resource);
-    const { target, kept } = chain.unwind(present);
-    if (kept || chain.mended || fits(target, present)) continue;
+    const { resource } = chain;
+    const present = look(resource);
+    const target = chain.takeBack(present);
+    if (target === undefined) continue;
     taken.set(key, target);
-    changes.push(
-      ...changesTo(
-        chain.resource,
-        present,
-        target,
-        'it is ours, and the description no longer has it',
-      ),
-    );
+    const reason = 'it is ours, and the description no longer has it';
+    (isQuieting(resource) ? last : changes).push(...changesTo(resource, present, target, reason));
   }
   const replaced = replacedLinks(wanted, look);
   const after: Look = (resource) => {
@@ -167,6 +163,7 @@ export function makePlan(
     if (each.optional === true && present === null) continue;
     changes.push(...changesFor(each, present));
   }
+  changes.push(...last);
   const manual = wanted
     .filter((each) => each.manual === true)
     .map((each) => makeChange(each.resource, null, each.value, each.reason));

@@ -323,6 +323,14 @@ export function interfaceOfSetting(name: string): string | undefined {
   return match?.[1] === 'all' || match?.[1] === 'default' ? undefined : match?.[1];
 }
 
+/**
+ * Whether it may be what keeps a node from telling others of an address. It is taken back last: what
+ * takes its place, or the address's going, comes before.
+ */
+export function isQuieting(resource: Resource): boolean {
+  return resource.kind === 'sysctl' && /[./]arp_(ignore|announce)$/.test(resource.name);
+}
+
 /** The setting that has the value which an interface's one starts with. */
 export function settingOfNew(name: string): string | undefined {
   if (interfaceOfSetting(name) === undefined) return undefined;

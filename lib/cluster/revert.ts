@@ -18,7 +18,7 @@ import { changesTo, makeChange } from './plan.js';
 import type { Change } from './plan.js';
 import { Rehearsal } from './rehearsal.js';
 import type { Reverting } from './rehearsal.js';
-import { fits, keyOf, withoutPlace } from './resources.js';
+import { fits, isPartOf, isQuieting, keyOf, withoutPlace } from './resources.js';
 import type { Resource } from './resources.js';
 import type { Value } from './types.js';
 
@@ -61,7 +61,7 @@ export async function revertAll(
   const run = dryRun
     ? new Run(`revert ${node}`, new Rehearsal(machine), NO_JOURNAL)
     : new Run(`revert ${node}`, machine, journal);
-  for (const chain of [...journal.chains.values()].reverse()) {
+  for (const chain of inOrder([...journal.chains.values()])) {
     run.endIfAborted(signal);
     await run.unwind(chain);
   }
@@ -69,6 +69,14 @@ export async function revertAll(
   const { reverted, kept } = run;
   if (journal.chains.size === 0 && !dryRun) await journal.remove();
   return { reverted, kept };
+}
+
+/** The last that came first; but what keeps an address quiet stays as long as that may be there. */
+function inOrder(chains: readonly Chain[]): Chain[] {
+  const goesLast = ({ resource }: Chain): boolean =>
+    isQuieting(resource) && !chains.some((each) => isPartOf(resource, each.resource));
+  const backwards = chains.toReversed();
+  return [...backwards.filter((each) => !goesLast(each)), ...backwards.filter(goesLast)];
 }
 
 class Run {

@@ -313,6 +313,67 @@ t.test('a director changes its state', async (t) => {
   t.same(machine.snapshot(), before);
 });
 
+t.test('what was taken back is theirs who make it again', async (t) => {
+  const journal = freshFolder();
+  const machine = new FakeMachine();
+  const [service443, conntrack] = [
+    'service tcp 192.168.51.11 443',
+    'sysctl net.ipv4.vs.conntrack',
+  ] as const;
+  const before = machine.snapshot();
+  const describedBy = (ports: readonly number[], settings: Record<string, number>) => ({
+    ...reference('dr'),
+    services: ports.map((port) => ({ protocol: 'tcp', port }) as const),
+    sysctl: { settings },
+  });
+  const more = describedBy([80, 443], { 'net.ipv4.vs.conntrack': 1 });
+  await fakeNode(more, 'lb1', journal, { machine }).node.apply();
+  const service = machine.state[service443] ?? null;
+  const { node } = fakeNode(describedBy([80], {}), 'lb1', journal, { machine });
+  await node.apply();
+  t.equal(machine.state[service443] ?? null, null);
+  t.equal(machine.state[conntrack], '0');
+
+  // The same that apply() had there.
+  const theirs = { [service443]: service, [conntrack]: '1' };
+  Object.assign(machine.state, theirs);
+  t.same([...(await node.plan())], []);
+  t.same((await node.revert()).kept, [], 'nothing of ours was changed');
+  t.same(machine.snapshot(), { ...before, ...theirs });
+  t.same(filesIn(journal), []);
+});
+
+t.test('what a mend removed does not come back when a director steps back', async (t) => {
+  const stray = 'address eth0 192.168.51.11';
+  const description: ClusterDescription = {
+    ...reference('dr'),
+    sync: { syncId: 1 },
+    nodes: {
+      ...reference('dr').nodes,
+      lb2: { role: 'director', interface: 'eth0', address: '192.168.118.20' },
+    },
+  };
+  for (const prefix of [32, 24]) {
+    const journal = freshFolder();
+    const machine = new FakeMachine();
+    const flags = { noDad: false, deprecated: false, label: null };
+    machine.state[stray] = { prefix, scope: 'global', ...flags };
+    const before = machine.snapshot();
+    const as = (state: 'master' | 'backup') =>
+      fakeNode(description, 'lb2', journal, { machine, state }).node;
+    await as('backup').apply();
+    for (const finding of await as('backup').check()) await finding.mend?.apply();
+    t.equal(machine.state[stray] ?? null, null, 'it is mended');
+    t.same([...(await as('backup').plan())], [], 'a mend is not taken back');
+    await as('master').apply();
+    t.ok(machine.state[stray]);
+    await as('backup').apply();
+    t.equal(machine.state[stray] ?? null, null, 'one has it, not two');
+    await as('backup').revert();
+    t.same(machine.snapshot(), before);
+  }
+});
+
 t.test('a takeover that was not announced is announced by the next apply', async (t) => {
   const journal = freshFolder();
   const vip = '192.168.51.11 on eth0';
