@@ -374,6 +374,55 @@ t.test('what a mend removed does not come back when a director steps back', asyn
   }
 });
 
+t.test(
+  'on no way from one description to another does a real server answer for the VIP',
+  async (t) => {
+    const descriptions = (['dr', 'tun'] as const).flatMap((mode) =>
+      (['all', 'interface'] as const).map((arp): ClusterDescription => ({
+        ...reference(mode),
+        arp,
+      })),
+    );
+    const settings = ['all', 'lo', 'eth0'].map((name) => `sysctl net.ipv4.conf.${name}.arp_ignore`);
+    const set = (value: string) => Object.fromEntries(settings.map((name) => [name, value]));
+    const pairs = descriptions.flatMap((first, from) =>
+      descriptions.map((second, to) => ({ first, second, title: `${from} to ${to}` })),
+    );
+    // Where it is right already, what is mended later comes last in the journal.
+    for (const already of ['0', '1']) {
+      for (const { first, second, title } of pairs) {
+        const journal = freshFolder();
+        const machine = new FakeMachine({ ...freshState(), ...set(already) });
+        const { state } = machine;
+        let steps = 0;
+        let noisy = 0;
+        const watch = (): void => {
+          steps++;
+          const isThere = ['lo', 'eth0', 'ipvs-ipip'].some(
+            (name) => (state[`address ${name} 192.168.51.11`] ?? null) !== null,
+          );
+          const ignores = ['all', 'eth0'].map(
+            (name) => state[`sysctl net.ipv4.conf.${name}.arp_ignore`],
+          );
+          if (isThere && !ignores.includes('1')) noisy++;
+        };
+        machine.faults = { onWrite: watch };
+        await fakeNode(first, 'rs1', journal, { machine }).node.apply();
+        const { node } = fakeNode(second, 'rs1', journal, { machine });
+        await node.apply();
+        machine.faults = {};
+        // Somebody sets them back, and it is mended.
+        Object.assign(state, set('0'));
+        for (const finding of await node.check()) await finding.mend?.apply();
+        machine.faults = { onWrite: watch };
+        await node.revert();
+        t.ok(steps > 10, title);
+        t.equal(noisy, 0, `${title}, arp_ignore ${already} before`);
+      }
+    }
+  },
+);
+
 t.test('a takeover that was not announced is announced by the next apply', async (t) => {
   const journal = freshFolder();
   const vip = '192.168.51.11 on eth0';
