@@ -14,12 +14,14 @@ const files = readdirSync(join(__dirname, 'kernel'))
 
 // What tap tells its own children (by NODE_OPTIONS, which it sets again where it is empty) would slow
 // down those in the guest, and make those without rights fail.
-for (const kernel of ['6.1', '6.12', '7.2']) {
+const kernels = ['6.1', '6.12', '7.2'];
+for (const [index, kernel] of kernels.entries()) {
   void t.spawn(
     'env',
     [
       '-u',
       'NODE_OPTIONS',
+      `IPVS_TEST_SHARE=${index}/${kernels.length}`, // lab/share.ts
       'scripts/kernel-lab',
       '--kernel',
       kernel,

@@ -172,7 +172,7 @@ void EncodeUserData(const std::string& note, AttributeWriter* writer) {
   uint8_t data[2 + kLongestComment] = {kComment};
   const size_t size = std::min(note.size(), kLongestComment - 1);
   data[1] = static_cast<uint8_t>(size + 1);
-  std::memcpy(data + 2, note.data(), size);
+  std::copy_n(note.begin(), size, data + 2);  // and a null byte
   writer->Raw(NFTA_RULE_USERDATA, data, 2 + size + 1);
 }
 

@@ -8,41 +8,18 @@ import t from 'tap';
 import { Cluster } from 'ipvs/cluster';
 import type { ClusterDescription } from 'ipvs/cluster';
 import { mayDisturb } from '#lib/cluster/disturbed';
-import { CASES, MARKED } from '../fixtures/cluster-cases.js';
+import { CASES, nodesOf } from '../fixtures/cluster-cases.js';
 import type { Job } from '../fixtures/cluster-killed.js';
 import { freshFolder } from '../lab/folder.js';
 import { difference, freshPlaces, loadModules } from '../lab/node-state.js';
 import type { Place } from '../lab/node-state.js';
+import { share } from '../lab/share.js';
 import { dependOnAddresses, useDown, useOtherwise } from '../lab/used.js';
 
 const PROGRAM = join(__dirname, '..', 'fixtures', 'cluster-killed.js');
 
 // So many die with one process: starting it is what takes the time.
 const PLACES = 16;
-
-const described = (title: string): ClusterDescription => {
-  const found = CASES.find((each) => each.title.startsWith(title));
-  assert(found);
-  return found.description;
-};
-
-// Between them they make every kind of change: each of these dies on both of its sides.
-const NODES: readonly [name: string, description: ClusterDescription, used: boolean][] = [
-  ['gw', described('VS/DR'), false],
-  ['lb1', { ...MARKED, sysctl: { profile: 'director' } }, false],
-  ['rs1', described('VS/TUN, GUE'), false],
-  ['rs1', described('VS/DR'), true],
-  ['lb1', described('VS/NAT'), true],
-];
-
-// The other roles and modes: at each change once, on the one side or on the other.
-const MORE: typeof NODES = [
-  ['rs1', described('VS/NAT'), false],
-  ['lb2', described('VS/TUN, director and real server'), false],
-  ['lb1', described('VS/DR, director and real server'), true],
-  ['lb1', described('VS/TUN, IPIP'), true],
-  ['rs1', described('VS/TUN, GRE'), true],
-];
 
 // A busy machine takes its time.
 t.setTimeout(600_000);
@@ -77,17 +54,12 @@ for (const used of [false, true]) {
     // The settings are those of all: it takes a while to read them.
     const settings = await first.settings();
     const looks = await Promise.all(places.map((each) => each.look()));
-    const jobs: Job[] = [];
-    for (const [name, description, own] of NODES) {
-      if (own === used) jobs.push(...(await jobsOf(first, name, description)));
+    const all: Job[] = [];
+    for (const { name, description } of nodesOf(CASES, used)) {
+      all.push(...(await jobsOf(first, name, description)));
     }
-    for (const [name, description, own] of MORE) {
-      if (own !== used) continue;
-      const all = await jobsOf(first, name, description);
-      // Of each side some are completed, and some only taken back.
-      const side = (at: number): string => (at % 4 < 2 ? 'stops before' : 'stops after');
-      jobs.push(...all.filter(({ at, how }) => how === side(at)));
-    }
+    const jobs = share(all);
+    t.ok(jobs.length > PLACES);
     while (jobs.length > 0 && t.passing()) {
       const now = jobs
         .splice(0, PLACES)

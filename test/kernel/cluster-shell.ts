@@ -7,6 +7,7 @@ import { Cluster } from 'ipvs/cluster';
 import { CASES } from '../fixtures/cluster-cases.js';
 import { freshFolder } from '../lab/folder.js';
 import { difference, freshPlaces, loadModules } from '../lab/node-state.js';
+import { share } from '../lab/share.js';
 import { useOtherwise } from '../lab/used.js';
 
 /** What a program says in a namespace, and how it ends. */
@@ -37,8 +38,7 @@ t.before(loadModules);
 for (const used of [false, true]) {
   t.test(used ? 'a machine that is in use' : 'a machine with nothing', async (t) => {
     const cases = CASES.flatMap(({ nodes, ...rest }) => nodes.map((name) => ({ ...rest, name })));
-    // Where there is something already, a node of each role will do.
-    const chosen = used ? cases.slice(0, 3) : cases;
+    const chosen = share(cases);
     const [place, ...twins] = await freshPlaces(t, 1 + chosen.length);
     assert(place);
     if (used) for (const each of [place, ...twins]) await useOtherwise(each);
