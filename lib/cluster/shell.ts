@@ -1,6 +1,7 @@
 // The same changes as lines for a shell, with ip, sysctl, ipvsadm and nft.
 
 import { NFT_TABLE, chainOf, noteOf } from '../network/mark-names.js';
+import { routeWordsOf } from '../network/route-words.js';
 import { isRecord, placesOf, recordOf, serviceKeyOf, textOf } from './resources.js';
 import type {
   AddressResource,
@@ -101,21 +102,30 @@ function addressCommands(resource: AddressResource, before: Value, after: Value)
   ];
 }
 
-function routeCommand(resource: RouteResource, before: Value, after: Value): string[] {
+function routeCommand(resource: RouteResource, before: Value, after: Value): Command {
   const { family, destination, table, metric = null, tos = null } = resource;
   const add = after !== null;
   const settings = recordOf(add ? after : before);
   const all = { ...settings, metric: settings['metric'] ?? metric, tos };
-  const [type, ...words] = routeWords(destination, all);
+  const words = add ? routeWords(family, all) : pairs(all, ROUTE_WORDS);
+  if (words === undefined) {
+    const sentence = `the route to ${destination} has something that ip-route(8) has no words for`;
+    return `{ echo ${quote(sentence)} >&2; false; }`;
+  }
+  const type = settings['type'] ?? 'unicast';
   return [
     ...ipOf(family),
     'route',
     add ? 'replace' : 'delete',
-    ...(type ? [type] : []),
+    ...(type === 'unicast' ? [] : [textOf(type)]),
+    destination,
     ...words,
     ...(table === 254 ? [] : ['table', String(table)]),
   ];
 }
+
+// What tells one from another.
+const ROUTE_WORDS = { tos: 'tos', metric: 'metric', interface: 'dev' };
 
 function ruleCommand({ family, priority, fwmark, table }: RuleResource, add: boolean): string[] {
   const what = pairs({ priority, fwmark, table }, RULE_WORDS);
@@ -166,26 +176,58 @@ function addressWords(address: string, settings: ValueRecord): string[] {
 // What `ip route` says by itself, and what is no protocol.
 const OWN_PROTOCOLS: ReadonlySet<Value> = new Set([null, 'boot']);
 
-/** First the type, which may be ''. */
-function routeWords(destination: string, settings: ValueRecord): string[] {
-  const type = settings['type'] ?? 'unicast';
+/** Behind the destination; undefined where not all that it has can be said. */
+function routeWords(family: AddressFamily, settings: ValueRecord): string[] | undefined {
+  const { other = null, nextHops = null, expiresAt = null, protocol = null } = settings;
+  const said = routeWordsOf(typeof other === 'string' ? other : '');
+  if (said === undefined) return undefined;
+  const { nextHopId, onLink, rest, locked } = said;
+  const hops = Array.isArray(nextHops) ? (nextHops as readonly Value[]).map(recordOf) : [];
+  const metric = (name: 'mtu' | 'advmss', value: Value = null): string[] =>
+    value === null ? [] : [name, ...(locked.has(name) ? ['lock'] : []), textOf(value)];
+  const isObject = nextHopId !== undefined;
+  const way = isObject ? ['nhid', nextHopId] : wayWords(family, settings, settings['onLink']);
   return [
-    type === 'unicast' ? '' : textOf(type),
-    destination,
-    ...pairs(settings, {
-      tos: 'tos',
-      gateway: 'via',
-      interface: 'dev',
-      source: 'src',
-      metric: 'metric',
-      mtu: 'mtu',
-      advertisedMss: 'advmss',
-    }),
-    ...(OWN_PROTOCOLS.has(settings['protocol'] ?? null)
-      ? []
-      : pairs(settings, { protocol: 'proto' })),
-    ...(settings['onLink'] === true ? ['onlink'] : []),
+    ...pairs(settings, { tos: 'tos' }),
+    ...(isObject || hops.length === 0 ? way : []),
+    ...pairs(settings, { source: 'src', metric: 'metric' }),
+    ...metric('mtu', settings['mtu']),
+    ...metric('advmss', settings['advertisedMss']),
+    ...(OWN_PROTOCOLS.has(protocol) ? [] : pairs(settings, { protocol: 'proto' })),
+    ...scopeWords(family, settings),
+    ...rest,
+    ...(typeof expiresAt === 'number'
+      ? ['expires', String(Math.max(1, expiresAt - Math.round(Date.now() / 1000)))]
+      : []),
+    ...(isObject ? [] : hops).flatMap((hop, index) => [
+      'nexthop',
+      ...wayWords(family, hop, onLink[index]),
+      ...pairs(hop, { weight: 'weight' }),
+    ]),
   ];
+}
+
+function wayWords(family: AddressFamily, way: ValueRecord, onLink: Value = false): string[] {
+  const { gateway = null } = way;
+  const isOther = typeof gateway === 'string' && familyOf(gateway) !== family;
+  return [
+    ...(typeof gateway === 'string' ? ['via', ...(isOther ? ['inet6'] : []), gateway] : []),
+    ...pairs(way, { interface: 'dev' }),
+    ...(onLink === true ? ['onlink'] : []),
+  ];
+}
+
+/** Where it is not what `ip route` takes by itself. */
+function scopeWords(family: AddressFamily, settings: ValueRecord): string[] {
+  const { type = 'unicast', scope = null } = settings;
+  if (family === 'ipv6' || scope === null || scope === usualScope(type, settings)) return [];
+  return ['scope', textOf(scope)];
+}
+
+function usualScope(type: Value, { gateway = null, nextHops = null }: ValueRecord): string {
+  if (type === 'local') return 'host';
+  const isDirect = type === 'unicast' && gateway === null && nextHops === null;
+  return isDirect || type === 'broadcast' ? 'link' : 'global';
 }
 
 function endpoint(address: string, port: number | undefined): string {

@@ -5,9 +5,11 @@ import { spawnSync } from 'node:child_process';
 import t from 'tap';
 import { Cluster } from 'ipvs/cluster';
 import { CASES } from '../fixtures/cluster-cases.js';
+import { reference, withoutGateway } from '../fixtures/clusters.js';
 import { freshFolder } from '../lab/folder.js';
 import { difference, freshPlaces, loadModules } from '../lab/node-state.js';
 import { share } from '../lab/share.js';
+import { batch } from '../lab/topology.js';
 import { useOtherwise } from '../lab/used.js';
 
 /** What a program says in a namespace, and how it ends. */
@@ -71,5 +73,63 @@ for (const used of [false, true]) {
         );
       });
     }
+  });
+}
+
+const ROUTES: readonly (readonly [title: string, routes: readonly string[]])[] = [
+  [
+    'what else a route has',
+    [
+      'default via 192.168.118.1 mtu lock 1400 initcwnd 20 rto_min 300ms congctl reno features ecn',
+      'default via 2001:db8:118::1 pref high hoplimit 9 initrwnd 30',
+    ],
+  ],
+  [
+    'several next hops',
+    [
+      'default proto static src 192.168.118.11 nexthop via 192.168.118.1 weight 3 nexthop via 192.168.118.2',
+      'default nexthop via 2001:db8:118::1 weight 2 nexthop via 2001:db8:118::2',
+    ],
+  ],
+  [
+    'a gateway that is taken to be on the link',
+    [
+      'default via 192.168.118.1 dev eth0 onlink quickack 1',
+      'default via 2001:db8:118::1 metric 7',
+    ],
+  ],
+];
+
+for (const [title, routes] of ROUTES) {
+  t.test(`${title} stays, and comes back`, async (t) => {
+    const [place, twin] = await freshPlaces(t, 2);
+    assert(place && twin);
+    for (const { netns } of [place, twin]) {
+      batch(netns, [
+        'link set lo up',
+        'link set eth0 up',
+        'address add 192.168.118.11/24 dev eth0',
+        'address add 2001:db8:118::11/64 dev eth0 nodad',
+        ...routes.map((each) => `route add ${each}`),
+      ]);
+    }
+    const before = await place.look();
+    const journal = freshFolder(t);
+    // The one asks for segments that leave room for the envelope, the other for no route at all.
+    for (const description of [
+      reference('tun', { ipv6: true }),
+      withoutGateway(reference('dr', { ipv6: true })),
+    ]) {
+      const { mode = '' } = description;
+      await using node = Cluster.from(description).node('rs1', { netns: place.netns, journal });
+      const plan = await node.plan();
+      t.equal(plan.changes.filter(({ kind }) => kind === 'route').length, 2, mode);
+      await node.apply();
+      const script = plan.toShell();
+      t.same(run(twin.netns, ['sh'], script), { status: 0, stderr: '' }, script);
+      t.same(difference(plain(await place.snapshot()), plain(await twin.snapshot())), [], mode);
+    }
+    const isRoute = (line: string): boolean => line.includes('"destination":"default"');
+    t.same((await place.look()).filter(isRoute), before.filter(isRoute), 'as it was');
   });
 }
