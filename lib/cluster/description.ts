@@ -301,7 +301,7 @@ function parseService(value: unknown, path: string, around: Surroundings): Model
     mode,
     tunnel: parseTunnel(input['tunnel'], `${path}.tunnel`) ?? around.tunnel,
     realServers: parseRealServers(input['realServers'], `${path}.realServers`, around.nodes),
-    realPort: parseRealPort(input['realPort'], `${path}.realPort`, own, mode),
+    realPort: parseRealPort(input, path, own, mode),
     protocols,
     ports,
     snat,
@@ -412,13 +412,22 @@ const overlap = (one: Ports, other: Ports): boolean =>
 const rangeText = ({ first, last }: Ports): string =>
   first === last ? String(first) : `${first}-${last}`;
 
-function parseRealPort(value: unknown, path: string, own: number, mode: Mode): number {
-  if (value === undefined) return own;
-  const real = integer(value, path, 1, 65535);
+function parseRealPort(input: Input, path: string, own: number, mode: Mode): number {
+  if (input['realPort'] === undefined) return own;
+  const at = `${path}.realPort`;
+  const real = integer(input['realPort'], at, 1, 65535);
   if (mode !== 'nat' && real !== own) {
     throw invalidValue(
-      path,
+      at,
       `must be the service's port ${own}: only mode 'nat' can change it`,
+      real,
+    );
+  }
+  // ip_vs_sched_persist; every port is for persistent services only.
+  if (own === 0 && (input['fwmark'] === undefined || input['persistence'] !== undefined)) {
+    throw invalidValue(
+      at,
+      'does not go with many ports and persistence: each stays as it is',
       real,
     );
   }

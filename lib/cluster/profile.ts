@@ -13,7 +13,7 @@ interface Setting {
 
 export function profileWants(model: Model, node: ModelNode, facts: Facts): Wanted[] {
   const failover = hasFailover(model);
-  const profile = model.profile === undefined ? [] : directorProfile(facts, failover);
+  const profile = model.profile === undefined ? [] : directorProfile(model, facts, failover);
   const both = node.roles.has('real-server') && failover && model.sync !== undefined;
   return [
     ...profile.map(want),
@@ -50,7 +50,8 @@ const BACKUP_ONLY: Setting = {
 };
 
 /** The settings of `sysctl: { profile: director }`. */
-function directorProfile(facts: Facts, failover: boolean): Setting[] {
+function directorProfile(model: Model, facts: Facts, failover: boolean): Setting[] {
+  const translates = model.services.some(({ mode }) => mode === 'nat');
   return [
     {
       name: 'net.ipv4.vs.expire_nodest_conn',
@@ -71,6 +72,18 @@ function directorProfile(facts: Facts, failover: boolean): Setting[] {
         ? 'a client port that is used again is scheduled anew (ipvs-sysctl.rst)'
         : 'before Linux 5.9, a client port that is used again waits a second otherwise',
     },
+    // Otherwise the director sees one direction only, which would be invalid to such rules.
+    ...(translates
+      ? [
+          {
+            name: 'net.ipv4.vs.conntrack',
+            value: '1',
+            reason:
+              'VS/NAT: firewall rules that go by the state of connections know those of IPVS ' +
+              '(ipvs-sysctl.rst)',
+          },
+        ]
+      : []),
     ...(failover
       ? [
           {

@@ -52,6 +52,12 @@ const WRONG: Wrong[] = [
   [services(web, web), 'services[1]', VALUE, /once more/],
   [services({ ...web, vip: '10.9.9.9' }), 'services[0].vip', VALUE, /one of the cluster's/],
   [services({ ...web, realPort: 8080 }), 'services[0].realPort', VALUE, /only mode 'nat'/],
+  [
+    { mode: 'nat', ...services({ ...web, port: 0, persistence: {}, realPort: 8080 }) },
+    'services[0].realPort',
+    VALUE,
+    /each stays as it is/,
+  ],
   [services({ ...web, tunnel: { type: 'ipip' } }), 'services[0].tunnel', VALUE, /mode 'tun'/],
   [services({ ...web, snat: true }), 'services[0].snat', VALUE, /mode 'nat'/],
   [services({ ...web, scheduler: 'a b' }), 'services[0].scheduler', VALUE, /letters/],

@@ -408,6 +408,8 @@ t.test('the profile of a director is off unless asked for, and knows the kernel'
     'sysctl -qw net.ipv4.vs.conn_reuse_mode=1',
   ]);
   t.same((await vs(asked, '5.8.18')).slice(2), ['sysctl -qw net.ipv4.vs.conn_reuse_mode=0']);
+  const translated = await vs({ ...reference('nat'), sysctl: { profile: 'director' } }, '6.1.0');
+  t.same(translated.slice(3), ['sysctl -qw net.ipv4.vs.conntrack=1']);
   const failover = await vs({ ...asked, sync: {} }, '6.1.0');
   t.same(failover.slice(3), [
     'sysctl -qw net.ipv4.vs.sloppy_tcp=1',
