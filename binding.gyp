@@ -19,6 +19,7 @@
             "native/core/interface_address.cc",
             "native/core/ipvs.cc",
             "native/core/link.cc",
+            "native/core/listener.cc",
             "native/core/message.cc",
             "native/core/neighbour.cc",
             "native/core/netns.cc",

@@ -3,7 +3,7 @@
 import { complaintAbout } from './complaints.js';
 import { vipInterface } from './director.js';
 import { isServed } from './listeners.js';
-import type { Listener } from './listeners.js';
+import type { Listener } from '../network/listeners.js';
 import { realAddress, servicesOf } from './model.js';
 import type { Model, ModelNode, ModelService } from './model.js';
 import { hostPrefix } from './networks.js';

@@ -30,7 +30,6 @@ import {
   routeResource,
   routeValue,
 } from './kernel-values.js';
-import { parseListeners } from './listeners.js';
 import type { Machine, Placement, Write } from './machine.js';
 import type { AnnounceOptions } from './node.js';
 import { isInTable, keyOf, placesOf, recordOf, settingOfNew } from './resources.js';
@@ -255,20 +254,16 @@ export class KernelMachine implements Machine {
   }
 
   async survey(settings: readonly string[], own: readonly Placement[]): Promise<Survey> {
-    const files = ['tcp', 'tcp6', 'udp', 'udp6'] as const;
-    const [addresses, rights, ipvs, writable, ...texts] = await Promise.all([
+    const [addresses, listeners, rights, ipvs, writable] = await Promise.all([
       this.network.addresses(),
+      this.network.listeners(),
       missingCapability(),
       this.ipvs.getInfo().then(
         () => undefined,
         (error: unknown) => error as IpvsError,
       ),
       Promise.all(settings.map((name) => this.sysctl.isWritable(name))),
-      ...files.map((file) => this.network.readProc(`net/${file}`)),
     ]);
-    const listeners = files.flatMap((file, index) =>
-      parseListeners(file.startsWith('tcp') ? 'tcp' : 'udp', texts[index] ?? ''),
-    );
     const refused = settings.find((_, index) => writable[index] === false);
     const readOnly =
       refused !== undefined && (await whyNotWritable(refused)) === 'EROFS' ? refused : undefined;

@@ -12,6 +12,7 @@ export const enum Kind {
   neighbour,
   fouPort,
   markRule,
+  listener,
 }
 
 /** native/core/rtnetlink.h */
@@ -226,6 +227,14 @@ export interface FouPortRecord {
   readonly family: number;
   readonly type: number;
   readonly protocol: number;
+}
+
+export interface ListenerRecord {
+  readonly protocol: number;
+  readonly family: number;
+  readonly address: string;
+  readonly port: number;
+  readonly ipv6Only: number;
 }
 
 /** A rule of our table, by what is noted at it; ours or not. */
@@ -446,6 +455,14 @@ export const FACTORIES = {
     type,
     protocol,
   }),
+
+  listener: (
+    protocol: number,
+    family: number,
+    address: string,
+    port: number,
+    ipv6Only: number,
+  ): ListenerRecord => ({ protocol, family, address, port, ipv6Only }),
 
   markRule: (family: number, note: string): MarkRecord => ({ family, note }),
 };

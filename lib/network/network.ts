@@ -11,11 +11,13 @@ import { Fault, NativeFailure } from '../native.js';
 import type { AddressFamily } from '../types.js';
 import type { Handle, Request } from './handle.js';
 import { parts } from './lazy.js';
+import type { Listener } from './listeners.js';
 import { Change, Kind } from './native.js';
 import type {
   AddressRecord,
   FouPortRecord,
   LinkRecord,
+  ListenerRecord,
   MarkRecord,
   NeighbourRecord,
   Numbers,
@@ -376,15 +378,29 @@ export class Network {
     return records.map((each) => parts().toNeighbour(each));
   }
 
-  /** @internal A file of /proc as this namespace has it; undefined where it can't be read. */
-  async readProc(name: string): Promise<string | undefined> {
-    const request = { command: `read ${name}`, subject: '', changes: false };
+  /** @internal The sockets of TCP and UDP that wait for clients. */
+  async listeners(): Promise<Listener[]> {
+    const request = { command: 'list listeners', subject: '', changes: false };
     return this.#handle.track(request, async () => {
-      const text = await this.#handle.try<string>((native, _rest, done) => {
-        native.readFile(`/proc/thread-self/${name}`, done);
+      const records = await this.#handle.try<readonly unknown[]>((native, rest, done) => {
+        native.list(Kind.listener, 0, 0, rest, done);
       });
-      return typeof text === 'string' ? text : undefined;
+      if (!(records instanceof NativeFailure)) {
+        return records.map((each) => parts().toListener(each as ListenerRecord));
+      }
+      // Not every kernel has sock_diag, and not every container lets it through.
+      const { LISTENER_FILES: files, parseListeners } = parts();
+      const texts = await Promise.all(files.map((file) => this.#readProc(`net/${file}`)));
+      return files.flatMap((file, index) => parseListeners(file, texts[index] ?? ''));
     });
+  }
+
+  // As this namespace has it; undefined where it can't be read.
+  async #readProc(name: string): Promise<string | undefined> {
+    const text = await this.#handle.try<string>((native, _rest, done) => {
+      native.readFile(`/proc/thread-self/${name}`, done);
+    });
+    return typeof text === 'string' ? text : undefined;
   }
 
   /** @internal Another text for each network namespace that there is or was since the boot. */

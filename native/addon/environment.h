@@ -24,6 +24,7 @@ struct Environment {
   Napi::FunctionReference make_rule;
   Napi::FunctionReference make_neighbour;
   Napi::FunctionReference make_fou_port;
+  Napi::FunctionReference make_listener;
   Napi::FunctionReference make_mark_rule;
 
   Napi::FunctionReference records_class;

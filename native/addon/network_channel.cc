@@ -23,6 +23,7 @@ enum class Kind : uint8_t {
   kNeighbour = 5,
   kFouPort = 6,
   kMarkRule = 7,
+  kListener = 8,
 };
 
 // What is asked of the network, and what came of it.
@@ -188,6 +189,8 @@ NetworkWork::Task ApplyTask(Kind kind, Change change, const Napi::Object& object
       return task(FouPortFrom(object));
     case Kind::kMarkRule:
       return task(MarkRulesFrom(object));
+    case Kind::kListener:  // others' affair
+      break;
   }
   return [](Network*) { return Failure::Malformed("the request is not one"); };
 }
@@ -268,6 +271,11 @@ void NetworkChannel::List(const Napi::CallbackInfo& info) {
     case Kind::kMarkRule:
       (new ListWork<FoundRule>(done, shared_, [=](Network* network, std::vector<FoundRule>* list) {
         return network->Marks(deadline, list);
+      }))->Queue();
+      return;
+    case Kind::kListener:
+      (new ListWork<Listener>(done, shared_, [=](Network* network, std::vector<Listener>* list) {
+        return network->Listeners(deadline, list);
       }))->Queue();
       return;
   }

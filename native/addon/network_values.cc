@@ -127,6 +127,7 @@ void SetNetworkFactories(const Napi::CallbackInfo& info) {
   environment->make_rule = take("rule");
   environment->make_neighbour = take("neighbour");
   environment->make_fou_port = take("fouPort");
+  environment->make_listener = take("listener");
   environment->make_mark_rule = take("markRule");
 }
 
@@ -233,6 +234,16 @@ Napi::Value ToJs(Napi::Env env, const FouPort& port) {
   arguments.Number(port.type);
   arguments.Number(port.protocol);
   return arguments.CallFactory(Environment::Of(env)->make_fou_port);
+}
+
+Napi::Value ToJs(Napi::Env env, const Listener& listener) {
+  Arguments<5> arguments(env);
+  arguments.Number(listener.protocol);
+  arguments.Number(listener.family);
+  arguments.Ip(listener.family, listener.address);
+  arguments.Number(listener.port);
+  arguments.Number(listener.ipv6_only ? 1 : 0);
+  return arguments.CallFactory(Environment::Of(env)->make_listener);
 }
 
 Napi::Value ToJs(Napi::Env env, const FoundRule& rule) {

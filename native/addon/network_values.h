@@ -22,6 +22,7 @@ Napi::Value ToJs(Napi::Env env, const Route& route);
 Napi::Value ToJs(Napi::Env env, const Rule& rule);
 Napi::Value ToJs(Napi::Env env, const Neighbour& neighbour);
 Napi::Value ToJs(Napi::Env env, const FouPort& port);
+Napi::Value ToJs(Napi::Env env, const Listener& listener);
 Napi::Value ToJs(Napi::Env env, const FoundRule& rule);
 
 // The properties are those of lib/network/native.ts, all there.

@@ -2,6 +2,7 @@
 
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
+#include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -63,6 +64,10 @@ void Network::Reset() {
   Dialogue::Options route;
   route.space = space_;
   route_ = std::make_unique<Dialogue>(std::move(route));
+  Dialogue::Options sockets;
+  sockets.protocol = NETLINK_SOCK_DIAG;
+  sockets.space = space_;
+  sockets_ = std::make_unique<Dialogue>(std::move(sockets));
   Connection::Options fou;
   fou.family = kFouFamily;
   fou.space = space_;
@@ -83,6 +88,7 @@ Failure Network::Open() {
 
 void Network::Close() {
   route_->Close();
+  sockets_->Close();
   fou_->Close();
   nftables_->Close();
   space_.reset();
@@ -97,8 +103,8 @@ Failure Network::Ask(CommandBatch* batch, const Deadline& deadline, Bytes* reply
 }
 
 template <typename T, typename Encode, typename Decode>
-Failure Network::List(const Encode& encode, const Decode& decode, const Deadline& deadline,
-                      std::vector<T>* list) {
+Failure Network::List(Dialogue* dialogue, const Encode& encode, const Decode& decode,
+                      const Deadline& deadline, std::vector<T>* list) {
   Dialogue::DumpResult result;
   for (int attempt = 0; attempt < kAttempts; attempt++) {
     if (deadline.Passed()) return Failure::Of(Fault::kNotSent);
@@ -109,14 +115,15 @@ Failure Network::List(const Encode& encode, const Decode& decode, const Deadline
       list->emplace_back();
       decode(payload, &list->back(), error);
     };
-    if (Failure failure = route_->Dump(0, &batch, deadline, keep, &result)) return failure;
+    if (Failure failure = dialogue->Dump(0, &batch, deadline, keep, &result)) return failure;
     if (!result.interrupted) break;
   }
   return Failure();
 }
 
 Failure Network::Links(const Deadline& deadline, std::vector<Link>* links) {
-  if (Failure failure = List(EncodeListLinks, DecodeLink, deadline, links)) return failure;
+  if (Failure failure = List(route_.get(), EncodeListLinks, DecodeLink, deadline, links))
+    return failure;
   std::sort(links->begin(), links->end(),
             [](const Link& a, const Link& b) { return a.index < b.index; });
   return Failure();
@@ -148,7 +155,8 @@ Failure Network::Addresses(uint16_t family, const Deadline& deadline,
   const auto encode = [family](CommandBatch* batch) {
     EncodeListInterfaceAddresses(family, batch);
   };
-  if (Failure failure = List(encode, DecodeInterfaceAddress, deadline, addresses)) return failure;
+  if (Failure failure = List(route_.get(), encode, DecodeInterfaceAddress, deadline, addresses))
+    return failure;
   KeepFamily(family, addresses);
   std::vector<Link> links;
   if (Failure failure = Links(deadline, &links)) return failure;
@@ -171,7 +179,7 @@ Failure Network::Routes(uint16_t family, uint32_t table, const Deadline& deadlin
     const auto encode = [each, table](CommandBatch* batch) {
       EncodeListRoutes(each, table, batch);
     };
-    Failure failure = List(encode, DecodeRoute, deadline, &some);
+    Failure failure = List(route_.get(), encode, DecodeRoute, deadline, &some);
     // A table comes into being with its first route (inet_dump_fib, inet6_dump_fib).
     if (failure.fault == Fault::kRefused && failure.error == ENOENT && table != 0) continue;
     if (failure) return failure;
@@ -200,7 +208,7 @@ Failure Network::Rules(uint16_t family, const Deadline& deadline, std::vector<Ru
     if (!IsWanted(each, family)) continue;
     std::vector<Rule> some;
     const auto encode = [each](CommandBatch* batch) { EncodeListRules(each, batch); };
-    Failure failure = List(encode, DecodeRule, deadline, &some);
+    Failure failure = List(route_.get(), encode, DecodeRule, deadline, &some);
     // A kernel without policy routing of this family (CONFIG_IPV6_MULTIPLE_TABLES) has no rules.
     if (failure.fault == Fault::kRefused && failure.error == EAFNOSUPPORT) continue;
     if (failure) return failure;
@@ -218,7 +226,8 @@ Failure Network::Neighbours(uint16_t family, const Deadline& deadline,
     const auto encode = [family, proxies](CommandBatch* batch) {
       EncodeListNeighbours(family, proxies, batch);
     };
-    if (Failure failure = List(encode, DecodeNeighbour, deadline, &some)) return failure;
+    if (Failure failure = List(route_.get(), encode, DecodeNeighbour, deadline, &some))
+      return failure;
     KeepFamily(family, &some);
     neighbours->insert(neighbours->end(), some.begin(), some.end());
   }
@@ -252,6 +261,26 @@ Failure Network::FouPorts(const Deadline& deadline, std::vector<FouPort>* ports)
     return std::make_pair(a.family, a.port) < std::make_pair(b.family, b.port);
   });
   return failure;
+}
+
+Failure Network::Listeners(const Deadline& deadline, std::vector<Listener>* listeners) {
+  listeners->clear();
+  for (const uint16_t family : kFamilies) {
+    for (const uint8_t protocol : {IPPROTO_TCP, IPPROTO_UDP}) {
+      std::vector<Listener> some;
+      const auto encode = [family, protocol](CommandBatch* batch) {
+        EncodeListListeners(family, protocol, batch);
+      };
+      if (Failure failure = List(sockets_.get(), encode, DecodeListener, deadline, &some)) {
+        return failure;
+      }
+      for (Listener& each : some) {
+        each.protocol = protocol;
+        listeners->push_back(each);
+      }
+    }
+  }
+  return Failure();
 }
 
 Failure Network::Apply(Change change, Link link, const char* lower, const Deadline& deadline) {

@@ -12,6 +12,7 @@
 #include "fou.h"
 #include "interface_address.h"
 #include "link.h"
+#include "listener.h"
 #include "neighbour.h"
 #include "nftables.h"
 #include "route.h"
@@ -45,6 +46,9 @@ class Network {
   // None where the kernel has no such thing.
   Failure FouPorts(const Deadline& deadline, std::vector<FouPort>* ports);
 
+  // Of TCP and UDP. Refused where the kernel has no sock_diag.
+  Failure Listeners(const Deadline& deadline, std::vector<Listener>* listeners);
+
   Failure Marks(const Deadline& deadline, std::vector<FoundRule>* rules);
   Failure CanMark(uint16_t family, const Deadline& deadline, bool* can);
 
@@ -71,12 +75,13 @@ class Network {
   Failure FindIndex(const char* name, const Deadline& deadline, int32_t* index);
 
   template <typename T, typename Encode, typename Decode>
-  Failure List(const Encode& encode, const Decode& decode, const Deadline& deadline,
-               std::vector<T>* list);
+  Failure List(Dialogue* dialogue, const Encode& encode, const Decode& decode,
+               const Deadline& deadline, std::vector<T>* list);
 
   std::shared_ptr<const NetworkNamespace> space_;
   std::string space_path_;
   std::unique_ptr<Dialogue> route_;
+  std::unique_ptr<Dialogue> sockets_;
   std::unique_ptr<Connection> fou_;
   std::unique_ptr<Nftables> nftables_;
 };

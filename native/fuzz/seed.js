@@ -253,6 +253,12 @@ function seedNetwork() {
   const port = [attribute(1, be16(5555)), attribute(2, u8(2)), attribute(3, u8(4))];
   seed('fou', 'fou', ...port, attribute(4, u8(1)), attribute(6, u32(0)));
   seed('fou', 'lacking', ...port);
+
+  // inet_diag_msg: at port 80; 24 bytes of the socket's other end and state follow.
+  const socket = (family, address) =>
+    Buffer.concat([header(`${family}0a000000500000`), address, Buffer.alloc(64 - address.length)]);
+  seed('listener', 'ipv4', socket('02', v4));
+  seed('listener', 'ipv6', socket('0a', v6), attribute(11, u8(1)));
 }
 
 // Requests are not captured: JavaScript makes them. The parts in the order of their bits, with

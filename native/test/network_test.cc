@@ -3,6 +3,7 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/if_tunnel.h>
+#include <linux/inet_diag.h>
 #include <linux/neighbour.h>
 #include <sys/socket.h>
 
@@ -14,6 +15,7 @@
 #include "core/fou.h"
 #include "core/interface_address.h"
 #include "core/link.h"
+#include "core/listener.h"
 #include "core/neighbour.h"
 #include "core/nftables.h"
 #include "core/route.h"
@@ -479,6 +481,35 @@ TEST("A rule, a neighbour and a port read as the kernel tells them") {
   CHECK_EQ(port.family, AF_INET);
   CHECK_EQ(port.protocol, 4);
   CHECK_EQ(port.type, 1);
+}
+
+TEST("A listener has its port, its address, and whether it is for IPv6 alone") {
+  const Bytes rest(72 - 24, 0);
+  Listener listener;
+  CHECK_EQ(Decoded(DecodeListener,
+                   Hex("0a0a 0000 1f90 0000 2001 0db8 0000 0000 0000 0000 0000 0001") + rest +
+                       Attribute(INET_DIAG_SKV6ONLY, "01"),
+                   &listener),
+           "");
+  CHECK_EQ(listener.family, AF_INET6);
+  CHECK_EQ(listener.port, 8080);
+  CHECK_EQ(listener.address.bytes[15], 1);
+  CHECK_EQ(listener.ipv6_only, true);
+  CHECK_EQ(
+      Decoded(DecodeListener,
+              Hex("020a 0000 0050 0000 0a00 0001 0000 0000 0000 0000 0000 0000") + rest, &listener),
+      "");
+  CHECK_EQ(listener.port, 80);
+  CHECK_EQ(listener.address.bytes[0], 10);
+  CHECK_EQ(listener.ipv6_only, false);
+  CHECK_EQ(Decoded(DecodeListener, Hex("020a 0000 0050 0000"), &listener),
+           "inet_diag_msg: is cut short");
+  // Only sockets that wait are asked for.
+  CommandBatch batch;
+  EncodeListListeners(AF_INET6, 6, &batch);
+  const ByteView request = batch.Seal(20, 1);
+  CHECK_EQ(request.size, 16u + 56u);
+  CHECK_EQ(Load<uint32_t>(request.data + 20), 1u << 10);
 }
 
 TEST("What does not decode is told by its name") {

@@ -548,6 +548,9 @@ t.test('a server that does not listen at the virtual address', async (t) => {
   await traffic.serve({ ...listener, address: addressOf('rs1') });
   t.same(said(await cluster.node('rs1').check()), ['no-listener']);
   t.same(await traffic.ask(question), ['ECONNREFUSED']);
+  await traffic.serve({ ...listener, address: '::' });
+  t.same(said(await cluster.node('rs1').check()), ['no-listener'], 'it is for IPv6 alone');
+  t.same(await traffic.ask(question), ['ECONNREFUSED']);
   await traffic.serve({ ...listener, address: VIP });
   t.same(await cluster.node('rs1').check(), []);
   t.same(await traffic.ask(question), ['rs1']);

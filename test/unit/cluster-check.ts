@@ -3,7 +3,7 @@
 import t from 'tap';
 import type { ClusterDescription, NodeDescription } from 'ipvs/cluster';
 import type { Survey } from '#lib/cluster/check';
-import { parseListeners } from '#lib/cluster/listeners';
+import { parseListeners } from '#lib/network/listeners';
 import type { Value } from '#lib/cluster/types';
 import { FakeMachine, freshState } from '../fixtures/fake-machine.js';
 import { fakeNode, interfacesOf } from '../fixtures/fake-node.js';
@@ -368,6 +368,8 @@ t.test('a program that does not listen is told', async (t) => {
   t.same(await at(), [four, six]);
   t.same(await at('::'), []);
   t.same(await at('0.0.0.0'), [six]);
+  for (const each of machine.listeners) Object.assign(each, { address: '::', ipv6Only: true });
+  t.match(await node.check(), [{ subject: 'tcp 192.168.51.11 port 80' }, {}], 'IPv6 alone');
   t.same(await at('192.168.51.11', '2001:db8:51::11'), []);
   t.same(await at('192.168.118.11'), [four, six], 'the address of the machine is not enough');
   const other = await healthy(nat, 'rs1');
