@@ -254,6 +254,7 @@ const BESIDES = [
     },
     [1000, 10],
   ],
+  [{ ...batchAdd, name: 'batch, ensure', given: rules.ensured, peer: undefined }, [1000, 10]],
   [{ ...snapshot({ settle: false }), name: 'snapshot, settle: false' }, [1000, 10]],
   [{ ...snapshot({ settle: false }), name: 'snapshot, settle: false' }, [1000, 100]],
   [

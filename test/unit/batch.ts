@@ -610,6 +610,133 @@ t.test('operations that do not concern each other are looked at, and sent, toget
   t.equal(commands.exchanges.at(-1)?.rows.length, 200);
 });
 
+/** Services with their destinations, each behind its own. */
+const inNaturalOrder = (services: number, each: number): Operation[] =>
+  range(1, services).flatMap((port): Operation[] => [
+    { op: 'ensureService', service: { ...web, port } },
+    ...range(1, each).map((n): Operation => ({
+      op: 'ensureDestination',
+      service: { ...web, port },
+      destination: { address: `10.0.1.${n}` },
+    })),
+  ]);
+
+// As most programs write it. Catches a look for each service.
+t.test('a service may be ensured together with its destinations', async (t) => {
+  const list = inNaturalOrder(1000, 10);
+  const { ipvs, commands, dumps } = onTable();
+  const outcomes = await ipvs.batch(list);
+  t.strictSame(outcomes, new Array(list.length).fill(undefined));
+  t.equal(dumps.looks.length, Math.ceil(list.length / PORTION));
+  t.equal(rowsOf(commands).length, list.length);
+  // And once more, now that all is there.
+  const weighed = list.map((operation): Operation => {
+    if (operation.op !== 'ensureDestination') return operation;
+    const { service, destination } = operation;
+    return { op: 'updateDestination', service, destination, changes: { weight: 2 } };
+  });
+  t.strictSame(new Set(await ipvs.batch(weighed)), new Set([undefined]));
+  t.equal(dumps.looks.length, 2 * Math.ceil(list.length / PORTION));
+  t.equal(rowsOf(commands).length, list.length + 10_000);
+});
+
+/** A handle whose kernel has a table, but not the scheduler 'none'. */
+function withoutScheduler() {
+  const scene = onTable();
+  const { commands, table } = scene;
+  commands.onExchange = ({ rows, finish }) => {
+    const answers = rows.map((row) =>
+      row.scheduler === 'none' ? refused(ENOENT) : table.apply(row),
+    );
+    setImmediate(() => finish(answers));
+  };
+  return scene;
+}
+
+const realAt = (address: string): Operation => ({
+  op: 'ensureDestination',
+  service: web,
+  destination: { address },
+});
+
+// What is decided about a destination supposes what becomes of its service.
+t.test('together or one by one, outcomes and table are the same', async (t) => {
+  const other: Operation = { op: 'ensureService', service: { fwmark: 1 } };
+  const lists: [before: readonly Operation[], list: readonly Operation[]][] = [
+    [[], [ensureWeb('none'), ensureReal(1), other, realAt('10.0.0.6')]],
+    [[], [ensureWeb('none'), updateReal(2), other]],
+    [[], [ensureWeb('rr'), updateReal(2), realAt('10.0.0.6')]],
+    [[], [ensureReal(1), ensureWeb('rr'), realAt('10.0.0.6'), updateReal(2)]],
+    [[], [updateWeb('rr'), ensureReal(1), updateReal(3)]],
+    [destinationThere, [ensureWeb('none'), ensureReal(1), realAt('10.0.0.6')]],
+    [destinationThere, [updateWeb('none'), updateReal(2), realAt('10.0.0.6'), updateWeb('rr')]],
+    [destinationThere, [updateReal(2), ensureWeb('rr'), ensureReal(7), updateWeb('wrr')]],
+  ];
+  for (const [before, list] of lists) {
+    const together = withoutScheduler();
+    const alone = withoutScheduler();
+    for (const { ipvs } of [together, alone]) await ipvs.batch(before);
+    const outcomes = await together.ipvs.batch(list);
+    const each: Outcome[] = [];
+    for (const operation of list) each.push(...(await alone.ipvs.batch([operation])));
+    const fields = (all: readonly Outcome[]) => all.map((one) => one && fieldsOf(one));
+    t.strictSame(fields(outcomes), fields(each));
+    const row = { command: 4, family: 2, protocol: 6, port: 80, address: '0a000001' };
+    const reals = ['0a000005', '0a000006'].map((destinationAddress) => {
+      return { ...row, destinationFamily: 2, destinationPort: 80, destinationAddress };
+    });
+    const [first, ...rest] = [row, ...reals];
+    t.strictSame(
+      together.table.look(first as Row, ...rest),
+      alone.table.look(first as Row, ...rest),
+    );
+  }
+});
+
+// Catches destinations that are told to be there, or refused, on the word of a look that no longer holds.
+t.test('where a service is ensured again, so are its destinations', async (t) => {
+  const service = { family: 2, protocol: 6, port: 80, address: '0a000001' };
+  for (const [name, before, command] of [
+    ['removed', [ensureWeb('rr'), ensureReal(1)], 3],
+    ['added', [], 1],
+  ] as const) {
+    const { ipvs, commands, dumps, table } = onTable();
+    await ipvs.batch(before);
+    const { onLook } = dumps;
+    dumps.onLook = (look) => {
+      onLook?.(look);
+      dumps.onLook = onLook;
+      table.apply({ ...service, command, scheduler: 'lc' });
+    };
+    const list = [ensureWeb('wrr'), ensureReal(1), updateReal(2)].slice(
+      0,
+      name === 'added' ? 3 : 2,
+    );
+    const outcomes = await ipvs.batch(list);
+    t.strictSame(codesOf(outcomes), new Array(list.length).fill(undefined), name);
+    const real5 = { destinationFamily: 2, destinationPort: 80, destinationAddress: '0a000005' };
+    const [there, [destination] = []] = table.look({ ...service, command: 4, ...real5 }) ?? [];
+    t.match([there, destination], [{ scheduler: 'wrr' }, { address: '10.0.0.5' }], name);
+    t.ok(commands.exchanges.length > 0);
+  }
+});
+
+// What follows upon each other on one thing is looked at, and sent, one after the other.
+t.test('each group of a portion has the time of a call', async (t) => {
+  const timeout = 300;
+  const { ipvs, dumps } = onTable(timeout);
+  const alive = setInterval(() => undefined, 20); // the deadlines' own timers do not
+  t.teardown(() => {
+    clearInterval(alive);
+  });
+  const { onLook } = dumps;
+  dumps.onLook = (look) => setTimeout(() => onLook?.(look), timeout / 3);
+  const list = range(1, 12).map((n) => ensureWeb(n % 2 === 0 ? 'rr' : 'wrr'));
+  t.strictSame(codesOf(await ipvs.batch(list)), new Array(12).fill(undefined));
+  t.equal(dumps.looks.length, 12);
+  t.ok(dumps.looks.every(({ milliseconds }) => milliseconds > timeout / 2));
+});
+
 t.test('more of them than a portion holds have their outcomes in their places', async (t) => {
   const { ipvs, table } = onTable();
   const count = PORTION + 10;
