@@ -328,17 +328,42 @@ export class Batch {
 
   /** `sent`: all that were sent with them, in order, where those may be about the same. */
   async #explain(failed: readonly Failed[], sent: readonly Sent[] = failed): Promise<void> {
+    this.#stopAfter(failed);
     const lost = failed.some(({ failure, request }) => isLost(failure) && changes(request));
-    const done = lost ? await this.#readBack(failed, sent) : undefined;
-    const rest = done === undefined ? failed : failed.filter(({ index }) => !done.has(index));
+    const rest = lost ? await this.#withoutDone(failed, sent) : failed;
     await Promise.all(
       rest.map(async (each) => {
         const verdict = await this.#explainer.verdict(each.failure, each.request);
         this.#outcomes[each.index] = new IpvsError(subjectOf(callOf(each)), verdict);
       }),
     );
+  }
+
+  #stopAfter(failed: readonly Failed[]): void {
     const stop = failed.find(({ failure }) => failure.fault !== Fault.refused && !isLost(failure));
     this.#stopped ??= stop && afterwards(stop.failure);
+  }
+
+  /** Of those that failed the ones that are not known to be done, with what the kernel said. */
+  async #withoutDone(failed: readonly Failed[], sent: readonly Sent[]): Promise<Failed[]> {
+    const { done, undone } = await this.#readBack(failed, sent);
+    const answers = new Map<number, NativeFailure>();
+    if (undone.length > 0 && this.#stopped === undefined) {
+      const requests = new Requests();
+      for (const { request } of undone) requests.add(request);
+      const again = failedOf(undone, await this.#session.channels.commands.bulk(requests));
+      this.#stopAfter(again);
+      for (const { index } of undone) done.add(index);
+      for (const { index, failure } of again) {
+        if (failure.fault === Fault.refused) answers.set(index, failure);
+        else done.delete(index); // it is as it was
+      }
+    }
+    return failed.flatMap((each) => {
+      const failure = answers.get(each.index);
+      if (failure !== undefined) return [{ ...each, failure }];
+      return done.has(each.index) ? [] : [each];
+    });
   }
 
   /** Before one of many: whether it is time that others get the thread. */
@@ -353,10 +378,15 @@ export class Batch {
 
   /**
    * The receive queue overran, so answers are lost, but not the way to the kernel: of what was meant
-   * to be last for its service or destination it can be seen whether it is as it was to be.
+   * to be last for its service or destination it can be seen whether it is as it was to be. What is not
+   * may be sent once more, because nothing that came later is about the same.
    */
-  async #readBack(failed: readonly Failed[], sent: readonly Sent[]): Promise<ReadonlySet<number>> {
+  async #readBack(
+    failed: readonly Failed[],
+    sent: readonly Sent[],
+  ): Promise<{ readonly done: Set<number>; readonly undone: readonly Sent[] }> {
     const done = new Set<number>();
+    const undone: Sent[] = [];
     const lost = new Map<number, Change>();
     const refused = new Set<number>();
     for (const { index, request, failure } of failed) {
@@ -364,17 +394,24 @@ export class Batch {
       if (isLost(failure)) lost.set(index, request);
     }
     const look = await this.#look([...lost.values()].map(concernOf));
-    if (look instanceof NativeFailure) return done; // it stays unknown
+    if (look instanceof NativeFailure) return { done, undone }; // it stays unknown
     const later = new Set<string>();
-    for (const { index, request } of sent.toReversed()) {
+    // Services that were made or removed, and their destinations with them.
+    const remade = new Set<string>();
+    for (const each of sent.toReversed()) {
+      const { index, request } = each;
       if (this.#isLong(index)) await this.#breathe();
-      if (refused.has(index)) continue;
+      // These change nothing that is seen.
+      if (refused.has(index) || request.command === Command.zero) continue;
       const { owner, key } = concernOf(request);
-      const hidden = later.has(key) || later.has(owner);
-      if (lost.has(index) && !hidden && look.isDone(request)) done.add(index);
+      if (lost.has(index) && !later.has(key) && !remade.has(owner)) {
+        if (look.isDone(request)) done.add(index);
+        else undone.push(each);
+      }
       later.add(key);
+      if (MAKING.has(request.command)) remade.add(owner);
     }
-    return done;
+    return { done, undone: undone.reverse() };
   }
 
   /** At all that these are about. */
@@ -394,6 +431,8 @@ export class Batch {
 
 // An ensure method that is overtaken looks again so often.
 const ATTEMPTS = 5;
+
+const MAKING: ReadonlySet<Command> = new Set([Command.newService, Command.deleteService]);
 
 const isLost = ({ fault, errno }: NativeFailure): boolean =>
   fault === Fault.noAnswer && errno === ENOBUFS;
