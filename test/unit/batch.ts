@@ -737,6 +737,42 @@ t.test('each group of a portion has the time of a call', async (t) => {
   t.ok(dumps.looks.every(({ milliseconds }) => milliseconds > timeout / 2));
 });
 
+// Catches a pass over all of a portion that keeps others from the thread until its end.
+t.test('others get the thread again and again while a portion is looked at', async (t) => {
+  const { ipvs, commands, dumps } = onTable();
+  const { onLook } = dumps;
+  // The clock says at each look at it that it was long.
+  const now = performance.now.bind(performance);
+  let ahead = 0;
+  performance.now = () => now() + (ahead += 5);
+  t.teardown(() => {
+    performance.now = now;
+  });
+  let turns = 0;
+  let counts = true;
+  const count = () => {
+    turns++;
+    if (counts) setImmediate(count);
+  };
+  count();
+  const seen: number[] = [];
+  dumps.onLook = (look) => {
+    seen.push(turns);
+    onLook?.(look);
+  };
+  const list = range(1, PORTION).map((port): Operation => ({
+    op: 'ensureService',
+    service: { ...web, port },
+  }));
+  await ipvs.batch(list);
+  counts = false;
+  const [look = 0] = seen;
+  // 64 steps at a time: reading the operations, grouping them, naming them for the look; deciding.
+  t.ok(look >= 3 * 60, `${look} turns before the look`);
+  t.ok(turns - look >= 60, `${turns - look} turns after it`);
+  t.equal(rowsOf(commands).length, PORTION);
+});
+
 t.test('more of them than a portion holds have their outcomes in their places', async (t) => {
   const { ipvs, table } = onTable();
   const count = PORTION + 10;
