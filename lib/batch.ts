@@ -4,13 +4,12 @@ import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { sameDestination, sameService } from './compare.js';
 import { AbortError, IpvsError } from './errors.js';
-import { changes } from './explain.js';
 import type { Explainer } from './explain.js';
 import type { Outcomes } from './gathering.js';
 import { Fault, NativeFailure } from './native.js';
 import { OperationReader, keyOf, nameOfChange } from './operations.js';
 import type { Merge, Present, Step } from './operations.js';
-import { Command } from './records.js';
+import { Command, changes } from './records.js';
 import type { Change, DestinationId, DestinationRecord, ServiceRecord } from './records.js';
 import { Requests } from './requests.js';
 import { overtaken, refusal, subjectOf } from './session.js';
@@ -128,7 +127,7 @@ export class Batch {
   readonly #signal: AbortSignal | undefined;
   readonly #onProgress: ((progress: BatchProgress) => void) | undefined;
   readonly #outcomes: Outcome[];
-  #explainer: Explainer;
+  #explainer: Explainer | undefined;
   #turnEnds = 0;
   #done = 0;
   // After this nothing more is sent: it would only meet the same.
@@ -142,7 +141,6 @@ export class Batch {
   ) {
     this.#session = session;
     this.#call = { command };
-    this.#explainer = session.explainer(undefined);
     this.#signal = signal;
     this.#onProgress = onProgress;
     this.#outcomes = new Array<Outcome>(total).fill(undefined);
@@ -163,7 +161,7 @@ export class Batch {
     const deadline = performance.now() + this.#session.channels.timeout;
     this.#call.deadline = deadline;
     // What is not sent any more has one reason.
-    if (this.#stopped === undefined) this.#explainer = this.#session.explainer(deadline);
+    if (this.#stopped === undefined) this.#explainer = undefined;
   }
 
   // What the listener throws is its own affair, and no reason to leave the rest undone.
@@ -331,9 +329,11 @@ export class Batch {
     this.#stopAfter(failed);
     const lost = failed.some(({ failure, request }) => isLost(failure) && changes(request));
     const rest = lost ? await this.#withoutDone(failed, sent) : failed;
+    if (rest.length === 0) return;
+    const explainer = (this.#explainer ??= this.#session.explainer(this.#call.deadline));
     await Promise.all(
       rest.map(async (each) => {
-        const verdict = await this.#explainer.verdict(each.failure, each.request);
+        const verdict = await explainer.verdict(each.failure, each.request);
         this.#outcomes[each.index] = new IpvsError(subjectOf(callOf(each)), verdict);
       }),
     );
