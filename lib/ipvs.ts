@@ -426,7 +426,8 @@ export class Ipvs {
    * names it (`operations[3].service.port`), and nothing is changed. Each is read once, a long list in
    * several turns of the event loop: what you change in it meanwhile may count or not. An abort counts
    * between portions of up to 4096 operations, and the `AbortError` then has the outcomes of those that
-   * were sent; each portion has the time that a single call has.
+   * were sent. Each portion has the time that a single call has; where operations that look first are
+   * about one thing again, each look with what comes of it has.
    */
   async batch(operations: readonly Operation[], options?: BatchOptions): Promise<Outcome[]> {
     const { signal, onProgress } = parseBatchOptions(options);
