@@ -67,6 +67,7 @@ const TARGETS = {
   'snapshot, 1,000 × 100': { floor: 4.5, delay: LARGEST_DELAY },
   'snapshot, settle: false, 1,000 × 100': { floor: 2.5, delay: LARGEST_DELAY },
   'services(), destinations(), 1,000 × 100': { delay: LARGEST_DELAY, memory: 48 },
+  'services(), one long list, 60,000 × 0': { delay: LARGEST_DELAY, memory: 48 },
 };
 
 const total = ([services, destinations]) => services + services * destinations;
@@ -165,6 +166,12 @@ async function iterateAll(ipvs) {
   return count;
 }
 
+async function iterateServices(ipvs) {
+  let count = 0;
+  for await (const { scheduler } of ipvs.services()) count += scheduler === 'wrr' ? 1 : 0;
+  return count;
+}
+
 // ---- all of it
 
 const OPERATIONS = [
@@ -254,6 +261,7 @@ const BESIDES = [
     },
     [1000, 10],
   ],
+  [{ ...batchAdd, name: 'batch, ensure', given: rules.ensured, peer: undefined }, [1000, 10]],
   [{ ...snapshot({ settle: false }), name: 'snapshot, settle: false' }, [1000, 10]],
   [{ ...snapshot({ settle: false }), name: 'snapshot, settle: false' }, [1000, 100]],
   [
@@ -264,6 +272,10 @@ const BESIDES = [
       options: ['--one'],
     },
     [100, 1],
+  ],
+  [
+    { ...counting(iterateServices), name: 'services(), one long list', peer: undefined },
+    [60_000, 0],
   ],
   ...REPEATED.map((operation) => [operation, [1, 1]]),
 ];

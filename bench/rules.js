@@ -64,6 +64,19 @@ function additions(shape, options) {
   ];
 }
 
+/** Those that see to it that the whole table is there, each service in front of its destinations. */
+function ensured(shape) {
+  const destinationsEach = shape[1];
+  return eachService(shape, (service) => [
+    { op: 'ensureService', service: serviceConfig(service) },
+    ...Array.from({ length: destinationsEach }, (_, index) => ({
+      op: 'ensureDestination',
+      service: serviceKey(service),
+      destination: destinationConfig(service * destinationsEach + index),
+    })),
+  ]).flat();
+}
+
 /** Those that give every destination another weight. */
 function newWeights(shape) {
   return eachDestination(shape, (number, service) => ({
@@ -138,6 +151,7 @@ module.exports = {
   destinationConfig,
   destinationKey,
   eachDestination,
+  ensured,
   eachService,
   ipvsadmRules,
   newWeights,

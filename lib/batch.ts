@@ -2,16 +2,14 @@
 
 import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { formatAddress } from './address.js';
 import { sameDestination, sameService } from './compare.js';
 import { AbortError, IpvsError } from './errors.js';
-import { changes } from './explain.js';
 import type { Explainer } from './explain.js';
 import type { Outcomes } from './gathering.js';
 import { Fault, NativeFailure } from './native.js';
-import { OperationReader, nameOfChange } from './operations.js';
+import { OperationReader, keyOf, nameOfChange } from './operations.js';
 import type { Merge, Present, Step } from './operations.js';
-import { Command } from './records.js';
+import { Command, changes } from './records.js';
 import type { Change, DestinationId, DestinationRecord, ServiceRecord } from './records.js';
 import { Requests } from './requests.js';
 import { overtaken, refusal, subjectOf } from './session.js';
@@ -59,6 +57,20 @@ interface Sent {
   readonly name: string;
   readonly request: Change;
 }
+
+/** What a group has to send. */
+interface Decided {
+  readonly requests: Requests;
+  /** The same with their places. */
+  readonly sent: Sent[];
+  /** Which can't be decided before that is carried out. */
+  readonly waiting: Set<number>;
+}
+
+/** What an operation is about, with names for it. */
+type Concern = Pick<Merge, 'service' | 'owner' | 'key'> & {
+  readonly destination?: DestinationId | undefined;
+};
 
 type Failed = Sent & { readonly failure: NativeFailure };
 
@@ -115,7 +127,7 @@ export class Batch {
   readonly #signal: AbortSignal | undefined;
   readonly #onProgress: ((progress: BatchProgress) => void) | undefined;
   readonly #outcomes: Outcome[];
-  #explainer: Explainer;
+  #explainer: Explainer | undefined;
   #turnEnds = 0;
   #done = 0;
   // After this nothing more is sent: it would only meet the same.
@@ -129,7 +141,6 @@ export class Batch {
   ) {
     this.#session = session;
     this.#call = { command };
-    this.#explainer = session.explainer(undefined);
     this.#signal = signal;
     this.#onProgress = onProgress;
     this.#outcomes = new Array<Outcome>(total).fill(undefined);
@@ -137,17 +148,20 @@ export class Batch {
 
   async run(portions: readonly Portion[]): Promise<Outcome[]> {
     for (const portion of portions) {
-      this.#endIfAborted();
-      // Each portion has the time of a call.
-      const deadline = performance.now() + this.#session.channels.timeout;
-      this.#call.deadline = deadline;
-      // What is not sent any more has one reason.
-      if (this.#stopped === undefined) this.#explainer = this.#session.explainer(deadline);
       if ('requests' in portion) await this.#sendPlain(portion);
       else await this.#sendMerged(portion);
       this.#report();
     }
     return this.#outcomes;
+  }
+
+  // Each group that travels together has the time of a call.
+  #begin(): void {
+    this.#endIfAborted();
+    const deadline = performance.now() + this.#session.channels.timeout;
+    this.#call.deadline = deadline;
+    // What is not sent any more has one reason.
+    if (this.#stopped === undefined) this.#explainer = undefined;
   }
 
   // What the listener throws is its own affair, and no reason to leave the rest undone.
@@ -168,6 +182,7 @@ export class Batch {
   }
 
   async #sendPlain({ first, requests }: PlainPortion): Promise<void> {
+    this.#begin();
     const { count } = requests;
     const outcomes = this.#stopped ?? (await this.#session.channels.commands.bulk(requests));
     if (outcomes !== undefined) {
@@ -184,7 +199,7 @@ export class Batch {
     const sent: Sent[] = [];
     for (const request of requests.changes()) {
       const index = first + sent.length;
-      await this.#breathe(index);
+      if (this.#isLong(index)) await this.#breathe();
       sent.push({ index, name: nameOfChange(request.command), request });
     }
     return sent;
@@ -192,124 +207,232 @@ export class Batch {
 
   async #sendMerged({ first, steps }: MergePortion): Promise<void> {
     for (let begin = 0; begin < steps.length;) {
-      this.#endIfAborted();
-      const end = begin + independent(steps, begin);
-      const group = steps
-        .slice(begin, end)
-        .map((step, at) => ({ index: first + begin + at, step }));
+      this.#begin();
+      const group = await this.#group(steps, begin, first);
       await this.#mergeGroup(group);
-      this.#done += end - begin;
-      begin = end;
+      this.#done += group.length;
+      begin += group.length;
     }
   }
 
-  /** Operations none of which changes what another one looks at. */
+  /** The steps from `begin` on, as far as each is about something else. */
+  async #group(steps: readonly Merge[], begin: number, first: number): Promise<Place[]> {
+    const group: Place[] = [];
+    const keys = new Set<string>();
+    for (let at = begin; at < steps.length; at++) {
+      if (this.#isLong(at)) await this.#breathe();
+      const step = steps[at];
+      if (step === undefined || keys.has(step.key)) break;
+      keys.add(step.key);
+      group.push({ index: first + at, step });
+    }
+    return group;
+  }
+
+  /** Operations each of which is about something else, though some may be of others' services. */
   async #mergeGroup(group: readonly Place[]): Promise<void> {
     let rest = group;
     for (let attempt = 1; rest.length > 0; attempt++) {
-      const sent = await this.#decide(rest);
-      const requests = new Requests();
-      for (const { request } of sent) requests.add(request);
+      const { requests, sent, waiting } = await this.#decide(rest);
       const outcomes =
         requests.count === 0 ? undefined : await this.#session.channels.commands.bulk(requests);
+      if (outcomes === undefined && waiting.size === 0) return;
       const failed = failedOf(sent, outcomes);
-      // Somebody else added or removed what was to be ensured: it is looked at again.
-      const again = new Set(
-        failed
-          .filter(({ failure, request }) => attempt < ATTEMPTS && overtaken(failure, request))
-          .map(({ index }) => index),
-      );
-      rest = rest.filter(({ index, step }) => step.add !== undefined && again.has(index));
-      const once = new Set(rest.map(({ index }) => index));
-      await this.#explain(failed.filter(({ index }) => !once.has(index)));
+      const again =
+        attempt < ATTEMPTS ? await this.#doubtful(rest, sent, failed, waiting) : waiting;
+      await this.#explain(failed.filter(({ index }) => !again.has(index)));
+      rest = rest.filter(({ index }) => again.has(index));
+      for (const { index } of rest) this.#outcomes[index] = undefined;
     }
   }
 
+  /** Which of these operations have to look again, by their places. */
+  async #doubtful(
+    group: readonly Place[],
+    sent: readonly Sent[],
+    failed: readonly Failed[],
+    waiting: ReadonlySet<number>,
+  ): Promise<ReadonlySet<number>> {
+    const again = new Set(waiting);
+    const failures = new Map(failed.map(({ index, failure }) => [index, failure]));
+    const requests = new Map(sent.map(({ index, request }) => [index, request]));
+    const services = new Set<string>();
+    for (const { index, step } of group) {
+      if (this.#isLong(index)) await this.#breathe();
+      const request = requests.get(index);
+      const failure = failures.get(index);
+      // Somebody else added or removed what was to be ensured, or it is not known what became of it:
+      // then it may be repeated, as an update may.
+      const ours =
+        failure !== undefined &&
+        request !== undefined &&
+        (isLost(failure) || (step.add !== undefined && overtaken(failure, request)));
+      if (ours && step.destination === undefined) services.add(step.owner);
+      // What was decided about its destinations supposed that the service was there, or not.
+      const done = request !== undefined && failure?.fault !== Fault.refused;
+      if (ours || (step.destination !== undefined && services.has(step.owner) && !done)) {
+        again.add(index);
+      }
+    }
+    return again;
+  }
+
   /** What has to be sent, in view of what is there; other outcomes are settled at once. */
-  async #decide(group: readonly Place[]): Promise<Sent[]> {
-    const steps = group.map(({ step }) => step);
-    const look = this.#stopped ?? (await Look.at(this.#session, this.#call, steps));
+  async #decide(group: readonly Place[]): Promise<Decided> {
+    const decided: Decided = { requests: new Requests(), sent: [], waiting: new Set() };
+    const { requests, sent, waiting } = decided;
+    const look = this.#stopped ?? (await this.#look(group.map(({ step }) => step)));
     if (look instanceof NativeFailure) {
       await this.#explain(group.map((each) => ({ ...lookedFor(each), failure: look })));
-      return [];
+      return decided;
     }
-    const sent: Sent[] = [];
     const failed: Failed[] = [];
+    // Services that are not there yet, but will be when what follows is carried out.
+    const added = new Set<string>();
     for (const each of group) {
       const { index, step } = each;
-      await this.#breathe(index);
+      if (this.#isLong(index)) await this.#breathe();
       const present = look.present(step);
-      const wanted = step.destination === undefined ? present : present?.destination;
-      const canAdd = step.add !== undefined && (present !== undefined || !step.destination);
-      if (wanted === undefined && !canAdd) {
-        const failure = refusal(present === undefined ? ESRCH : ENOENT);
-        failed.push({ ...lookedFor(each), failure });
+      const isService = step.destination === undefined;
+      const wanted = isService ? present : present?.destination;
+      if (wanted === undefined) {
+        const hasOwner = present !== undefined || added.has(step.owner);
+        if (step.add !== undefined && (isService || hasOwner)) {
+          if (isService) added.add(step.owner);
+          requests.add(step.add);
+          sent.push({ index, name: step.name, request: step.add });
+        } else if (present === undefined && hasOwner) {
+          // Whether it is the service that it lacks is known when that was added, or was not.
+          waiting.add(index);
+        } else {
+          const failure = refusal(present === undefined ? ESRCH : ENOENT);
+          failed.push({ ...lookedFor(each), failure });
+        }
         continue;
       }
       try {
-        const request =
-          present === undefined || wanted === undefined ? step.add : step.merge(present);
-        if (request !== undefined) sent.push({ index, name: step.name, request });
+        const request = present && step.merge(present);
+        if (request === undefined) continue;
+        requests.add(request);
+        sent.push({ index, name: step.name, request });
       } catch (error) {
         // It contradicts what is there.
         this.#outcomes[index] = contradiction(callOf(lookedFor(each)), error);
       }
     }
     await this.#explain(failed);
-    return sent;
+    return decided;
   }
 
   /** `sent`: all that were sent with them, in order, where those may be about the same. */
   async #explain(failed: readonly Failed[], sent: readonly Sent[] = failed): Promise<void> {
+    this.#stopAfter(failed);
     const lost = failed.some(({ failure, request }) => isLost(failure) && changes(request));
-    const done = lost ? await this.#readBack(failed, sent) : undefined;
-    const rest = done === undefined ? failed : failed.filter(({ index }) => !done.has(index));
+    const rest = lost ? await this.#withoutDone(failed, sent) : failed;
+    if (rest.length === 0) return;
+    const explainer = (this.#explainer ??= this.#session.explainer(this.#call.deadline));
     await Promise.all(
       rest.map(async (each) => {
-        const verdict = await this.#explainer.verdict(each.failure, each.request);
+        const verdict = await explainer.verdict(each.failure, each.request);
         this.#outcomes[each.index] = new IpvsError(subjectOf(callOf(each)), verdict);
       }),
     );
+  }
+
+  #stopAfter(failed: readonly Failed[]): void {
     const stop = failed.find(({ failure }) => failure.fault !== Fault.refused && !isLost(failure));
     this.#stopped ??= stop && afterwards(stop.failure);
   }
 
-  /** Before one of many: others get the thread now and then. */
-  async #breathe(at: number): Promise<void> {
-    if (at % STEPS !== STEPS - 1 || performance.now() < this.#turnEnds) return;
+  /** Of those that failed the ones that are not known to be done, with what the kernel said. */
+  async #withoutDone(failed: readonly Failed[], sent: readonly Sent[]): Promise<Failed[]> {
+    const { done, undone } = await this.#readBack(failed, sent);
+    const answers = new Map<number, NativeFailure>();
+    if (undone.length > 0 && this.#stopped === undefined) {
+      const requests = new Requests();
+      for (const { request } of undone) requests.add(request);
+      const again = failedOf(undone, await this.#session.channels.commands.bulk(requests));
+      this.#stopAfter(again);
+      for (const { index } of undone) done.add(index);
+      for (const { index, failure } of again) {
+        if (failure.fault === Fault.refused) answers.set(index, failure);
+        else done.delete(index); // it is as it was
+      }
+    }
+    return failed.flatMap((each) => {
+      const failure = answers.get(each.index);
+      if (failure !== undefined) return [{ ...each, failure }];
+      return done.has(each.index) ? [] : [each];
+    });
+  }
+
+  /** Before one of many: whether it is time that others get the thread. */
+  #isLong(at: number): boolean {
+    return at % STEPS === STEPS - 1 && performance.now() >= this.#turnEnds;
+  }
+
+  async #breathe(): Promise<void> {
     await nextTurn();
     this.#turnEnds = performance.now() + STRETCH;
   }
 
   /**
    * The receive queue overran, so answers are lost, but not the way to the kernel: of what was meant
-   * to be last for its service or destination it can be seen whether it is as it was to be.
+   * to be last for its service or destination it can be seen whether it is as it was to be. What is not
+   * may be sent once more, because nothing that came later is about the same.
    */
-  async #readBack(failed: readonly Failed[], sent: readonly Sent[]): Promise<ReadonlySet<number>> {
+  async #readBack(
+    failed: readonly Failed[],
+    sent: readonly Sent[],
+  ): Promise<{ readonly done: Set<number>; readonly undone: readonly Sent[] }> {
     const done = new Set<number>();
+    const undone: Sent[] = [];
     const lost = new Map<number, Change>();
     const refused = new Set<number>();
     for (const { index, request, failure } of failed) {
       if (failure.fault === Fault.refused) refused.add(index);
       if (isLost(failure)) lost.set(index, request);
     }
-    const look = await Look.at(this.#session, this.#call, [...lost.values()]);
-    if (look instanceof NativeFailure) return done; // it stays unknown
+    const look = await this.#look([...lost.values()].map(concernOf));
+    if (look instanceof NativeFailure) return { done, undone }; // it stays unknown
     const later = new Set<string>();
-    for (const { index, request } of sent.toReversed()) {
-      await this.#breathe(index);
-      if (refused.has(index)) continue;
-      const own = nameOf(request);
-      const hidden = later.has(own) || later.has(serviceName(request.service));
-      if (lost.has(index) && !hidden && look.isDone(request)) done.add(index);
-      later.add(own);
+    // Services that were made or removed, and their destinations with them.
+    const remade = new Set<string>();
+    for (const each of sent.toReversed()) {
+      const { index, request } = each;
+      if (this.#isLong(index)) await this.#breathe();
+      // These change nothing that is seen.
+      if (refused.has(index) || request.command === Command.zero) continue;
+      const { owner, key } = concernOf(request);
+      if (lost.has(index) && !later.has(key) && !remade.has(owner)) {
+        if (look.isDone(request)) done.add(index);
+        else undone.push(each);
+      }
+      later.add(key);
+      if (MAKING.has(request.command)) remade.add(owner);
     }
-    return done;
+    return { done, undone: undone.reverse() };
+  }
+
+  /** At all that these are about. */
+  async #look(concerns: readonly Concern[]): Promise<Look | NativeFailure> {
+    const wanted = new Map<string, WantedService & { readonly destinations: DestinationId[] }>();
+    let at = 0;
+    for (const { service, destination, owner } of concerns) {
+      if (this.#isLong(at++)) await this.#breathe();
+      let own = wanted.get(owner);
+      if (own === undefined) wanted.set(owner, (own = { service, destinations: [] }));
+      if (destination !== undefined) own.destinations.push(destination);
+    }
+    const table = await this.#session.servicesNamed(this.#call, [...wanted.values()]);
+    return table instanceof NativeFailure ? table : Look.read([...wanted.keys()], table);
   }
 }
 
 // An ensure method that is overtaken looks again so often.
 const ATTEMPTS = 5;
+
+const MAKING: ReadonlySet<Command> = new Set([Command.newService, Command.deleteService]);
 
 const isLost = ({ fault, errno }: NativeFailure): boolean =>
   fault === Fault.noAnswer && errno === ENOBUFS;
@@ -329,11 +452,13 @@ function afterwards(failure: NativeFailure): NativeFailure {
 }
 
 function failedOf(sent: readonly Sent[], outcomes: Outcomes): Failed[] {
-  if (outcomes === undefined) return [];
-  return sent.flatMap((each, at) => {
+  const failed: Failed[] = [];
+  if (outcomes === undefined) return failed;
+  for (const [at, each] of sent.entries()) {
     const failure = outcomes instanceof NativeFailure ? outcomes : outcomes[at];
-    return failure instanceof NativeFailure ? [{ ...each, failure }] : [];
-  });
+    if (failure instanceof NativeFailure) failed.push({ ...each, failure });
+  }
+  return failed;
 }
 
 const callOf = ({ name, request: { service, destination } }: Sent): Call => ({
@@ -356,41 +481,10 @@ function contradiction(call: Call, error: unknown): IpvsError {
   return new IpvsError(subjectOf(call), { code, sentence: message, cause: error });
 }
 
-/** How many steps from `begin` on have nothing to do with each other. */
-function independent(steps: readonly Merge[], begin: number): number {
-  const concerned = new Map<string, Set<string> | undefined>();
-  let end = begin;
-  for (; end < steps.length; end++) {
-    const step = steps[end];
-    if (step === undefined) break;
-    const service = serviceName(step.service);
-    if (step.destination === undefined) {
-      if (concerned.has(service)) break;
-      concerned.set(service, undefined);
-      continue;
-    }
-    const name = destinationName(step.destination);
-    const destinations = concerned.get(service);
-    if (destinations === undefined) {
-      if (concerned.has(service)) break;
-      concerned.set(service, new Set([name]));
-    } else {
-      if (destinations.has(name)) break;
-      destinations.add(name);
-    }
-  }
-  return end - begin;
-}
-
-/** One name for what it is about: a service, or a destination of it. */
-function nameOf({ service, destination }: Step): string {
-  const name = serviceName(service);
-  return destination === undefined ? name : `${name} ${destinationName(destination)}`;
-}
-
-// An address has many spellings.
-function destinationName({ address, port }: DestinationId): string {
-  return `${formatAddress(address.family, address.bytes, 0)} ${port}`;
+function concernOf({ service, destination }: Change): Concern {
+  const owner = serviceName(service);
+  const key = destination === undefined ? owner : keyOf(owner, destination);
+  return { service, destination, owner, key };
 }
 
 /** Services and destinations, as they were at one time. */
@@ -398,49 +492,32 @@ class Look {
   readonly #services = new Map<string, Present['service']>();
   readonly #destinations = new Map<string, DestinationRecord>();
 
-  /** At all that these operations concern. */
-  static async at(
-    session: Session,
-    call: Call,
-    steps: readonly Step[],
-  ): Promise<Look | NativeFailure> {
-    const wanted = new Map<string, WantedService & { readonly destinations: DestinationId[] }>();
-    for (const { service, destination } of steps) {
-      const name = serviceName(service);
-      const destinations = wanted.get(name)?.destinations ?? [];
-      if (destination !== undefined) destinations.push(destination);
-      wanted.set(name, { service, destinations });
-    }
-    const table = await session.servicesNamed(call, [...wanted.values()]);
-    if (table instanceof NativeFailure) return table;
+  /** `owners`: the names of the services of which the table tells, or that they are not there. */
+  static async read(owners: readonly string[], table: Table): Promise<Look> {
     const look = new Look();
-    await look.#read([...wanted.keys()], table);
+    let owner: string;
+    await readTable(table, {
+      service: (record, index) => {
+        owner = owners[index] ?? '';
+        look.#services.set(owner, { ...(record as ServiceRecord) });
+      },
+      destination: (record) => {
+        const key = `${owner} ${record.address} ${record.port}`;
+        look.#destinations.set(key, { ...(record as DestinationRecord) });
+      },
+    });
     return look;
   }
 
-  async #read(names: readonly string[], table: Table): Promise<void> {
-    let service: string;
-    await readTable(table, {
-      service: (record, index) => {
-        service = names[index] ?? '';
-        this.#services.set(service, { ...(record as ServiceRecord) });
-      },
-      destination: (record) => {
-        const name = `${service} ${record.address} ${record.port}`;
-        this.#destinations.set(name, { ...(record as DestinationRecord) });
-      },
-    });
-  }
-
-  present(step: Step): Present | undefined {
-    const service = this.#services.get(serviceName(step.service));
-    return service && { service, destination: this.#destinations.get(nameOf(step)) };
+  present({ owner, key }: Concern): Present | undefined {
+    const service = this.#services.get(owner);
+    return service && { service, destination: this.#destinations.get(key) };
   }
 
   /** Whether all is as the request was to make it. */
   isDone(request: Change): boolean {
     const { serviceNumbers, destinationNumbers } = request;
-    const present = this.present(request);
+    const present = this.present(concernOf(request));
     switch (request.command) {
       case Command.newService:
       case Command.setService:

@@ -171,7 +171,8 @@ export class CommandChannel {
     if (flight.length === 0) return ended;
     this.#flight = flight;
     const requests = this.#written(flight);
-    const deadline = flight.reduce((least, each) => Math.min(least, each.deadline), Infinity);
+    // Who has less time than others does not take theirs: the alarm ends it by itself.
+    const deadline = flight.reduce((most, each) => Math.max(most, each.deadline), 0);
     this.#native.exchange(requests.bytes, requests.count, deadline + this.#epoch, (outcomes) => {
       this.#flight = [];
       // The kernel works while these settle.

@@ -8,7 +8,7 @@ import type { Subject, Verdict } from './errors.js';
 import { Evidence } from './evidence.js';
 import { Fault } from './native.js';
 import type { NativeFailure } from './native.js';
-import { Command } from './records.js';
+import { Command, changes } from './records.js';
 import type { DestinationId, Request, ServiceId } from './records.js';
 
 interface Reason {
@@ -236,20 +236,6 @@ async function refusal(name: string, request: Request, evidence: Evidence): Prom
     reasonsFor(request.command)[name] ??
     ANYTHING[name] ?? { sentence: 'the kernel refused it' }
   );
-}
-
-/** Whether a request changes anything. */
-export function changes({ command }: Request): boolean {
-  switch (command) {
-    case Command.getService:
-    case Command.getDestination:
-    case Command.getDaemon:
-    case Command.getTimeouts:
-    case Command.getInfo:
-      return false;
-    default:
-      return true;
-  }
 }
 
 // ENOENT is the answer for an unknown scheduler and for an unknown persistence engine.

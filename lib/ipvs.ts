@@ -7,9 +7,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Channels } from './channel.js';
 import type { Place } from './channel.js';
 import { sameDestination, sameService } from './compare.js';
-import { CONNECTIONS_FILE } from './connection-table.js';
 import { invalidType } from './errors.js';
-import { explainOpen } from './explain.js';
+import { lazy } from './lazy.js';
 import { loadAddon } from './load.js';
 import { Fault, NativeFailure } from './native.js';
 import {
@@ -35,7 +34,6 @@ import type { Records } from './rows.js';
 import type { RestoreOptions, RestoreResult, TableConfig } from './rules/types.js';
 import { Session, throwIfAborted } from './session.js';
 import type { Call } from './session.js';
-import { PER_CPU_FILE, TOTALS_FILE, parseDirectorStats } from './stats.js';
 import { PORTION, readTable } from './table.js';
 import type { Table } from './table.js';
 import type {
@@ -115,7 +113,9 @@ export class Ipvs {
   /** @internal */
   static async at(place: Place, timeout: number): Promise<Ipvs> {
     const channels = await Channels.open(loadAddon(), place, timeout);
-    if (channels instanceof NativeFailure) throw explainOpen(channels, place.netns);
+    if (channels instanceof NativeFailure) {
+      throw lazy.explain().explainOpen(channels, place.netns);
+    }
     return new Ipvs(channels);
   }
 
@@ -426,7 +426,8 @@ export class Ipvs {
    * names it (`operations[3].service.port`), and nothing is changed. Each is read once, a long list in
    * several turns of the event loop: what you change in it meanwhile may count or not. An abort counts
    * between portions of up to 4096 operations, and the `AbortError` then has the outcomes of those that
-   * were sent; each portion has the time that a single call has.
+   * were sent. Each portion has the time that a single call has; where operations that look first are
+   * about one thing again, each look with what comes of it has.
    */
   async batch(operations: readonly Operation[], options?: BatchOptions): Promise<Outcome[]> {
     const { signal, onProgress } = parseBatchOptions(options);
@@ -513,6 +514,7 @@ export class Ipvs {
   async getStats(options?: ReadOptions): Promise<DirectorStats<Counter>> {
     const { bigint, signal } = parseReadOptions(options);
     const call = { command: 'get statistics', signal };
+    const { PER_CPU_FILE, TOTALS_FILE, parseDirectorStats } = lazy.stats();
     return this.#session.track(call, async () => {
       const totals = await this.#session.readFile(call, TOTALS_FILE);
       const perCpu = await this.#session.readFile(call, PER_CPU_FILE);
@@ -530,6 +532,7 @@ export class Ipvs {
   async *connections(options?: ConnectionsOptions): AsyncIterable<Connection> {
     const { filter, limit, origin, signal } = parseConnectionsOptions(options);
     const call = { command: 'list connections', signal };
+    const { CONNECTIONS_FILE } = lazy.connectionTable();
     const path = origin ? CONNECTIONS_WITH_ORIGIN_FILE : CONNECTIONS_FILE;
     const list = this.#session.channels.files.connections(path, origin, filter);
     try {

@@ -13,10 +13,11 @@ import type {
   ServiceId,
   ServiceRecord,
 } from './records.js';
+import { destinationName, serviceName } from './turns.js';
 import type { Operation } from './types.js';
 import {
   makeDestinationSlot,
-  parseDestinationChanges,
+  mergeDestinationChanges,
   parseDestinationConfig,
   parseDestinationId,
   parseServiceChanges,
@@ -33,6 +34,10 @@ export interface Merge {
   readonly name: string;
   readonly service: ServiceId;
   readonly destination?: DestinationId;
+  /** One name for the service. */
+  readonly owner: string;
+  /** One name for what it is about: the service, or a destination of it. */
+  readonly key: string;
   /** Where the service, or the destination if it is about one, is not there. */
   readonly add?: Change;
   /** Where it is; undefined where nothing has to be sent. */
@@ -64,9 +69,12 @@ const READERS: Readonly<Record<Name, Read>> = {
   ensureService: (input) => {
     const { id: service, numbers: serviceNumbers } = serviceConfig(input);
     const add = { command: Command.newService, service, serviceNumbers };
+    const owner = serviceName(service);
     return {
       name: COMMANDS.ensureService,
       service,
+      owner,
+      key: owner,
       add,
       merge: (present) =>
         sameService(present.service, serviceNumbers)
@@ -79,9 +87,12 @@ const READERS: Readonly<Record<Name, Read>> = {
     object(input, 'operation', SERVICE_CHANGES);
     const service = parseServiceId(input['service']);
     const changes = readServiceChanges(input['changes'], service);
+    const owner = serviceName(service);
     return {
       name: COMMANDS.updateService,
       service,
+      owner,
+      key: owner,
       merge: (present) => ({
         command: Command.setService,
         service,
@@ -100,6 +111,8 @@ const READERS: Readonly<Record<Name, Read>> = {
       name: COMMANDS.ensureDestination,
       service,
       destination,
+      owner: reader.ownerName,
+      key: keyOf(reader.ownerName, destination),
       add,
       merge: (present) =>
         present.destination !== undefined &&
@@ -118,12 +131,14 @@ const READERS: Readonly<Record<Name, Read>> = {
       name: COMMANDS.updateDestination,
       service,
       destination,
+      owner: reader.ownerName,
+      key: keyOf(reader.ownerName, destination),
       merge: (present) =>
         present.destination && {
           command: Command.setDestination,
           service,
           destination,
-          destinationNumbers: parseDestinationChanges(
+          destinationNumbers: mergeDestinationChanges(
             changes,
             service,
             destination,
@@ -141,6 +156,10 @@ const READERS: Readonly<Record<Name, Read>> = {
     return reader.key;
   },
 };
+
+/** A service's own name has one word less. */
+export const keyOf = (owner: string, destination: DestinationId): string =>
+  `${owner} ${destinationName(destination)}`;
 
 const NAMES = Object.keys(READERS);
 
@@ -188,6 +207,7 @@ export class OperationReader {
   #family: unknown;
   #properties = 0;
   #service: ServiceId | undefined;
+  #ownerName: string | undefined;
 
   // A change of a destination is read into these: there may be a hundred thousand.
   readonly slot: DestinationSlot = {
@@ -228,6 +248,7 @@ export class OperationReader {
   owner(value: unknown): ServiceId {
     if (this.#service !== undefined && this.#isSame(value)) return this.#service;
     this.#service = parseServiceId(value);
+    this.#ownerName = undefined;
     const key = value as Input;
     this.#protocol = key['protocol'];
     this.#address = key['address'];
@@ -239,6 +260,11 @@ export class OperationReader {
     const defined = own.reduce<number>((sum, each) => sum + (each === undefined ? 0 : 1), 0);
     this.#properties = countProperties(key) === defined ? defined : -1;
     return this.#service;
+  }
+
+  /** One name for the service that `owner` has read last. */
+  get ownerName(): string {
+    return (this.#ownerName ??= this.#service === undefined ? '' : serviceName(this.#service));
   }
 
   // With as many properties and these the same, it has no others.

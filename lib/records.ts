@@ -159,3 +159,17 @@ export interface Request {
 
 /** A request that changes a service, or something of it. */
 export type Change = Request & { readonly service: ServiceId };
+
+/** Whether a request changes anything. */
+export function changes({ command }: Request): boolean {
+  switch (command) {
+    case Command.getService:
+    case Command.getDestination:
+    case Command.getDaemon:
+    case Command.getTimeouts:
+    case Command.getInfo:
+      return false;
+    default:
+      return true;
+  }
+}

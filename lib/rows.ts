@@ -93,13 +93,15 @@ class Row {
     return this.words[at] ?? 0;
   }
 
-  text(word: number): string {
+  /** `likely`: what it was in the row before. */
+  text(word: number, likely: string): string {
     const { bytes } = this;
-    let text = '';
-    for (let at = word * 4; bytes[at] !== 0 && at < bytes.length; at++) {
-      text += String.fromCharCode(bytes[at] ?? 0);
-    }
-    return text;
+    const start = word * 4;
+    let end = start;
+    while (bytes[end] !== 0 && end < bytes.length) end++;
+    let same = end - start === likely.length;
+    for (let at = start; same && at < end; at++) same = bytes[at] === likely.charCodeAt(at - start);
+    return same ? likely : String.fromCharCode(...bytes.subarray(start, end));
   }
 
   /** 64 bits as a number: exact up to 2^53. */
@@ -213,11 +215,11 @@ const SERVICE: Kind<ServiceRecord<Counter>> = {
     into.address = formatAddress(family, row.bytes, (at + ServiceColumn.address) * 4);
     into.port = row.word(at + ServiceColumn.port);
     into.fwmark = row.word(at + ServiceColumn.fwmark);
-    into.scheduler = row.text(at + ServiceColumn.scheduler);
+    into.scheduler = row.text(at + ServiceColumn.scheduler, into.scheduler);
     into.flags = row.word(at + ServiceColumn.flags);
     into.timeout = row.word(at + ServiceColumn.timeout);
     into.netmask = row.word(at + ServiceColumn.netmask);
-    into.engine = row.text(at + ServiceColumn.engine);
+    into.engine = row.text(at + ServiceColumn.engine, into.engine);
     into.wideStats = row.word(at + ServiceColumn.wideStats);
     into.stats = bigint
       ? row.bigints(at + ServiceColumn.stats)

@@ -5,18 +5,18 @@ import { constants } from 'node:os';
 import { formatAddress } from './address.js';
 import type { Address } from './address.js';
 import type { Channels } from './channel.js';
-import { readPortion } from './connection-table.js';
 import type { Portion } from './connection-table.js';
 import { AbortError, IpvsError } from './errors.js';
 import type { Subject } from './errors.js';
-import { Explainer, changes, explain } from './explain.js';
+import type { Explainer } from './explain.js';
 import type { Asker } from './gathering.js';
 import { Fault, NOT_SENT, NativeFailure } from './native.js';
 import type { NativeConnectionList, Outcome, Reply } from './native.js';
+import { lazy } from './lazy.js';
 import { Lifetime } from './lifetime.js';
 import { OperationReader, nameOfChange } from './operations.js';
 import { parseCallOptions } from './options.js';
-import { Command } from './records.js';
+import { Command, changes } from './records.js';
 import type {
   Change,
   Counter,
@@ -341,7 +341,7 @@ export class Session implements Asker {
   }
 
   readConnections(call: Call, list: NativeConnectionList, most: number): Promise<Portion> {
-    return this.withModule(call, () => readPortion(list, most));
+    return this.withModule(call, () => lazy.connectionTable().readPortion(list, most));
   }
 
   /** The files of IPVS are there while its module is loaded; asking for information loads it. */
@@ -381,11 +381,13 @@ export class Session implements Asker {
   }
 
   explain(call: Call, request: Request, failure: NativeFailure): Promise<IpvsError> {
-    return explain(failure, subjectOf(call), request, this.channels, call.deadline);
+    const { channels } = this;
+    return lazy.explain().explain(failure, subjectOf(call), request, channels, call.deadline);
   }
 
   /** For failures that came together. */
   explainer(deadline: number | undefined): Explainer {
+    const { Explainer } = lazy.explain();
     return new Explainer(this.channels, deadline);
   }
 

@@ -6,12 +6,13 @@ import type { DestinationId, ServiceId } from './records.js';
 
 /** One name for each service. */
 export function serviceName({ family, protocol, address, port, fwmark }: ServiceId): string {
-  return `${family} ${protocol} ${address?.bytes.join('.')} ${port} ${fwmark}`;
+  if (address === undefined) return `${family} ${fwmark}`;
+  return `${protocol} ${formatAddress(family, address.bytes, 0)} ${port}`;
 }
 
 /** One name for each destination of a service: an address has many spellings. */
 export function destinationName({ address, port }: DestinationId): string {
-  return `${formatAddress(address.family, Uint8Array.from(address.bytes), 0)} ${port}`;
+  return `${formatAddress(address.family, address.bytes, 0)} ${port}`;
 }
 
 export class Turns {

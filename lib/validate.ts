@@ -70,6 +70,7 @@ const DESTINATION_PROPERTIES = new Set([
 ]);
 const DESTINATION_CHANGES = new Set(DESTINATION_SETTINGS);
 const PERSISTENCE = new Set(['timeout', 'netmask', 'engine']);
+const TUNNEL = new Set(['type', 'port', 'checksum']);
 const TUNNEL_PROPERTIES: Readonly<Record<string, ReadonlySet<string>>> = {
   ipip: new Set(['type']),
   gue: new Set(['type', 'port', 'checksum']),
@@ -179,7 +180,7 @@ function copyOfValue(name: string, value: unknown): unknown {
 
 const PARTS: Readonly<Record<string, ReadonlySet<string>>> = {
   persistence: PERSISTENCE,
-  tunnel: new Set(['type', 'port', 'checksum']),
+  tunnel: TUNNEL,
 };
 
 function checkServiceChanges(input: Input, id: ServiceId): void {
@@ -371,7 +372,17 @@ export function parseDestinationChanges(
   present: DestinationNumbers,
 ): DestinationNumbers {
   const input = object(value, 'changes', DESTINATION_CHANGES);
-  return overlayDestination(input, 'changes', service, id, present);
+  return mergeDestinationChanges(input, service, id, present);
+}
+
+/** The same for changes that were read already. */
+export function mergeDestinationChanges(
+  changes: Input,
+  service: ServiceId,
+  id: DestinationId,
+  present: DestinationNumbers,
+): DestinationNumbers {
+  return overlayDestination(changes, 'changes', service, id, present, { ...DEFAULT_DESTINATION });
 }
 
 /** A copy of the changes, which the caller may change later; senseless ones are refused. */
@@ -385,20 +396,16 @@ export function readDestinationChanges(
   return changes;
 }
 
+// What changes are checked against while it is not known what is there: what lets them pass.
+const ANY_DESTINATION = { ...DEFAULT_DESTINATION, forwarding: NAT, upperThreshold: INT_MAX };
+const ANY_WITH_TUNNEL = { ...ANY_DESTINATION, forwarding: TUN };
+const CHECKED: Mutable<DestinationNumbers> = { ...DEFAULT_DESTINATION };
+
 function checkDestinationChanges(input: Input, service: ServiceId, id: DestinationId): void {
-  // What the rest is checked against is not known yet, so take what lets it pass.
-  const upperThreshold = input['upperThreshold'] ?? INT_MAX;
-  const lowerThreshold = input['lowerThreshold'] ?? 0;
-  const forwarding = input['forwarding'] ?? (input['tunnel'] === undefined ? undefined : 'tun');
-  const assumed = { ...input, upperThreshold, lowerThreshold };
-  const nat = { ...DEFAULT_DESTINATION, forwarding: NAT };
-  overlayDestination(
-    forwarding === undefined ? assumed : { ...assumed, forwarding },
-    'changes',
-    service,
-    id,
-    nat,
-  );
+  const onlyTunnel = input['tunnel'] !== undefined && input['forwarding'] === undefined;
+  if (onlyTunnel) checkForwarding(TUN, 'changes', service, id);
+  const base = onlyTunnel ? ANY_WITH_TUNNEL : ANY_DESTINATION;
+  overlayDestination(input, 'changes', service, id, base, CHECKED);
 }
 
 function overlayDestination(
@@ -407,7 +414,7 @@ function overlayDestination(
   service: ServiceId,
   id: DestinationId,
   base: DestinationNumbers,
-  numbers: Mutable<DestinationNumbers> = { ...base },
+  numbers: Mutable<DestinationNumbers>,
 ): DestinationNumbers {
   const paths = DestinationPaths.of(path);
   let { forwarding, weight, upperThreshold, lowerThreshold } = base;
@@ -489,7 +496,7 @@ function overlayTunnel(
   if (forwarding !== TUN) {
     throw invalidValue(at, `goes with forwarding 'tun' only`, value);
   }
-  const kind = object(value, at, new Set(['type', 'port', 'checksum']));
+  const kind = object(value, at, TUNNEL);
   const tunnelType = word(kind['type'], `${at}.type`, TUNNELS);
   const type = TUNNELS.word(tunnelType);
   object(value, at, TUNNEL_PROPERTIES[type] ?? new Set());

@@ -47,35 +47,78 @@ bool Same(const std::vector<T>& a, const std::vector<T>& b) {
                     [](const T& one, const T& other) { return Same(one, other); });
 }
 
-// Sends the dump and keeps each record that `decode` makes of it.
-template <typename T, typename Decode>
-Failure DumpInto(Connection* connection, CommandBatch* batch, const Deadline& deadline,
-                 const Decode& decode, Dumped<T>* dumped) {
-  dumped->records.clear();
-  return connection->Dump(
-      batch, deadline,
-      [dumped, &decode](ByteView attributes, DecodeError* error) {
-        dumped->records.emplace_back();
-        decode(attributes, &dumped->records.back(), error);
+// Dumps all of one kind: how it is asked for, and what each record is decoded with.
+struct ServicesDump {
+  using Record = Service;
+  void Ask(CommandBatch* batch) const { batch->AddDump(IPVS_CMD_GET_SERVICE, IPVS_GENL_VERSION); }
+  void Decode(ByteView attributes, Service* service, DecodeError* error) const {
+    DecodeService(attributes, service, error);
+  }
+};
+
+struct DestinationsDump {
+  using Record = Destination;
+  const ServiceKey& service;
+  void Ask(CommandBatch* batch) const {
+    AttributeWriter writer = batch->AddDump(IPVS_CMD_GET_DEST, IPVS_GENL_VERSION);
+    EncodeServiceKey(service, &writer);
+  }
+  void Decode(ByteView attributes, Destination* destination, DecodeError* error) const {
+    DecodeDestination(attributes, service.family, destination, error);
+  }
+};
+
+struct DaemonsDump {
+  using Record = Daemon;
+  void Ask(CommandBatch* batch) const { batch->AddDump(IPVS_CMD_GET_DAEMON, IPVS_GENL_VERSION); }
+  void Decode(ByteView attributes, Daemon* daemon, DecodeError* error) const {
+    DecodeDaemon(attributes, daemon, error);
+  }
+};
+
+// What reads from where, and until when.
+struct Source {
+  Connection* connection;
+  const Deadline& deadline;
+};
+
+// Sends the dump and hands each record to `keep`.
+template <typename Dump, typename Keep>
+Failure Read(const Source& source, const Dump& dump, const Keep& keep, size_t* chunks) {
+  CommandBatch batch;
+  dump.Ask(&batch);
+  return source.connection->Dump(
+      &batch, source.deadline,
+      [&dump, &keep](ByteView attributes, DecodeError* error) {
+        typename Dump::Record record;
+        dump.Decode(attributes, &record, error);
+        keep(record);
       },
-      &dumped->chunks);
+      chunks);
 }
 
-// Runs `dump` until two results in a row agree; one is enough where it came in one chunk. Whatever
-// those before the last had is added to `seen`, if that is given and they differ. `spare` is
-// memory.
-template <typename T, typename Dump>
-Failure Settle(const Dump& dump, Dumped<T>* result, Dumped<T>* spare, bool* settled,
-               std::vector<T>* seen) {
+template <typename Dump>
+Failure ReadOnce(const Source& source, const Dump& dump, Dumped<typename Dump::Record>* dumped) {
+  auto* records = &dumped->records;
+  records->clear();
+  const auto keep = [records](const typename Dump::Record& record) { records->push_back(record); };
+  return Read(source, dump, keep, &dumped->chunks);
+}
+
+// Reads until two results in a row agree; one is enough where it came in one chunk. What a dump but
+// the last had and the next one has not is added to `gone`, if that is given.
+template <typename Dump>
+Failure Settle(const Source& source, const Dump& dump, Dumped<typename Dump::Record>* result,
+               bool* settled, std::vector<typename Dump::Record>* gone) {
+  using Record = typename Dump::Record;
   *settled = true;
-  if (Failure failure = dump(result)) return failure;
+  if (Failure failure = ReadOnce(source, dump, result)) return failure;
+  SortUnique(&result->records);
   for (int attempt = 1; result->chunks > 1; attempt++) {
-    if (Failure failure = dump(spare)) return failure;
-    std::swap(*result, *spare);
-    if (Same(result->records, spare->records)) return Failure();
-    if (seen != nullptr) {
-      seen->insert(seen->end(), spare->records.begin(), spare->records.end());
-    }
+    Revision<Record> revision(&result->records);
+    const auto keep = [&revision](const Record& record) { revision.Add(record); };
+    if (Failure failure = Read(source, dump, keep, &result->chunks)) return failure;
+    if (revision.Finish(gone)) return Failure();
     if (attempt == kAttempts) {
       *settled = false;
       return Failure();
@@ -86,19 +129,15 @@ Failure Settle(const Dump& dump, Dumped<T>* result, Dumped<T>* spare, bool* sett
 
 // What a table is read with.
 struct Lists {
-  // More than this is not kept for the next time.
-  static constexpr size_t kMostRecords = 10000;
+  // More than this is not kept for the next time: about a third of a megabyte.
+  static constexpr size_t kMostRecords = 2048;
 
   Dumped<Service> services;
-  Dumped<Service> spare_services;
   Dumped<Destination> destinations;
-  Dumped<Destination> spare_destinations;
 
   bool small() const {
     return services.records.capacity() <= kMostRecords &&
-           spare_services.records.capacity() <= kMostRecords &&
-           destinations.records.capacity() <= kMostRecords &&
-           spare_destinations.records.capacity() <= kMostRecords;
+           destinations.records.capacity() <= kMostRecords;
   }
 };
 
@@ -120,15 +159,15 @@ class BorrowedLists {
 };
 
 // Asks for each service by name. Those that are there, in order, each with its place in `keys`.
-Failure GetServices(Connection* connection, const std::vector<ServiceKey>& keys,
-                    const Deadline& deadline, std::vector<std::pair<size_t, Service>>* services) {
+Failure GetServices(const Source& source, const std::vector<ServiceKey>& keys,
+                    std::vector<std::pair<size_t, Service>>* services) {
   CommandBatch batch;
   for (const ServiceKey& key : keys) {
     AttributeWriter writer = batch.Add(IPVS_CMD_GET_SERVICE, IPVS_GENL_VERSION, Confirmation::kOwn);
     EncodeServiceKey(key, &writer);
   }
   std::vector<Answer> answers;
-  connection->Exchange(&batch, deadline, &answers);
+  source.connection->Exchange(&batch, source.deadline, &answers);
   for (size_t i = 0; i < answers.size(); i++) {
     const Answer& answer = answers[i];
     if (answer.failure.fault == Fault::kRefused && answer.failure.error == ESRCH) continue;
@@ -145,7 +184,7 @@ Failure GetServices(Connection* connection, const std::vector<ServiceKey>& keys,
 
 // A torn dump may lack services that were there all the time. Whatever any dump has `seen` and the
 // last one has not is asked for by name.
-Failure AddMissed(Connection* connection, const Deadline& deadline, std::vector<Service>* seen,
+Failure AddMissed(const Source& source, std::vector<Service>* seen,
                   std::vector<Service>* services) {
   SortUnique(seen);
   std::vector<Service> doubtful;
@@ -155,7 +194,7 @@ Failure AddMissed(Connection* connection, const Deadline& deadline, std::vector<
   keys.reserve(doubtful.size());
   for (const Service& service : doubtful) keys.push_back(service.key);
   std::vector<std::pair<size_t, Service>> found;
-  if (Failure failure = GetServices(connection, keys, deadline, &found)) return failure;
+  if (Failure failure = GetServices(source, keys, &found)) return failure;
   for (const auto& [index, service] : found) services->push_back(service);
   SortUnique(services);
   return Failure();
@@ -170,7 +209,7 @@ void Keep(const std::vector<Destination>& list, Table* table) {
 class TableReader {
  public:
   TableReader(Connection* connection, bool settle, const Deadline& deadline)
-      : connection_(connection), settle_(settle), deadline_(deadline) {}
+      : source_{connection, deadline}, settle_(settle) {}
 
   Failure Read(Table* table) {
     bool stable = false;
@@ -188,7 +227,7 @@ class TableReader {
       if (Failure failure = Renew(*services, table)) return failure;
     }
     if (!stable) {
-      if (Failure failure = AddMissed(connection_, deadline_, &seen_, services)) return failure;
+      if (Failure failure = AddMissed(source_, &seen_, services)) return failure;
       if (Failure failure = Renew(*services, table)) return failure;
     }
     table->settled = stable && destinations_settled_;
@@ -198,11 +237,10 @@ class TableReader {
  private:
   // Into lists_->services.
   Failure ReadServices(bool* settled) {
-    const auto dump = [this](Dumped<Service>* dumped) {
-      return DumpServices(connection_, deadline_, dumped);
-    };
-    if (!settle_) return dump(&lists_->services);
-    return Settle(dump, &lists_->services, &lists_->spare_services, settled, &seen_);
+    if (settle_) return Settle(source_, ServicesDump(), &lists_->services, settled, &seen_);
+    Failure failure = ReadOnce(source_, ServicesDump(), &lists_->services);
+    SortUnique(&lists_->services.records);
+    return failure;
   }
 
   // Makes the table one of these services. Destinations of those that were in it before are kept.
@@ -232,67 +270,74 @@ class TableReader {
 
   // Into lists_->destinations.
   Failure ReadDestinations(const ServiceKey& service) {
-    const auto dump = [this, &service](Dumped<Destination>* dumped) {
-      return DumpDestinations(connection_, service, deadline_, dumped);
-    };
-    if (!settle_) return dump(&lists_->destinations);
+    const DestinationsDump dump{service};
+    if (!settle_) {
+      Failure failure = ReadOnce(source_, dump, &lists_->destinations);
+      SortUnique(&lists_->destinations.records);
+      return failure;
+    }
     bool settled = true;
-    Failure failure = Settle<Destination>(dump, &lists_->destinations, &lists_->spare_destinations,
-                                          &settled, nullptr);
+    Failure failure = Settle(source_, dump, &lists_->destinations, &settled, nullptr);
     destinations_settled_ = destinations_settled_ && settled;
     return failure;
   }
 
-  Connection* connection_;
+  Source source_;
   bool settle_;
-  const Deadline& deadline_;
-  std::vector<Service> seen_;  // in any dump of the list but the last
+  std::vector<Service> seen_;  // in a dump of the list before the last
   BorrowedLists lists_;
   bool destinations_settled_ = true;
 };
 
 }  // namespace
 
-Failure DumpServices(Connection* connection, const Deadline& deadline, Dumped<Service>* dumped) {
-  CommandBatch batch;
-  batch.AddDump(IPVS_CMD_GET_SERVICE, IPVS_GENL_VERSION);
-  Failure failure = DumpInto(connection, &batch, deadline, DecodeService, dumped);
-  SortUnique(&dumped->records);
-  return failure;
+template <typename T>
+Revision<T>::Revision(std::vector<T>* records) : records_(records), seen_(records->size()) {}
+
+template <typename T>
+void Revision<T>::Add(const T& record) {
+  const auto at = std::lower_bound(records_->begin(), records_->end(), record, Before<T>);
+  if (at == records_->end() || Before(record, *at)) {
+    added_.push_back(record);
+    return;
+  }
+  changed_ = changed_ || !Same(*at, record);
+  *at = record;
+  seen_[static_cast<size_t>(at - records_->begin())] = true;
 }
 
-Failure DumpDestinations(Connection* connection, const ServiceKey& service,
-                         const Deadline& deadline, Dumped<Destination>* dumped) {
-  CommandBatch batch;
-  AttributeWriter writer = batch.AddDump(IPVS_CMD_GET_DEST, IPVS_GENL_VERSION);
-  EncodeServiceKey(service, &writer);
-  const auto decode = [&service](ByteView attributes, Destination* record, DecodeError* error) {
-    DecodeDestination(attributes, service.family, record, error);
-  };
-  Failure failure = DumpInto(connection, &batch, deadline, decode, dumped);
-  SortUnique(&dumped->records);
-  return failure;
+template <typename T>
+bool Revision<T>::Finish(std::vector<T>* gone) {
+  size_t kept = 0;
+  for (size_t i = 0; i < seen_.size(); i++) {
+    if (seen_[i]) {
+      (*records_)[kept++] = (*records_)[i];
+    } else if (gone != nullptr) {
+      gone->push_back((*records_)[i]);
+    }
+  }
+  if (kept == seen_.size() && added_.empty()) return !changed_;
+  records_->resize(kept);
+  records_->insert(records_->end(), added_.begin(), added_.end());
+  SortUnique(records_);
+  return false;
 }
+
+template class Revision<Service>;
+template class Revision<Destination>;
 
 Failure ListServices(Connection* connection, const Deadline& deadline, Dumped<Service>* list) {
-  const auto dump = [connection, &deadline](Dumped<Service>* dumped) {
-    return DumpServices(connection, deadline, dumped);
-  };
-  std::vector<Service> seen;
-  Dumped<Service> spare;
+  const Source source{connection, deadline};
+  std::vector<Service> gone;
   bool settled = true;
-  if (Failure failure = Settle(dump, list, &spare, &settled, &seen)) return failure;
-  return settled ? Failure() : AddMissed(connection, deadline, &seen, &list->records);
+  if (Failure failure = Settle(source, ServicesDump(), list, &settled, &gone)) return failure;
+  return settled ? Failure() : AddMissed(source, &gone, &list->records);
 }
 
 Failure ListDestinations(Connection* connection, const ServiceKey& service,
                          const Deadline& deadline, Dumped<Destination>* list) {
-  const auto dump = [connection, &service, &deadline](Dumped<Destination>* dumped) {
-    return DumpDestinations(connection, service, deadline, dumped);
-  };
-  Dumped<Destination> spare;
   bool settled = true;
-  return Settle<Destination>(dump, list, &spare, &settled, nullptr);
+  return Settle({connection, deadline}, DestinationsDump{service}, list, &settled, nullptr);
 }
 
 std::vector<Destination> Pick(const std::vector<Destination>& sorted,
@@ -309,9 +354,7 @@ std::vector<Destination> Pick(const std::vector<Destination>& sorted,
 }
 
 Failure DumpDaemons(Connection* connection, const Deadline& deadline, Dumped<Daemon>* dumped) {
-  CommandBatch batch;
-  batch.AddDump(IPVS_CMD_GET_DAEMON, IPVS_GENL_VERSION);
-  Failure failure = DumpInto(connection, &batch, deadline, DecodeDaemon, dumped);
+  Failure failure = ReadOnce({connection, deadline}, DaemonsDump(), dumped);
   std::sort(dumped->records.begin(), dumped->records.end(),
             [](const Daemon& a, const Daemon& b) { return a.state < b.state; });
   return failure;
@@ -325,7 +368,7 @@ Failure ReadServices(Connection* connection, const std::vector<WantedService>& w
   keys.reserve(wanted.size());
   for (const WantedService& each : wanted) keys.push_back(each.key);
   std::vector<std::pair<size_t, Service>> found;
-  if (Failure failure = GetServices(connection, keys, deadline, &found)) return failure;
+  if (Failure failure = GetServices({connection, deadline}, keys, &found)) return failure;
   Dumped<Destination> list;
   for (const auto& [index, service] : found) {
     list.records.clear();

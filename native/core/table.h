@@ -20,13 +20,30 @@ struct Dumped {
   size_t chunks = 0;  // datagrams; only what came in one is sure to be of one moment
 };
 
-Failure DumpServices(Connection* connection, const Deadline& deadline, Dumped<Service>* dumped);
-Failure DumpDestinations(Connection* connection, const ServiceKey& service,
-                         const Deadline& deadline, Dumped<Destination>* dumped);
+// Another dump of records that are sorted, compared as it arrives: what says the same takes no
+// room.
+template <typename T>
+class Revision {
+ public:
+  explicit Revision(std::vector<T>* records);
+
+  void Add(const T& record);
+
+  // Makes the records those of this dump. Whether that is what was configured before, too; what is
+  // counted may differ. Those that this dump has not are added to `gone`, if that is given.
+  bool Finish(std::vector<T>* gone);
+
+ private:
+  std::vector<T>* records_;
+  std::vector<bool> seen_;  // of each record, whether this dump has it
+  std::vector<T> added_;
+  bool changed_ = false;
+};
+
 Failure DumpDaemons(Connection* connection, const Deadline& deadline, Dumped<Daemon>* dumped);
 
-// The same, but what came in several chunks is read again until two dumps agree, within a bound: of
-// a table that is at rest nothing is missing, and no service that was there throughout ever is.
+// All of a kind. What came in several chunks is read again until two dumps agree, within a bound:
+// of a table that is at rest nothing is missing, and no service that was there throughout ever is.
 Failure ListServices(Connection* connection, const Deadline& deadline, Dumped<Service>* list);
 Failure ListDestinations(Connection* connection, const ServiceKey& service,
                          const Deadline& deadline, Dumped<Destination>* list);

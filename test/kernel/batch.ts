@@ -291,6 +291,37 @@ t.test('one destination of many is looked at, in each of several services', asyn
   );
 });
 
+// As most programs write it. A service that the kernel refuses is not there for its destinations.
+t.test('services are ensured with their destinations, each behind its own', async (t) => {
+  const { ipvs, ipvsadm } = await freshIpvs(t);
+  const inOrder = (weight: number, scheduler: (n: number) => string) =>
+    range(1, SERVICES).flatMap((n): Operation[] => [
+      { op: 'ensureService', service: { ...service(n), scheduler: scheduler(n) } },
+      ...range(1, EACH).map((m): Operation => ({
+        op: 'ensureDestination',
+        service: service(n),
+        destination: { ...real(m), weight },
+      })),
+    ]);
+  const first = await ipvs.batch(inOrder(5, (n) => (n % 100 === 0 ? 'no-such' : 'rr')));
+  t.strictSame(
+    codesOf(first),
+    range(1, SERVICES).flatMap((n) =>
+      n % 100 === 0
+        ? ['ERR_IPVS_SCHEDULER', ...new Array<string>(EACH).fill('ESRCH')]
+        : new Array<undefined>(1 + EACH).fill(undefined),
+    ),
+  );
+  t.equal(ipvsadm('-Sn').split('\n').length - 1, 990 * (1 + EACH));
+  t.strictSame(failed(await ipvs.batch(inOrder(6, () => 'wrr'))), []);
+  const again = await ipvs.snapshot();
+  t.strictSame(new Set(again.services.map(({ scheduler }) => scheduler)), new Set(['wrr']));
+  t.strictSame(
+    weightsOf(again),
+    range(1, SERVICES).map(() => new Array<number>(EACH).fill(6)),
+  );
+});
+
 // The answers to all are errors: the queue of answers must hold them, or they are read back.
 t.test('11,000 that are refused are told so one by one', async (t) => {
   const { ipvs, ipvsadm } = await freshIpvs(t);

@@ -511,7 +511,7 @@ t.test('a request may have less time than the others', async (t) => {
   fake.exchanges[0]?.finish();
   t.strictSame(await late, new NativeFailure(Fault.notSent, 0, '', ''));
   t.strictSame(portsOf(fake), [[1], [2, 3]]);
-  t.equal(fake.exchanges[1]?.milliseconds, 150, 'the shortest of all');
+  t.equal(fake.exchanges[1]?.milliseconds, 900, 'which is not taken from them');
   fake.exchanges[1]?.finish();
   await Promise.all(all);
 
@@ -519,6 +519,30 @@ t.test('a request may have less time than the others', async (t) => {
   other.onDump = ({ finish }) => finish([]);
   await new DumpChannel(other, TIMEOUT).services(false, { deadline });
   t.equal(other.dumps[0]?.milliseconds, 150);
+});
+
+// Catches a request that is told after a moment that all of its time has passed, or never.
+t.test('of those that travel together each is over at its own time', async (t) => {
+  const { fake, channel } = makeCommands();
+  const alive = setInterval(() => undefined, 20); // the alarm's own timer does not
+  t.teardown(() => {
+    clearInterval(alive);
+  });
+  const first = channel.request(request(1));
+  const deadline = performance.now() + 10_000;
+  const long = channel.request(request(2), { deadline });
+  const short = channel.request(request(3), { deadline: performance.now() + 50 });
+  const seen = watch([long]);
+  fake.exchanges[0]?.finish();
+  await first;
+  t.strictSame(portsOf(fake), [[1], [2, 3]]);
+  t.ok((fake.exchanges[1]?.milliseconds ?? 0) > 5000);
+  t.strictSame(await short, new NativeFailure(Fault.noAnswer, 0, '', ''));
+  t.strictSame(seen, ['waiting']);
+  const answer = refused(17);
+  fake.exchanges[1]?.finish([answer, undefined]);
+  t.equal(await long, answer);
+  await channel.settled();
 });
 
 t.test('a dump that is given up is not begun, and its successor is', async (t) => {

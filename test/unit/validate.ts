@@ -625,6 +625,12 @@ t.test('senseless changes to a destination are refused before it is read', (t) =
     [{ forwarding: 'nat', tunnel: { type: 'ipip' } }, 'changes.tunnel', 'VALUE'],
     [{ tunnel: { type: 'gue' } }, 'changes.tunnel.port', 'TYPE'],
     [{ tunnel: { type: 'gre', checksum: 'remcsum' } }, 'changes.tunnel.checksum', 'VALUE'],
+    [{ upperThreshold: null }, 'changes.upperThreshold', 'TYPE'],
+    [{ lowerThreshold: null }, 'changes.lowerThreshold', 'TYPE'],
+    [{ forwarding: null }, 'changes.forwarding', 'TYPE'],
+  ]);
+  refuses(t, (changes) => readDestinationChanges(changes, tcpId, { ...id, port: 81 }), [
+    [{ tunnel: { type: 'gre' } }, 'changes.forwarding', 'VALUE', /can't be 'tun'/],
   ]);
   // These depend on what is there.
   for (const changes of [
