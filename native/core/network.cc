@@ -266,7 +266,7 @@ Failure Network::FouPorts(const Deadline& deadline, std::vector<FouPort>* ports)
 Failure Network::Listeners(const Deadline& deadline, std::vector<Listener>* listeners) {
   listeners->clear();
   for (const uint16_t family : kFamilies) {
-    for (const uint8_t protocol : {IPPROTO_TCP, IPPROTO_UDP}) {
+    for (const uint8_t protocol : {uint8_t{IPPROTO_TCP}, uint8_t{IPPROTO_UDP}}) {
       std::vector<Listener> some;
       const auto encode = [family, protocol](CommandBatch* batch) {
         EncodeListListeners(family, protocol, batch);
