@@ -25,7 +25,7 @@ import { destinationName, serviceName } from '../turns.js';
 import type { SyncRole, Timeouts } from '../types.js';
 import { ROLES } from '../words.js';
 import { Foresight, isOfAnotherFamily } from './beforehand.js';
-import { RulesError } from './error.js';
+import { TableDocument } from './document.js';
 import { idOfDestination, idOfService } from './ids.js';
 import { fileName, readRules, textOf } from './parse.js';
 import type { RuleLine } from './parse.js';
@@ -83,29 +83,20 @@ export function restore(
 }
 
 function readSource(value: unknown, mode: Mode, file: string): Source {
+  const exact = mode === 'replace';
   if (typeof value === 'string') {
-    return isRules(value)
-      ? readRules(value, file)
-      : Target.of(readDocument(value, file), mode === 'replace');
+    if (isRules(value)) return readRules(value, file);
+    const document = new TableDocument(value, file);
+    try {
+      return Target.of(document.value, exact);
+    } catch (error) {
+      throw document.placed(error);
+    }
   }
   if (typeof value !== 'object' || value === null) {
     throw invalidType('source', 'a string or an object', value);
   }
-  return Target.of(value, mode === 'replace');
-}
-
-/** JSON or YAML; the one is part of the other. */
-function readDocument(text: string, file: string): unknown {
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- only now that it is needed
-  const { LineCounter, parseDocument } = require('yaml') as typeof import('yaml');
-  const lineCounter = new LineCounter();
-  const document = parseDocument(text, { lineCounter, prettyErrors: false });
-  const [error] = document.errors;
-  if (error !== undefined) {
-    const { line, col } = lineCounter.linePos(error.pos[0]);
-    throw new RulesError(file, line, col, error.message, error);
-  }
-  return document.toJS() as unknown;
+  return Target.of(value, exact);
 }
 
 class Restore {

@@ -351,9 +351,12 @@ t.test('save, diff, restore', async (t) => {
     [
       '{ "services": [{ "protocol": "tcp", "address": "x", "port": 1 }] }',
       2,
-      /wrong: .*services\[0\]\.address/,
+      /wrong:1:48: The property 'services\[0\]\.address'/,
     ],
     ['services: [', 2, /wrong:1:/],
+    ['services:\n  - *web\n', 2, /wrong:2:5: Unresolved alias/],
+    ['"-A -t 10.0.0.9:80"', 2, /wrong:1:1: The property 'table' must be an object/],
+    ['~', 2, /wrong:1:1: The property 'table' must be an object/],
     ['# nothing\n\n', 2, /wrong is empty/],
     ['-A -t 10.0.0.9:80 -s nosuch\n', 2, /wrong:1:1: .*nosuch/],
   ];

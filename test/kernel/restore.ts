@@ -345,6 +345,21 @@ t.test('what makes no sense in an object is named by its place', async (t) => {
   await refuses({ services: [], timeouts: { tcp: -1 } }, /'table\.timeouts\.tcp'/);
   await refuses({ services: [], syncDaemons: [{}] }, /'table\.syncDaemons\[0\]\.role'/);
   await refuses('services: [}', /^rules:1:12: /);
+  const file = 'table.yaml';
+  const placed = async (text: string, place: object, reason: RegExp) => {
+    const error = await failureOf(ipvs.restore(text, { file }));
+    t.match(error, { code: 'ERR_IPVS_RULES', file, ...place, reason }, text);
+  };
+  const port = 'services:\n  - { protocol: tcp, address: 10.0.0.1, port: 99999 }';
+  await placed(
+    port,
+    { line: 2, column: 47 },
+    /^The property 'services\[0\]\.port' is out of range/,
+  );
+  const weight = JSON.stringify(list({ address: '10.0.0.5', weight: -1 }), null, 1);
+  await placed(weight, { line: 10, column: 16 }, /'services\[0\]\.destinations\[0\]\.weight'/);
+  await placed('{"services":[],"timeouts":{"tcp":-1}}', { line: 1, column: 34 }, /'timeouts\.tcp'/);
+  await placed('services: [*web]', { line: 1, column: 12 }, /Unresolved alias/);
   await refuses('', /'options\.mode' must be one of 'replace', 'merge'/, { mode: 'add' });
   await refuses('', /'options\.dryRun' must be a boolean/, { dryRun: 1 });
   await refuses('', /'options\.more'/, { more: 1 });
