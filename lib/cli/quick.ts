@@ -13,7 +13,7 @@ export async function quickTable(): Promise<readonly SnapshotService[] | undefin
   const channels = await Channels.open(loadAddon(), { netns: undefined }, DEFAULT_TIMEOUT);
   if (channels instanceof NativeFailure) return undefined;
   try {
-    const table = await channels.dumps.table(false, false);
+    const table = await channels.dumps.table(true, false);
     if (table instanceof NativeFailure) return undefined;
     const services: SnapshotService[] = [];
     for (const count of table.counts) {
