@@ -22,7 +22,7 @@ import { subjectOf, throwIfAborted } from '../session.js';
 import type { Call, Session } from '../session.js';
 import { readTable } from '../table.js';
 import { destinationName, serviceName } from '../turns.js';
-import type { SyncRole, Timeouts } from '../types.js';
+import type { ServiceKey, SyncRole, Timeouts } from '../types.js';
 import { ROLES } from '../words.js';
 import { Foresight, isOfAnotherFamily } from './beforehand.js';
 import { TableDocument } from './document.js';
@@ -122,12 +122,13 @@ class Restore {
     const running = await this.#runningDaemons(target, plan);
     await foresight.checkDaemons(target, running);
     const daemons = daemonsToChange(target, running);
+    const zeroed = zeroedOf(target);
     throwIfAborted(this.#call);
     if (!dryRun) {
       await this.#change(plan, daemons);
       await this.#setTimeouts(timeouts);
       for (const each of daemons) await this.#replaceDaemon(each);
-      for (const service of zeroedOf(target)) {
+      for (const service of zeroed) {
         const request = { command: Command.zero, ...(service && { service }) };
         await this.#session.send(this.#begin(), request);
       }
@@ -142,6 +143,7 @@ class Restore {
       timeouts,
       startedDaemons: rolesOf(daemons.filter(({ wanted }) => wanted !== undefined)),
       stoppedDaemons: rolesOf(daemons.filter(({ present }) => present !== undefined)),
+      zeroed: keysOf(zeroed),
     };
   }
 
@@ -321,9 +323,16 @@ function rolesOf(daemons: readonly DaemonChange[]): SyncRole[] {
   return daemons.map(({ role }) => ROLES.word(role));
 }
 
-/** Of the services whose counters start again, those that are still there in the end. */
+/** Whose counters start again, each once: those that are still there in the end; undefined: all. */
 function zeroedOf({ zeroed, services }: Target): (ServiceId | undefined)[] {
-  return zeroed.filter((id) => id === undefined || services.has(serviceName(id)));
+  if (zeroed.includes(undefined)) return [undefined];
+  const named = new Map(zeroed.map((id) => [id && serviceName(id), id]));
+  return [...named].filter(([name = '']) => services.has(name)).map(([, id]) => id);
+}
+
+function keysOf(zeroed: readonly (ServiceId | undefined)[]): ServiceKey[] | 'all' {
+  const keys = zeroed.map((service) => subjectOf({ command: '', service }).service);
+  return keys.includes(undefined) ? 'all' : (keys as ServiceKey[]);
 }
 
 /** Whether somebody else removed what was to be removed. */

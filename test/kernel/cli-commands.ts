@@ -345,6 +345,24 @@ t.test('save, diff, restore', async (t) => {
     t.same((await ipvs.snapshot()).services, saved.services, name);
   }
 
+  // What is there already, and counters that start again.
+  const zeroes = (await cli('save --format rules')).out.join('\n');
+  const some = { input: `${zeroes}\n-Z -t 10.0.0.1:80\n-Z -t 10.0.0.1:80\n` };
+  t.match(await cli('diff', some), { status: 1, out: ['~ counters of tcp 10.0.0.1:80: to zero'] });
+  const foreseen = await cli('restore -n', some);
+  t.same(foreseen.out, [
+    '~ counters of tcp 10.0.0.1:80: to zero',
+    'would be: 0 added, 0 changed, 0 removed, 3 unchanged, counters of 1 service zeroed',
+  ]);
+  const all = { input: `${zeroes}\n-Z\n` };
+  t.match(await cli('diff', all), { status: 1, out: ['~ all counters: to zero'] });
+  t.match(JSON.parse((await cli('diff --json', all)).out.join('')), {
+    different: true,
+    changes: [],
+    zeroed: 'all',
+  });
+  t.match((await cli('restore', all)).out, [/3 unchanged, all counters zeroed$/]);
+
   const file = join(folder, 'wrong');
   const wrong: [text: string, status: number, message: RegExp][] = [
     ['-A -t 10.0.0.9:80\n-A -t 10.0.0.9:80 -s\n', 2, /wrong:2:\d+: /],
@@ -367,7 +385,10 @@ t.test('save, diff, restore', async (t) => {
     t.match(ran.err[0], message);
   }
   t.match(await cli(`restore ${folder}/nosuch`), { status: 4, err: [/can't be read/] });
-  t.match(await cli('restore', { input: '' }), { status: 2, err: [/is empty/, /hint.*clear/] });
+  for (const command of ['restore', 'diff']) {
+    const empty = { status: 2, out: [], err: [/is empty/, /hint.*clear/] };
+    t.match(await cli(command, { input: '' }), empty, command);
+  }
   t.match(await cli('restore', { columns: 80 }), { status: 2, err: [/no file is given/, /hint/] });
   t.same((await ipvs.snapshot()).services, saved.services, 'nothing was changed');
   t.match(await cli(`save ${folder}/nosuch/file`), { status: 4 });

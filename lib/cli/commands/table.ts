@@ -106,13 +106,14 @@ export async function diff(
   { merge = false }: RestoreFlags,
 ): Promise<number> {
   const wanted = await read(context, file);
+  if (!merge) refuseEmpty(wanted);
   const { before, result } = await bring(context, wanted, merge, true);
   const reports = before === undefined ? [] : reportsOf(result, before, wanted);
-  const { timeouts, startedDaemons, stoppedDaemons } = result;
-  const daemons = [...startedDaemons, ...stoppedDaemons];
-  const different = [...reports, ...Object.keys(timeouts), ...daemons].length > 0;
+  const { timeouts, startedDaemons, stoppedDaemons, zeroed } = result;
+  const others = [...Object.keys(timeouts), ...startedDaemons, ...stoppedDaemons];
+  const different = reports.length + others.length + zeroed.length > 0;
   if (context.json) {
-    const changes = { changes: reports, timeouts, startedDaemons, stoppedDaemons };
+    const changes = { changes: reports, timeouts, startedDaemons, stoppedDaemons, zeroed };
     await context.printJson({ different, ...changes });
   } else if (before !== undefined) {
     await context.print(diffLines(reports, result, before, context.style));
