@@ -91,6 +91,12 @@ t.test('add, set, remove', async (t) => {
   const partly = await cli('add server tcp 10.0.0.1:80 10.0.0.7 10.0.0.5 --nat');
   t.equal(partly.status, 3, 'what fails decides the status');
   t.match(partly.out, ['added server 10.0.0.7:80'], 'and what worked is told');
+  const both = await cli('add server tcp 10.0.0.1:80 10.0.0.7 10.0.0.5 --nat --json');
+  t.equal(both.status, 3);
+  t.match(JSON.parse(both.out.join('')), { changes: [{ error: {} }, { error: {} }] });
+  const told = both.err.map((line) => JSON.parse(line) as unknown);
+  t.match(told, [{ error: { code: 'EEXIST', destination: { address: '10.0.0.7' } } }, {}]);
+  t.equal(told.length, 2, 'each failure has its line');
 
   t.same((await cli('set service tcp 10.0.0.1:80 -s rr')).out, [
     'changed tcp 10.0.0.1:80: scheduler wlc → rr',
@@ -133,6 +139,9 @@ t.test('every setting has its words', async (t) => {
     },
     { fwmark: 4294967295, family: 'ipv6', schedulerFlags: ['mh-fallback', 'mh-port'] },
   ]);
+  await cli('set service sctp 10.0.0.1:any -p 10m');
+  await cli('set service sctp 10.0.0.1:any -p');
+  t.match((await ipvs.listServices())[0], { persistence: { timeout: 600 } }, 'the present time');
   await cli('set service udp [2001:db8::1]:5060 --no-engine --no-one-packet');
   await cli('set service mark6 4294967295 --flags none');
   t.match(await ipvs.listServices(), [
