@@ -172,6 +172,16 @@ export function propertyOf(error: unknown): string | undefined {
   return typeof error === 'object' && error !== null ? PROPERTIES.get(error) : undefined;
 }
 
+/** Where such an error is about `from` or a part of it, it is made one about `to`. */
+export function renameProperty(error: unknown, from: string, to: string): unknown {
+  const property = propertyOf(error);
+  if (!(error instanceof Error) || property?.startsWith(from) !== true) return error;
+  const renamed = `${to}${property.slice(from.length)}`;
+  error.message = error.message.replace(`'${property}'`, () => `'${renamed}'`);
+  PROPERTIES.set(error, renamed);
+  return error;
+}
+
 function argumentError(
   Kind: typeof TypeError,
   code: string,

@@ -12,7 +12,7 @@ import type {
 } from '../types.js';
 import { destinationConfigOf, keyOf, serviceConfigOf } from './config.js';
 import type { Context } from './context.js';
-import { Exit, failureText, statusOf, tell } from './failure.js';
+import { Exit, statusOf, tell } from './failure.js';
 import type { Told } from './failure.js';
 import { lazy } from './lazy.js';
 import type { Change, Found } from './predict.js';
@@ -71,9 +71,7 @@ export async function carryOut(
     const done = told.filter(({ error }) => error === undefined);
     await context.print(done.map((each) => changeLine(each, dryRun, context.style)));
   }
-  for (const error of errors) {
-    if (!context.json) context.io.stderr.write(failureText(error, context.errorStyle));
-  }
+  for (const error of errors) context.fail(error);
   return errors.length === 0 ? Exit.done : statusOf(errors[0]);
 }
 

@@ -2,6 +2,7 @@
 
 import type { Ipvs } from '../ipvs.js';
 import type { OpenOptions } from '../types.js';
+import { failureText } from './failure.js';
 import { lazy } from './lazy.js';
 import { columnsOf, styleOf, widthOf } from './terminal.js';
 import type { Io, Style } from './terminal.js';
@@ -125,6 +126,11 @@ export class Context {
   /** Something that went another way than somebody may think; on standard error, always. */
   warn(text: string): void {
     this.io.stderr.write(`${this.errorStyle.yellow('warning:')} ${text}\n`);
+  }
+
+  /** Something that was not done, where the command goes on all the same. */
+  fail(error: unknown): void {
+    this.io.stderr.write(failureText(error, this.errorStyle, this.json));
   }
 
   /** One line that says how far something is, replaced again and again; silent in a pipe. */

@@ -189,7 +189,9 @@ function hintOf(error: Error): { hint?: string } {
   return typeof hint === 'string' ? { hint } : {};
 }
 
-export function failureText(error: unknown, style: Style): string {
+/** What is written to standard error. */
+export function failureText(error: unknown, style: Style, json = false): string {
+  if (json) return `${JSON.stringify({ error: tell(error) })}\n`;
   const { message, hint } = tell(error);
   const first = `${style.red('ipvs:')} ${message}\n`;
   return hint === undefined ? first : `${first}${style.dim('hint:')} ${hint}\n`;

@@ -8,6 +8,7 @@ export const lazy = {
   ipvs: () => require('../ipvs.js') as typeof import('../ipvs.js'),
   select: () => require('./select.js') as typeof import('./select.js'),
   quick: () => require('./quick.js') as typeof import('./quick.js'),
+  meant: () => require('./meant.js') as typeof import('./meant.js'),
   predict: () => require('./predict.js') as typeof import('./predict.js'),
   program: () => require('./program.js') as typeof import('./program.js'),
   run: () => require('./run.js') as typeof import('./run.js'),

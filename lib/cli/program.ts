@@ -100,13 +100,16 @@ function addLooks(program: CliCommand): void {
     .option('--limit <number>', 'stop after so many')
     .option('--origin', 'say which came from another director')
     .example('ipvs connections --server 10.0.0.5', 'who is on a server')
-    .example('ipvs connections --json | jq length', 'for programs; the table may be long')
+    .example('ipvs connections --json | jq ".connections | length"', 'for programs; it may be long')
     .does(() => lazy.connections().connections);
   program
     .sub('doctor', 'find what is wrong here, and what to do about it')
     .example('ipvs doctor', 'exits with 1 where something is wrong')
     .does(() => lazy.probe().doctor);
-  program.sub('probe', 'show what this kernel can do').does(() => lazy.probe().probe);
+  program
+    .sub('probe', 'show what this kernel can do')
+    .example('ipvs probe', 'schedulers, engines, families, tunnels')
+    .does(() => lazy.probe().probe);
 }
 
 function someServices(command: CliCommand): CliCommand {
@@ -194,6 +197,7 @@ function addCluster(program: CliCommand): void {
       'describes it: addresses, routes, kernel settings, services and servers.',
   );
   const file = '/etc/ipvs/cluster.yaml';
+  cluster.example(`ipvs cluster plan -f ${file} --node rs1`, 'what it would do; "apply" does it');
   node(
     cluster.sub(
       'plan',
@@ -309,6 +313,7 @@ function addDirector(program: CliCommand): void {
       'Shows the sync daemons that run here. They tell another director about connections ' +
         '(master), or take them (backup).',
     )
+    .example('ipvs daemon', 'which run, and how')
     .does(() => lazy.director().listDaemons);
   dryRun(daemon.sub('start', 'start a sync daemon'))
     .addArgument(role())
@@ -322,6 +327,7 @@ function addDirector(program: CliCommand): void {
     .does(() => lazy.director().startDaemon);
   dryRun(daemon.sub('stop', 'stop a sync daemon'))
     .addArgument(role())
+    .example('ipvs daemon stop master', 'the backup is told nothing any more')
     .does(() => lazy.director().stopDaemon);
 }
 
@@ -330,7 +336,10 @@ function role(): Argument {
 }
 
 function addAdd(add: CliCommand): void {
-  dryRun(serviceSettings(service(add.sub('service', 'add a virtual service'))))
+  add
+    .example('ipvs add service tcp 10.0.0.1:80', 'a virtual service')
+    .example('ipvs add server tcp 10.0.0.1:80 10.0.0.5', 'a server behind it');
+  dryRun(serviceSettings(service(add.sub('service', 'add a virtual service')), true))
     .option('--ensure', 'where it is there already, set it to just this')
     .example('ipvs add service tcp 10.0.0.1:80', 'by weighted least connections (wlc)')
     .example(
@@ -339,7 +348,7 @@ function addAdd(add: CliCommand): void {
     )
     .example('ipvs add service mark6 80 --scheduler mh --flags mh-port', 'IPv6 packets of mark 80')
     .does(() => lazy.change().addService);
-  dryRun(serverSettings(servers(add.sub('server', 'add real servers to a service'))))
+  dryRun(serverSettings(servers(add.sub('server', 'add real servers to a service')), true))
     .option('--ensure', 'where one is there already, set it to just this')
     .example('ipvs add server tcp 10.0.0.1:80 10.0.0.5', 'direct routing (VS/DR), weight 1')
     .example(
@@ -354,13 +363,16 @@ function addAdd(add: CliCommand): void {
 }
 
 function addSet(set: CliCommand): void {
-  dryRun(serviceSettings(service(set.sub('service', 'change a virtual service'))))
+  set
+    .example('ipvs set service tcp 10.0.0.1:80 --scheduler rr', 'how servers are chosen')
+    .example('ipvs set server tcp 10.0.0.1:80 10.0.0.5 --weight 3', 'how much a server gets');
+  dryRun(serviceSettings(service(set.sub('service', 'change a virtual service')), false))
     .option('--no-persistent', 'clients are not sticky any more')
     .option('--no-engine', 'no persistence engine any more')
     .option('--no-one-packet', 'connections count again')
     .example('ipvs set service tcp 10.0.0.1:80 --scheduler rr', 'all else stays as it is')
     .does(() => lazy.change().setService);
-  dryRun(serverSettings(servers(set.sub('server', 'change real servers of a service'))))
+  dryRun(serverSettings(servers(set.sub('server', 'change real servers of a service')), false))
     .example(
       'ipvs set server tcp 10.0.0.1:80 10.0.0.5 --weight 0',
       'no new connections; says how many are left',
@@ -370,6 +382,9 @@ function addSet(set: CliCommand): void {
 }
 
 function addRemove(remove: CliCommand): void {
+  remove
+    .example('ipvs remove service tcp 10.0.0.1:80', 'a service with its servers')
+    .example('ipvs remove server tcp 10.0.0.1:80 10.0.0.5', 'a server of it');
   dryRun(service(remove.sub('service', 'remove a virtual service with its servers')))
     .option('--missing-ok', 'be content where it is not there')
     .example('ipvs remove service tcp 10.0.0.1:80', 'its servers go with it')
@@ -388,10 +403,16 @@ function addRemove(remove: CliCommand): void {
     .does(() => lazy.change().removeServer);
 }
 
-function serviceSettings(command: CliCommand): CliCommand {
+// What is left out has a default where something is new; where it is there, it stays as it is.
+
+function serviceSettings(command: CliCommand, isNew: boolean): CliCommand {
+  const time = isNew ? ' (default: 5m)' : '; without a time: the present one, or 5m';
   return command
-    .option('-s, --scheduler <name>', 'rr, wrr, lc, wlc, sh, dh, mh, sed, nq, … (default: wlc)')
-    .option('-p, --persistent [time]', 'sticky clients, for so long (default: 5m)')
+    .option(
+      '-s, --scheduler <name>',
+      `rr, wrr, lc, wlc, sh, dh, mh, sed, nq, …${isNew ? ' (default: wlc)' : ''}`,
+    )
+    .option('-p, --persistent [time]', `sticky clients, for so long${time}`)
     .option('--netmask <mask>', 'clients that are equal under it count as one: 24, 255.255.255.0')
     .option('--engine <name>', 'know clients by something else: sip')
     .option('-o, --one-packet', 'schedule each packet for itself; udp and marks only')
@@ -401,10 +422,10 @@ function serviceSettings(command: CliCommand): CliCommand {
     );
 }
 
-function serverSettings(command: CliCommand): CliCommand {
+function serverSettings(command: CliCommand, isNew: boolean): CliCommand {
   return command
-    .option('-w, --weight <number>', '0 is no new connections (default: 1)')
-    .option('-g, --dr', 'direct routing, on a shared link (the default)')
+    .option('-w, --weight <number>', `0 is no new connections${isNew ? ' (default: 1)' : ''}`)
+    .option('-g, --dr', `direct routing, on a shared link${isNew ? ' (the default)' : ''}`)
     .option('-m, --nat', 'masquerading; the only one that can change the port')
     .option('-i, --tun', 'through a tunnel')
     .option('--local', 'the director itself')

@@ -1,31 +1,37 @@
 // The table of the process's own network namespace, for `ipvs list`: the same as Ipvs.snapshot gives,
-// with half of what that has to load.
+// with a third of what that has to load.
 
-import { Channels } from '../channel.js';
 import { loadAddon } from '../load.js';
-import { NativeFailure } from '../native.js';
+import type { Addon, NativeTable } from '../native.js';
+import { Records } from '../rows.js';
 import type { Destination, Service, SnapshotService } from '../types.js';
-import { DEFAULT_TIMEOUT } from '../waiting.js';
+import { DEFAULT_TIMEOUT, waitFor } from '../waiting.js';
 import { toDestination, toService } from '../words.js';
 
 /** Undefined where it fails: Ipvs.snapshot, which does it again, says why. */
-export async function quickTable(): Promise<readonly SnapshotService[] | undefined> {
-  const channels = await Channels.open(loadAddon(), { netns: undefined }, DEFAULT_TIMEOUT);
-  if (channels instanceof NativeFailure) return undefined;
+export async function quickTable(
+  addon: Addon = loadAddon(),
+): Promise<readonly SnapshotService[] | undefined> {
+  const channel = new addon.Channel(undefined);
   try {
-    const table = await channels.dumps.table(false, false);
-    if (table instanceof NativeFailure) return undefined;
-    const services: SnapshotService[] = [];
-    for (const count of table.counts) {
-      const [service] = table.services.map(1, toService) as Service[];
-      if (service === undefined) break;
-      services.push({
-        ...service,
-        destinations: table.destinations.map(count, toDestination) as Destination[],
+    const looked = new Promise<NativeTable | undefined>((resolve) => {
+      channel.table(true, DEFAULT_TIMEOUT, (failure, table) => {
+        resolve(failure === undefined ? table : undefined);
       });
-    }
-    return services;
+    });
+    const deadline = performance.now() + DEFAULT_TIMEOUT;
+    const table = await waitFor(looked, { deadline }, undefined);
+    return table && servicesOf(table);
   } finally {
-    channels.close();
+    channel.close();
   }
+}
+
+function servicesOf({ counts, ...records }: NativeTable): SnapshotService[] {
+  const services = Records.services(records.services, false);
+  const destinations = Records.destinations(records.destinations, false);
+  return Array.from(counts, (count) => ({
+    ...(services.map(1, toService) as Service[])[0],
+    destinations: destinations.map(count, toDestination) as Destination[],
+  })) as SnapshotService[];
 }

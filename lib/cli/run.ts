@@ -2,7 +2,7 @@
 // process: tests run it inside theirs.
 
 import { Context, netnsOf } from './context.js';
-import { Exit, failureText, statusOf, tell, usageError } from './failure.js';
+import { Exit, failureText, statusOf, usageError } from './failure.js';
 import { lazy } from './lazy.js';
 import { styleOf } from './terminal.js';
 import type { Io } from './terminal.js';
@@ -29,11 +29,11 @@ export async function run(argv: readonly string[], io: Io, name = 'ipvs'): Promi
     }
     return isPlainList(argv) ? await plainList(argv, io) : await runProgram(argv, io, color);
   } catch (thrown) {
-    const error = ofCommander(thrown);
+    const error = ofCommander(thrown, argv);
     if (error === undefined) return Exit.done;
     if (error === HELPED) return Exit.usage;
-    if (argv.includes('--json')) io.stderr.write(`${JSON.stringify({ error: tell(error) })}\n`);
-    else io.stderr.write(failureText(error, styleOf(io.stderr, io.env, color)));
+    const style = styleOf(io.stderr, io.env, color);
+    io.stderr.write(failureText(error, style, argv.includes('--json')));
     return statusOf(error);
   }
 }
@@ -116,11 +116,11 @@ function version(): string {
 const HELPED = Symbol('help was shown where a command was missing');
 
 /** Commander's errors as ours; undefined where help was asked for and shown. */
-function ofCommander(error: unknown): unknown {
+function ofCommander(error: unknown, argv: readonly string[]): unknown {
   const { code, message, exitCode } = error as { code?: unknown } & Error & { exitCode?: number };
   if (typeof code !== 'string' || !code.startsWith('commander.')) return error;
   if (exitCode === 0) return undefined;
   if (code === 'commander.help') return HELPED;
   const [said = '', hint] = message.replace(/^error: /, '').split('\n');
-  return usageError(said, hint?.replace(/^\(|\)$/g, ''));
+  return usageError(said, lazy.meant().meant(argv) ?? hint?.replace(/^\(|\)$/g, ''));
 }

@@ -19,7 +19,7 @@ export async function select(
     return [await readOne(context, parseService(kind, name))];
   const isWanted = kind === undefined ? () => true : ofKind(kind);
   const ipvs = await context.ipvs();
-  const { services } = await ipvs.snapshot({ settle: false });
+  const { services } = await ipvs.snapshot();
   return services.filter(isWanted);
 }
 

@@ -1,6 +1,7 @@
 // What restoring a file would change, in words: what is there beside what the file says.
 
 import type { Snapshot } from '../types.js';
+import { TableDocument } from '../rules/document.js';
 import { isRules, Target } from '../rules/target.js';
 import type { PresentTable, TargetDestination, TargetService } from '../rules/target.js';
 import { readRules } from '../rules/parse.js';
@@ -18,10 +19,17 @@ import {
   serviceInWords,
 } from './config.js';
 
-/** A file that was found to be good. */
+/** What a file says, read once: parsing YAML takes its time. */
 export interface WantedTable {
   readonly text: string;
   readonly file: string;
+  /** Where it is not rules. */
+  readonly document?: TableDocument;
+}
+
+/** Throws a RulesError where it is neither rules nor JSON nor YAML. */
+export function wantedTable(text: string, file: string): WantedTable {
+  return isRules(text) ? { text, file } : { text, file, document: new TableDocument(text, file) };
 }
 
 /** One report for each entry of the result, in the order of the table. */
@@ -56,15 +64,11 @@ function tableOf({ services }: Snapshot): PresentTable {
   return table;
 }
 
-function targetOf({ text, file }: WantedTable, start: PresentTable): Target {
-  if (isRules(text)) {
-    const target = new Target(start);
-    target.follow(readRules(text, file), file);
-    return target;
-  }
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- only now that it is needed
-  const { parse } = require('yaml') as typeof import('yaml');
-  return Target.of(parse(text) as object, true).over(start);
+function targetOf({ text, file, document }: WantedTable, start: PresentTable): Target {
+  if (document !== undefined) return Target.of(document.value, true).over(start);
+  const target = new Target(start);
+  target.follow(readRules(text, file), file);
+  return target;
 }
 
 function reportOf(

@@ -22,10 +22,10 @@ import { subjectOf, throwIfAborted } from '../session.js';
 import type { Call, Session } from '../session.js';
 import { readTable } from '../table.js';
 import { destinationName, serviceName } from '../turns.js';
-import type { SyncRole, Timeouts } from '../types.js';
+import type { ServiceKey, SyncRole, Timeouts } from '../types.js';
 import { ROLES } from '../words.js';
 import { Foresight, isOfAnotherFamily } from './beforehand.js';
-import { RulesError } from './error.js';
+import { TableDocument } from './document.js';
 import { idOfDestination, idOfService } from './ids.js';
 import { fileName, readRules, textOf } from './parse.js';
 import type { RuleLine } from './parse.js';
@@ -83,29 +83,20 @@ export function restore(
 }
 
 function readSource(value: unknown, mode: Mode, file: string): Source {
+  const exact = mode === 'replace';
   if (typeof value === 'string') {
-    return isRules(value)
-      ? readRules(value, file)
-      : Target.of(readDocument(value, file), mode === 'replace');
+    if (isRules(value)) return readRules(value, file);
+    const document = new TableDocument(value, file);
+    try {
+      return Target.of(document.value, exact);
+    } catch (error) {
+      throw document.placed(error);
+    }
   }
   if (typeof value !== 'object' || value === null) {
     throw invalidType('source', 'a string or an object', value);
   }
-  return Target.of(value, mode === 'replace');
-}
-
-/** JSON or YAML; the one is part of the other. */
-function readDocument(text: string, file: string): unknown {
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- only now that it is needed
-  const { LineCounter, parseDocument } = require('yaml') as typeof import('yaml');
-  const lineCounter = new LineCounter();
-  const document = parseDocument(text, { lineCounter, prettyErrors: false });
-  const [error] = document.errors;
-  if (error !== undefined) {
-    const { line, col } = lineCounter.linePos(error.pos[0]);
-    throw new RulesError(file, line, col, error.message, error);
-  }
-  return document.toJS() as unknown;
+  return Target.of(value, exact);
 }
 
 class Restore {
@@ -131,12 +122,13 @@ class Restore {
     const running = await this.#runningDaemons(target, plan);
     await foresight.checkDaemons(target, running);
     const daemons = daemonsToChange(target, running);
+    const zeroed = zeroedOf(target);
     throwIfAborted(this.#call);
     if (!dryRun) {
       await this.#change(plan, daemons);
       await this.#setTimeouts(timeouts);
       for (const each of daemons) await this.#replaceDaemon(each);
-      for (const service of zeroedOf(target)) {
+      for (const service of zeroed) {
         const request = { command: Command.zero, ...(service && { service }) };
         await this.#session.send(this.#begin(), request);
       }
@@ -151,6 +143,7 @@ class Restore {
       timeouts,
       startedDaemons: rolesOf(daemons.filter(({ wanted }) => wanted !== undefined)),
       stoppedDaemons: rolesOf(daemons.filter(({ present }) => present !== undefined)),
+      zeroed: keysOf(zeroed),
     };
   }
 
@@ -330,9 +323,16 @@ function rolesOf(daemons: readonly DaemonChange[]): SyncRole[] {
   return daemons.map(({ role }) => ROLES.word(role));
 }
 
-/** Of the services whose counters start again, those that are still there in the end. */
+/** Whose counters start again, each once: those that are still there in the end; undefined: all. */
 function zeroedOf({ zeroed, services }: Target): (ServiceId | undefined)[] {
-  return zeroed.filter((id) => id === undefined || services.has(serviceName(id)));
+  if (zeroed.includes(undefined)) return [undefined];
+  const named = new Map(zeroed.map((id) => [id && serviceName(id), id]));
+  return [...named].filter(([name = '']) => services.has(name)).map(([, id]) => id);
+}
+
+function keysOf(zeroed: readonly (ServiceId | undefined)[]): ServiceKey[] | 'all' {
+  const keys = zeroed.map((service) => subjectOf({ command: '', service }).service);
+  return keys.includes(undefined) ? 'all' : (keys as ServiceKey[]);
 }
 
 /** Whether somebody else removed what was to be removed. */

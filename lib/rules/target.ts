@@ -3,7 +3,7 @@
 import { notUnicast } from '../address.js';
 import { list, object } from '../check.js';
 import type { Input } from '../check.js';
-import { invalidValue } from '../errors.js';
+import { invalidValue, renameProperty } from '../errors.js';
 import { parseDaemon, parseTimeouts } from '../options.js';
 import type {
   DaemonNumbers,
@@ -206,11 +206,7 @@ export function placed<Result>(name: string, path: string, check: () => Result):
   try {
     return check();
   } catch (error) {
-    const start = `The property '${name}`;
-    if (error instanceof Error && error.message.startsWith(start)) {
-      error.message = `The property '${path}${error.message.slice(start.length)}`;
-    }
-    throw error;
+    throw renameProperty(error, name, path);
   }
 }
 

@@ -106,4 +106,6 @@ export interface RestoreResult {
   readonly timeouts: Partial<Timeouts>;
   readonly startedDaemons: readonly SyncRole[];
   readonly stoppedDaemons: readonly SyncRole[];
+  /** The services whose counters started again, as rules say (`-Z`); `'all'` with the director's. */
+  readonly zeroed: readonly ServiceKey[] | 'all';
 }

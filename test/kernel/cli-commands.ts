@@ -91,6 +91,12 @@ t.test('add, set, remove', async (t) => {
   const partly = await cli('add server tcp 10.0.0.1:80 10.0.0.7 10.0.0.5 --nat');
   t.equal(partly.status, 3, 'what fails decides the status');
   t.match(partly.out, ['added server 10.0.0.7:80'], 'and what worked is told');
+  const both = await cli('add server tcp 10.0.0.1:80 10.0.0.7 10.0.0.5 --nat --json');
+  t.equal(both.status, 3);
+  t.match(JSON.parse(both.out.join('')), { changes: [{ error: {} }, { error: {} }] });
+  const told = both.err.map((line) => JSON.parse(line) as unknown);
+  t.match(told, [{ error: { code: 'EEXIST', destination: { address: '10.0.0.7' } } }, {}]);
+  t.equal(told.length, 2, 'each failure has its line');
 
   t.same((await cli('set service tcp 10.0.0.1:80 -s rr')).out, [
     'changed tcp 10.0.0.1:80: scheduler wlc → rr',
@@ -133,6 +139,9 @@ t.test('every setting has its words', async (t) => {
     },
     { fwmark: 4294967295, family: 'ipv6', schedulerFlags: ['mh-fallback', 'mh-port'] },
   ]);
+  await cli('set service sctp 10.0.0.1:any -p 10m');
+  await cli('set service sctp 10.0.0.1:any -p');
+  t.match((await ipvs.listServices())[0], { persistence: { timeout: 600 } }, 'the present time');
   await cli('set service udp [2001:db8::1]:5060 --no-engine --no-one-packet');
   await cli('set service mark6 4294967295 --flags none');
   t.match(await ipvs.listServices(), [
@@ -345,15 +354,36 @@ t.test('save, diff, restore', async (t) => {
     t.same((await ipvs.snapshot()).services, saved.services, name);
   }
 
+  // What is there already, and counters that start again.
+  const zeroes = (await cli('save --format rules')).out.join('\n');
+  const some = { input: `${zeroes}\n-Z -t 10.0.0.1:80\n-Z -t 10.0.0.1:80\n` };
+  t.match(await cli('diff', some), { status: 1, out: ['~ counters of tcp 10.0.0.1:80: to zero'] });
+  const foreseen = await cli('restore -n', some);
+  t.same(foreseen.out, [
+    '~ counters of tcp 10.0.0.1:80: to zero',
+    'would be: 0 added, 0 changed, 0 removed, 3 unchanged, counters of 1 service zeroed',
+  ]);
+  const all = { input: `${zeroes}\n-Z\n` };
+  t.match(await cli('diff', all), { status: 1, out: ['~ all counters: to zero'] });
+  t.match(JSON.parse((await cli('diff --json', all)).out.join('')), {
+    different: true,
+    changes: [],
+    zeroed: 'all',
+  });
+  t.match((await cli('restore', all)).out, [/3 unchanged, all counters zeroed$/]);
+
   const file = join(folder, 'wrong');
   const wrong: [text: string, status: number, message: RegExp][] = [
     ['-A -t 10.0.0.9:80\n-A -t 10.0.0.9:80 -s\n', 2, /wrong:2:\d+: /],
     [
       '{ "services": [{ "protocol": "tcp", "address": "x", "port": 1 }] }',
       2,
-      /wrong: .*services\[0\]\.address/,
+      /wrong:1:48: The property 'services\[0\]\.address'/,
     ],
     ['services: [', 2, /wrong:1:/],
+    ['services:\n  - *web\n', 2, /wrong:2:5: Unresolved alias/],
+    ['"-A -t 10.0.0.9:80"', 2, /wrong:1:1: The property 'table' must be an object/],
+    ['~', 2, /wrong:1:1: The property 'table' must be an object/],
     ['# nothing\n\n', 2, /wrong is empty/],
     ['-A -t 10.0.0.9:80 -s nosuch\n', 2, /wrong:1:1: .*nosuch/],
   ];
@@ -364,7 +394,10 @@ t.test('save, diff, restore', async (t) => {
     t.match(ran.err[0], message);
   }
   t.match(await cli(`restore ${folder}/nosuch`), { status: 4, err: [/can't be read/] });
-  t.match(await cli('restore', { input: '' }), { status: 2, err: [/is empty/, /hint.*clear/] });
+  for (const command of ['restore', 'diff']) {
+    const empty = { status: 2, out: [], err: [/is empty/, /hint.*clear/] };
+    t.match(await cli(command, { input: '' }), empty, command);
+  }
   t.match(await cli('restore', { columns: 80 }), { status: 2, err: [/no file is given/, /hint/] });
   t.same((await ipvs.snapshot()).services, saved.services, 'nothing was changed');
   t.match(await cli(`save ${folder}/nosuch/file`), { status: 4 });

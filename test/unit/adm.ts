@@ -19,6 +19,8 @@ import {
 } from '#lib/cli/adm/order';
 import { Channels } from '#lib/channel';
 import { parseCommand } from '#lib/rules/command';
+import { readRules } from '#lib/rules/parse';
+import { Target } from '#lib/rules/target';
 import { Fault, NativeFailure } from '#lib/native';
 import { Command } from '#lib/records';
 import type { ConnectionRecord, DestinationRecord, ServiceRecord } from '#lib/records';
@@ -474,6 +476,31 @@ t.test('docs/migrating-from-ipvsadm.md has commands that can be read, and all of
   for (const alone of ['-Z', '-C', '-R', '-A -f 80 -6']) t.ok(commands.includes(alone), alone);
   t.end();
 });
+
+t.test(
+  'docs/migrating-from-ipvsadm.md names lines that restore refuses, and ipvsadm does not',
+  (t) => {
+    const [text = ''] = documentation('migrating-from-ipvsadm.md').split('\n## ');
+    const items = text.split('\n- ').slice(1);
+    const follow = (rules: string[]) => {
+      const lines = ['-A -t 10.0.0.8:80', ...rules].join('\n');
+      new Target(new Map()).follow(readRules(lines, 'rules'), 'rules');
+    };
+    const refusals = [/names of hosts/, /would become the service's/, /already/, /no such service/];
+    t.equal(items.length, refusals.length);
+    for (const [index, item] of items.entries()) {
+      const rules = [...item.matchAll(/`(-[AaD] [^`]*)`/g)].map(([, rule = '']) => rule);
+      t.throws(
+        () => {
+          follow(rules);
+        },
+        { code: 'ERR_IPVS_RULES', reason: refusals[index] },
+      );
+    }
+    follow(['-D -t 10.0.0.8:80']);
+    t.end();
+  },
+);
 
 t.test('docs/ipvsadm.md shows the differences that the tests allow, and no others', (t) => {
   const [, section = ''] = documentation('ipvsadm.md').split('\n## What is different on purpose\n');

@@ -149,6 +149,7 @@ t.test('a table that the library would not make is compared all the same', (t) =
     timeouts: {},
     startedDaemons: [],
     stoppedDaemons: [],
+    zeroed: [],
   };
   for (const mode of ['replace', 'merge'] as const) {
     const reports = reportsOf({ ...result, mode }, present, { text, file: 'rules' });

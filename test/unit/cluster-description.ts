@@ -251,6 +251,11 @@ t.test('YAML is read, and its mistakes have a line and a column', (t) => {
   const broken = yamlError('mode: dr\nvip: [1, 2\n');
   t.match(broken, { code: 'ERR_IPVS_DESCRIPTION', command: 'load description' });
   t.match(broken.message, /^load description: it is not YAML: .*in line \d, column \d/);
+  const alias = yamlError('mode: dr\nnodes: { lb1: *lb }\n');
+  t.match(alias, { code: 'ERR_IPVS_DESCRIPTION', line: 2, column: 15 });
+  t.match(alias.message, /it is not YAML: Unresolved alias .*, in line 2, column 15/);
+  const json = yamlError('{\n "mode": "drr" }');
+  t.same([json.path, json.line, json.column], ['mode', 2, 10]);
   t.match(yamlError('').message, /an object/);
   t.end();
 });

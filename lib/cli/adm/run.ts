@@ -267,7 +267,7 @@ class Adm {
   async #restore(lines: AsyncIterable<string> | Iterable<string>): Promise<number> {
     let status = 0;
     for await (const line of lines) {
-      const words = wordsOf(line, false).map(({ text }) => text);
+      const words = argumentsOf(line);
       if (words.length > 0) status = await this.#command(words, true);
     }
     return status;
@@ -277,7 +277,7 @@ class Adm {
   async #restoreStrictly(): Promise<number> {
     const commands: Command[] = [];
     for (const line of await this.#allLines()) {
-      const words = wordsOf(line, false).map(({ text }) => text);
+      const words = argumentsOf(line);
       if (words.length === 0) continue;
       const command = await this.#parse(words);
       if (command === undefined) return FAILED;
@@ -440,6 +440,12 @@ class Adm {
     for (const { text } of told) this.#complain(text);
     return this.#strict && told.some(({ isLost }) => isLost) ? NO_LISTING : 0;
   }
+}
+
+/** A line's words as ipvsadm has them: in C, a word ends at its first NUL. */
+function argumentsOf(line: string): string[] {
+  const words = wordsOf(line, false).map(({ text }) => text.replace(/\0.*/s, ''));
+  return words.filter((word) => word !== 'ipvsadm');
 }
 
 /** What is written for each endpoint of a service. */

@@ -5,10 +5,10 @@ import type { RestoreResult, TableConfig } from '../../rules/index.js';
 import type { Snapshot } from '../../types.js';
 import { destinationConfigOf, serviceConfigOf } from '../config.js';
 import type { Context } from '../context.js';
-import { CliError, Exit, usageError } from '../failure.js';
+import { Exit, usageError } from '../failure.js';
 import { STANDARD, readText, writeText } from '../files.js';
 import { diffLines, restoreSummary } from '../render/diff.js';
-import { reportsOf } from '../wanted.js';
+import { reportsOf, wantedTable } from '../wanted.js';
 import type { WantedTable } from '../wanted.js';
 
 type Format = 'rules' | 'json' | 'yaml';
@@ -106,13 +106,14 @@ export async function diff(
   { merge = false }: RestoreFlags,
 ): Promise<number> {
   const wanted = await read(context, file);
+  if (!merge) refuseEmpty(wanted);
   const { before, result } = await bring(context, wanted, merge, true);
   const reports = before === undefined ? [] : reportsOf(result, before, wanted);
-  const { timeouts, startedDaemons, stoppedDaemons } = result;
-  const daemons = [...startedDaemons, ...stoppedDaemons];
-  const different = [...reports, ...Object.keys(timeouts), ...daemons].length > 0;
+  const { timeouts, startedDaemons, stoppedDaemons, zeroed } = result;
+  const others = [...Object.keys(timeouts), ...startedDaemons, ...stoppedDaemons];
+  const different = reports.length + others.length + zeroed.length > 0;
   if (context.json) {
-    const changes = { changes: reports, timeouts, startedDaemons, stoppedDaemons };
+    const changes = { changes: reports, timeouts, startedDaemons, stoppedDaemons, zeroed };
     await context.printJson({ different, ...changes });
   } else if (before !== undefined) {
     await context.print(diffLines(reports, result, before, context.style));
@@ -128,7 +129,7 @@ interface Brought {
 
 async function bring(
   context: Context,
-  { text, file }: WantedTable,
+  { text, file, document }: WantedTable,
   merge: boolean,
   dryRun: boolean,
 ): Promise<Brought> {
@@ -138,31 +139,26 @@ async function bring(
   try {
     const mode = merge ? 'merge' : 'replace';
     const before = dryRun ? { before: await ipvs.snapshot() } : {};
-    return { ...before, result: await ipvs.restore(text, { mode, dryRun, file }) };
+    // What is no object either is refused by its text.
+    const value = document?.value ?? text;
+    const source = typeof value === 'object' ? (value as TableConfig) : text;
+    return { ...before, result: await ipvs.restore(source, { mode, dryRun, file }) };
   } catch (error) {
-    throw inFile(error, file);
+    throw document === undefined ? error : document.placed(error);
   } finally {
     progress.end();
   }
 }
 
-// Of JSON and YAML the library says which property is wrong, and not in which file.
-function inFile(error: unknown, file: string): unknown {
-  const { code, message } = error as { code?: unknown; message?: unknown };
-  if (typeof code !== 'string' || typeof message !== 'string') return error;
-  const isValue = code.startsWith('ERR_INVALID_ARG') || code === 'ERR_OUT_OF_RANGE';
-  return isValue ? new CliError(code, `${file}: ${message.replace(/'table\./, "'")}`) : error;
-}
-
 async function read(context: Context, file: string | undefined): Promise<WantedTable> {
-  if (file !== undefined && file !== STANDARD) return { text: await readText(file), file };
+  if (file !== undefined && file !== STANDARD) return wantedTable(await readText(file), file);
   const { stdin } = context.io;
   if (file === undefined && stdin.isTTY === true) {
     throw usageError('no file is given', 'name one, or "-" for standard input');
   }
   const chunks: Buffer[] = [];
   for await (const chunk of stdin) chunks.push(Buffer.from(chunk));
-  return { text: Buffer.concat(chunks).toString('utf8'), file: 'standard input' };
+  return wantedTable(Buffer.concat(chunks).toString('utf8'), 'standard input');
 }
 
 // What went wrong before it got here would remove everything: curl … | ipvs restore

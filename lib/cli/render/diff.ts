@@ -4,12 +4,13 @@ import type { RestoreResult } from '../../rules/types.js';
 import type { Snapshot, Timeouts } from '../../types.js';
 import type { ChangeReport } from '../change.js';
 import type { Style } from '../terminal.js';
+import { serviceWords } from '../words.js';
 import { changeDetails, changeSubject } from './change.js';
 import { countOf, formatDuration } from './numbers.js';
 
 export function diffLines(
   reports: readonly ChangeReport[],
-  { timeouts, startedDaemons, stoppedDaemons }: RestoreResult,
+  { timeouts, startedDaemons, stoppedDaemons, zeroed }: RestoreResult,
   before: Snapshot,
   style: Style,
 ): string[] {
@@ -39,7 +40,13 @@ export function diffLines(
     ...startedDaemons
       .filter((role) => !restarted.includes(role))
       .map((role) => `${marks.add} ${role} sync daemon`),
+    ...countersOf(zeroed).map((counters) => `${marks.update} ${counters}: to zero`),
   ];
+}
+
+function countersOf(zeroed: RestoreResult['zeroed']): string[] {
+  if (zeroed === 'all') return ['all counters'];
+  return zeroed.map((service) => `counters of ${serviceWords(service)}`);
 }
 
 /** 'added 3, changed 1, removed 0; 12 unchanged' */
@@ -55,5 +62,9 @@ export function restoreSummary(result: RestoreResult): string {
   if (others > 0) counts.push(`${countOf(others, 'timeout')} set`);
   const daemons = new Set([...result.startedDaemons, ...result.stoppedDaemons]).size;
   if (daemons > 0) counts.push(`${countOf(daemons, 'sync daemon')} started or stopped`);
+  const { zeroed } = result;
+  if (zeroed === 'all') counts.push('all counters zeroed');
+  else if (zeroed.length > 0)
+    counts.push(`counters of ${countOf(zeroed.length, 'service')} zeroed`);
   return `${dryRun ? 'would be: ' : ''}${counts.join(', ')}`;
 }
