@@ -2,6 +2,7 @@
 
 import { ClusterError } from './errors.js';
 import type { Disturbed, Journal, Line } from './journal.js';
+import type { TurnOptions } from './lock.js';
 import type { Machine } from './machine.js';
 import { changesTo } from './plan.js';
 import type { Change, Plan } from './plan.js';
@@ -17,20 +18,6 @@ export interface ApplyProgress {
   readonly total: number;
   /** The change that was made. */
   readonly change: Change;
-}
-
-/** How a turn is taken where others change the node too. */
-export interface TurnOptions {
-  /**
-   * So many milliseconds it waits where another process is changing the node; then it rejects with
-   * `ERR_IPVS_LOCKED`. Default 0.
-   */
-  readonly wait?: number;
-  /**
-   * Asked when its turn has come, before anything is looked at: false, and nothing is done. So what was
-   * overtaken while it waited comes to nothing.
-   */
-  readonly when?: () => boolean | Promise<boolean>;
 }
 
 /** How a plan is carried out. */

@@ -4,7 +4,7 @@
 import { changesTo } from './plan.js';
 import type { Change } from './plan.js';
 import type { Disturbed } from './journal.js';
-import type { Machine, Write } from './machine.js';
+import type { Found, Machine, Surroundings, Write } from './machine.js';
 import { familyOf, isWithin } from './networks.js';
 import {
   disturbedBy,
@@ -18,19 +18,6 @@ import {
 } from './resources.js';
 import type { AddressResource, Resource, RouteResource } from './resources.js';
 import type { Value, ValueRecord } from './types.js';
-
-/** Where a node's own things are: what others have there too. */
-export interface Surroundings {
-  readonly interfaces: readonly string[];
-  readonly addresses: readonly Found<AddressResource>[];
-  /** But those that the kernel makes with the addresses, and those that routers advertise. */
-  readonly routes: readonly Found<RouteResource>[];
-}
-
-export interface Found<R extends Resource> {
-  readonly resource: R;
-  readonly value: ValueRecord;
-}
 
 /** Whether anything may change along with it. */
 export function mayDisturb({ resource, before }: Write): boolean {

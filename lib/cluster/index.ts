@@ -2,7 +2,9 @@
 
 export { Cluster } from './cluster.js';
 export { ClusterNode } from './node.js';
-export type { AnnounceOptions, Finding, Mend, NodeOptions } from './node.js';
+export type { Finding, Mend, NodeOptions } from './node.js';
+export type { AnnounceOptions } from './machine.js';
+export type { TurnOptions } from './lock.js';
 export type { FindingCode, Severity } from './check.js';
 export { ClusterError } from './errors.js';
 export type { ClusterErrorCode } from './errors.js';
@@ -11,7 +13,7 @@ export { Sysctl } from '../network/sysctl.js';
 export { NetworkError } from '../errors.js';
 export { Plan } from './plan.js';
 export type { Change } from './plan.js';
-export type { ApplyOptions, ApplyProgress, TurnOptions } from './apply.js';
+export type { ApplyOptions, ApplyProgress } from './apply.js';
 export type { Kept, Reverted, RevertOptions } from './revert.js';
 export type {
   AddressResource,

@@ -17,7 +17,6 @@ import type {
   SyncDaemonConfig,
 } from '../types.js';
 import type { Survey } from './check.js';
-import type { Found, Surroundings } from './disturbed.js';
 import { ClusterError } from './errors.js';
 import { KernelTables } from './kernel-tables.js';
 import {
@@ -30,8 +29,7 @@ import {
   routeResource,
   routeValue,
 } from './kernel-values.js';
-import type { Machine, Placement, Write } from './machine.js';
-import type { AnnounceOptions } from './node.js';
+import type { AnnounceOptions, Found, Machine, Placement, Surroundings, Write } from './machine.js';
 import { isInTable, keyOf, placesOf, recordOf, settingOfNew } from './resources.js';
 import type { AddressResource, DestinationResource, Resource } from './resources.js';
 import type { Value } from './types.js';

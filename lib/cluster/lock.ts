@@ -14,6 +14,20 @@ import { failure, makeFolder } from './journal.js';
 
 type Unlock = () => Promise<void>;
 
+/** How a turn is taken where others change the node too. */
+export interface TurnOptions {
+  /**
+   * So many milliseconds it waits where another process is changing the node; then it rejects with
+   * `ERR_IPVS_LOCKED`. Default 0.
+   */
+  readonly wait?: number;
+  /**
+   * Asked when its turn has come, before anything is looked at: false, and nothing is done. So what was
+   * overtaken while it waited comes to nothing.
+   */
+  readonly when?: () => boolean | Promise<boolean>;
+}
+
 /** How a turn is waited for. */
 export interface Wait {
   /** Milliseconds; 0: not at all. */

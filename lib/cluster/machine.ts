@@ -1,12 +1,10 @@
 // The node itself, as far as the helper looks at it and changes it. What is behind it is the kernel
 // (kernel-machine.ts) or, in tests, a table.
 
-import type { AddressFamily } from '../types.js';
+import type { AbortSignalLike, AddressFamily } from '../types.js';
 import type { Survey } from './check.js';
-import type { Surroundings } from './disturbed.js';
-import type { AnnounceOptions } from './node.js';
-import type { Resource } from './resources.js';
-import type { Value } from './types.js';
+import type { AddressResource, Resource, RouteResource } from './resources.js';
+import type { Value, ValueRecord } from './types.js';
 import type { Observed } from './wanted.js';
 
 /** A change as a machine makes it. */
@@ -20,6 +18,28 @@ export interface Write {
 export interface Placement {
   readonly interface: string;
   readonly address: string;
+}
+
+/** Where a node's own things are: what others have there too. */
+export interface Surroundings {
+  readonly interfaces: readonly string[];
+  readonly addresses: readonly Found<AddressResource>[];
+  /** But those that the kernel makes with the addresses, and those that routers advertise. */
+  readonly routes: readonly Found<RouteResource>[];
+}
+
+export interface Found<R extends Resource> {
+  readonly resource: R;
+  readonly value: ValueRecord;
+}
+
+/** How addresses are announced. */
+export interface AnnounceOptions {
+  readonly signal?: AbortSignalLike;
+  /** How many announcements of each address. Default 5. */
+  readonly count?: number;
+  /** Again as many after so many milliseconds; 0: not. Default 5000, as keepalived does. */
+  readonly repeatAfter?: number;
 }
 
 export interface Machine {

@@ -7,9 +7,9 @@ import { INT_MAX, boolean, integer, object, string } from '../check.js';
 import type { Input } from '../check.js';
 import { invalidType, invalidValue } from '../errors.js';
 import { parseOpenOptions } from '../options.js';
-import type { AbortSignalLike, AddressFamily, OpenOptions } from '../types.js';
+import type { AddressFamily, OpenOptions } from '../types.js';
 import { applyPlan } from './apply.js';
-import type { ApplyOptions, TurnOptions } from './apply.js';
+import type { ApplyOptions } from './apply.js';
 import { findFaults, settingsToCheck } from './check.js';
 import type { Fault } from './check.js';
 import { desired } from './desired.js';
@@ -17,8 +17,8 @@ import { vipInterface } from './director.js';
 import { ClusterError } from './errors.js';
 import { Journal } from './journal.js';
 import { lock } from './lock.js';
-import type { Wait } from './lock.js';
-import type { Machine } from './machine.js';
+import type { TurnOptions, Wait } from './lock.js';
+import type { AnnounceOptions, Machine } from './machine.js';
 import { withState } from './model.js';
 import type { Model, ModelNode } from './model.js';
 import { JOURNALS, placeOf } from './place.js';
@@ -38,15 +38,6 @@ export interface NodeOptions extends OpenOptions {
   readonly journal?: string;
   /** A director's state, instead of the description's: another one is not the master then. */
   readonly state?: 'master' | 'backup';
-}
-
-/** How addresses are announced. */
-export interface AnnounceOptions {
-  readonly signal?: AbortSignalLike;
-  /** How many announcements of each address. Default 5. */
-  readonly count?: number;
-  /** Again as many after so many milliseconds; 0: not. Default 5000, as keepalived does. */
-  readonly repeatAfter?: number;
 }
 
 /** What a check has found. */

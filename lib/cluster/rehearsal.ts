@@ -2,8 +2,7 @@
 // kernel had done it.
 
 import { readDisturbed } from './disturbed.js';
-import type { Found, Surroundings } from './disturbed.js';
-import type { Machine, Write } from './machine.js';
+import type { Found, Machine, Surroundings, Write } from './machine.js';
 import { isRecord, keyOf } from './resources.js';
 import type { Resource } from './resources.js';
 import type { Value } from './types.js';

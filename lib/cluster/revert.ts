@@ -1,7 +1,6 @@
 // Puts back what the journal says was there before, and leaves alone what others have changed.
 
 import type { AbortSignalLike } from '../types.js';
-import type { TurnOptions } from './apply.js';
 import { ClusterError } from './errors.js';
 import {
   dependentOn,
@@ -13,6 +12,7 @@ import {
 } from './disturbed.js';
 import type { Lost } from './disturbed.js';
 import type { Chain, Disturbed, Journal } from './journal.js';
+import type { TurnOptions } from './lock.js';
 import type { Machine, Write } from './machine.js';
 import { changesTo, makeChange } from './plan.js';
 import type { Change } from './plan.js';
