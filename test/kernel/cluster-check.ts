@@ -118,7 +118,20 @@ class Site {
     }
     const port = protocol === 'tcp' ? 80 : 53;
     const answers = await traffic.ask({ netns, protocol, address, port, source, count, ...limit });
-    return answers.every((name) => name.startsWith('rs')) ? FLOWS : answers.join(', ');
+    if (answers.every((name) => name.startsWith('rs'))) return FLOWS;
+    // Where it was to flow, what the nodes know of each other says who is at fault.
+    const known = limit.timeout === undefined ? await this.#known() : [];
+    return [answers.join(', '), ...known].join('\n');
+  }
+
+  async #known(): Promise<string[]> {
+    const lines = [...this.#networks].map(async ([name, network]) => {
+      const all = await network.neighbours();
+      const told = all.map((each) => `${each.address} ${each.linkAddress ?? '-'} ${each.state}`);
+      const own = (await network.getLink('eth0'))?.address ?? '-';
+      return `${name} (${own}): ${told.join(', ')}`;
+    });
+    return Promise.all(lines);
   }
 
   /** Whether it flows no longer; some faults take a while to teach a node the wrong way. */

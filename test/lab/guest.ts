@@ -1,0 +1,28 @@
+// Every test of test/kernel on a real kernel of the lab, in one guest. A guest has one CPU: each is a
+// test of its own, so that tap runs as many at a time as it runs of all others.
+
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+
+const KERNELS = ['6.1', '6.12', '7.2'] as const;
+
+export function testOn(kernel: (typeof KERNELS)[number]): void {
+  const root = join(__dirname, '..', '..');
+  const files = readdirSync(join(__dirname, '..', 'kernel'))
+    .filter((name) => name.endsWith('.js'))
+    .map((name) => join('dist-test', 'kernel', name));
+  // What tap tells its own children (by NODE_OPTIONS, which it sets again where it is empty) would
+  // slow down those in the guest, and make those without rights fail.
+  const environment = [
+    ...['-u', 'NODE_OPTIONS'],
+    `IPVS_TEST_SHARE=${KERNELS.indexOf(kernel)}/${KERNELS.length}`, // share.ts
+  ];
+  const lab = ['scripts/kernel-lab', '--kernel', kernel, '--timeout', '1500', '--', 'node'];
+  void t.spawn('env', [...environment, ...lab, 'dist-test/lab/run.js', ...files], {
+    cwd: root,
+    timeout: 1_500_000,
+    buffered: true,
+    name: `Linux ${kernel}`,
+  });
+}

@@ -1,0 +1,3 @@
+import { testOn } from './lab/guest.js';
+
+testOn('7.2');
