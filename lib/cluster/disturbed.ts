@@ -1,10 +1,11 @@
 // What the kernel changes by itself along with something, how that is put back, and who would be hit by
 // it. Addresses and routes are found out, not listed: others have put them there.
 
-import { changesTo } from './plan.js';
+import { changesTo, makeChange } from './plan.js';
 import type { Change } from './plan.js';
 import type { Disturbed } from './journal.js';
 import type { Found, Machine, Surroundings, Write } from './machine.js';
+import { shellToKeep } from './shell.js';
 import { familyOf, isWithin } from './networks.js';
 import {
   disturbedBy,
@@ -65,6 +66,25 @@ export async function readAll(
     // An interface without IPv6 has no settings for it.
     return value === null && each.kind === 'sysctl' ? [] : [{ resource: each, value }];
   });
+}
+
+/** What goes along with addresses and is nothing that the plan changes, in the order of its coming back. */
+export function takenAlong(changes: readonly Change[], around: Surroundings): Change[] {
+  const own = new Set(changes.map(({ resource }) => keyOf(resource)));
+  const values = new Map(
+    [...around.addresses, ...around.routes].map(({ resource, value }) => [keyOf(resource), value]),
+  );
+  const taken = changes
+    .filter((change) => change.kind === 'address' && mayDisturb(change))
+    .flatMap((change) => disturbedAlong(change, around));
+  const targets = unique(taken).flatMap((resource): Disturbed[] => {
+    const value = values.get(keyOf(resource));
+    return value === undefined || own.has(keyOf(resource)) ? [] : [{ resource, value }];
+  });
+  return inOrder(targets).map(({ resource, value }) => ({
+    ...makeChange(resource, null, value, 'it goes along with an address'),
+    shell: shellToKeep(resource, value),
+  }));
 }
 
 function unique(resources: readonly Resource[]): Resource[] {

@@ -13,7 +13,7 @@ import type {
 } from '../network/types.js';
 import type { Destination } from '../types.js';
 import { familyOf, hostPrefix } from './networks.js';
-import { recordOf, without } from './resources.js';
+import { leftOf, recordOf, without } from './resources.js';
 import type {
   AddressResource,
   LinkResource,
@@ -68,10 +68,6 @@ export function linkConfig({ name }: LinkResource, value: Value): LinkConfig {
 /** Times that pass are told as the time when they are over: seconds since 1970. */
 const untilOf = (seconds: number | undefined): number | null =>
   seconds === undefined ? null : Math.round(Date.now() / 1000) + seconds;
-
-/** What is left of a time; what is over ends at once. */
-const leftOf = (until: Value | undefined): number | undefined =>
-  typeof until === 'number' ? Math.max(1, until - Math.round(Date.now() / 1000)) : undefined;
 
 export function addressValue(
   address: InterfaceAddress,

@@ -10,6 +10,7 @@ import { parseOpenOptions } from '../options.js';
 import type { AddressFamily, OpenOptions } from '../types.js';
 import { applyPlan } from './apply.js';
 import type { ApplyOptions } from './apply.js';
+import { mayDisturb, takenAlong } from './disturbed.js';
 import { findFaults, settingsToCheck } from './check.js';
 import type { Fault } from './check.js';
 import { desired } from './desired.js';
@@ -108,7 +109,11 @@ export class ClusterNode {
     return this.#inTurn('plan', async (machine) => {
       const journal = await this.#readJournal(machine);
       const { node, changes, manual } = await this.#plan(machine, journal, 'plan');
-      return new Plan(node, changes, manual, journal.isHidden ? [hidden(journal)] : []);
+      const isAddressed = changes.some((change) => change.kind === 'address' && mayDisturb(change));
+      return new Plan(node, changes, manual, {
+        warnings: journal.isHidden ? [hidden(journal)] : [],
+        along: isAddressed ? takenAlong(changes, await machine.surroundings()) : [],
+      });
     });
   }
 

@@ -26,6 +26,11 @@ export interface Change {
   readonly shell: string;
 }
 
+interface PlanContext {
+  readonly warnings?: readonly string[];
+  readonly along?: readonly Change[];
+}
+
 /** What would change on a node, in order. Nothing to do is an empty plan. */
 export class Plan implements Iterable<Change> {
   /** The node's name. */
@@ -35,18 +40,20 @@ export class Plan implements Iterable<Change> {
   readonly manual: readonly Change[];
   /** Why there may be more to do than it says, in sentences. */
   readonly warnings: readonly string[];
+  readonly #along: readonly Change[];
 
-  /** @internal */
+  /** @internal `along`: what goes along with addresses, and is put back. */
   constructor(
     node: string,
     changes: readonly Change[],
     manual: readonly Change[],
-    warnings: readonly string[] = [],
+    { warnings = [], along = [] }: PlanContext = {},
   ) {
     this.node = node;
     this.changes = changes;
     this.manual = manual;
     this.warnings = warnings;
+    this.#along = along;
   }
 
   get length(): number {
@@ -69,10 +76,13 @@ export class Plan implements Iterable<Change> {
 
   /**
    * A POSIX shell script that does the same, with `ip`, `sysctl`, `ipvsadm` and `nft`; it ends at the
-   * first line that fails. What is not this library's to do ({@link Plan.manual}) is in it too.
+   * first line that fails. What is not this library's to do ({@link Plan.manual}) is in it too, and so is
+   * what the kernel takes along with an address that is made anew, as it was when this was planned.
    */
   toShell(): string {
-    const steps = [...this.changes, ...this.manual].map(
+    const addressed = this.changes.findLastIndex(({ kind }) => kind === 'address') + 1;
+    const [before, after] = [this.changes.slice(0, addressed), this.changes.slice(addressed)];
+    const steps = [...before, ...this.#along, ...after, ...this.manual].map(
       ({ description, shell }) => `# ${description.replaceAll('\n', ' ')}\n${shell}\n`,
     );
     return `#!/bin/sh\n# The node ${quote(this.node)}.\nset -e\n\n${steps.join('\n')}`;

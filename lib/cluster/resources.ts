@@ -229,6 +229,11 @@ export function recordOf(value: Value): ValueRecord {
   return isRecord(value) ? value : {};
 }
 
+/** What is left of a time, in seconds; what is over ends at once. */
+export function leftOf(until: Value | undefined): number | undefined {
+  return typeof until === 'number' ? Math.max(1, until - Math.round(Date.now() / 1000)) : undefined;
+}
+
 /** A value as people read and write it. */
 export function textOf(value: Value): string {
   return typeof value === 'string' ? value : JSON.stringify(value);

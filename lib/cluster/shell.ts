@@ -2,7 +2,7 @@
 
 import { NFT_TABLE, chainOf, noteOf } from '../network/mark-names.js';
 import { routeWordsOf } from '../network/route-words.js';
-import { isRecord, placesOf, recordOf, serviceKeyOf, textOf } from './resources.js';
+import { isRecord, leftOf, placesOf, recordOf, serviceKeyOf, textOf } from './resources.js';
 import type {
   AddressResource,
   DestinationResource,
@@ -28,6 +28,14 @@ export function shellOf(resource: Resource, before: Value, after: Value): string
   return lines
     .map((words) => (typeof words === 'string' ? words : words.map(quote).join(' ')))
     .join('\n');
+}
+
+/** The command that has it as it was, whether it is still there or went along with something. */
+export function shellToKeep(resource: Resource, value: Value): string {
+  const shell = shellOf(resource, null, value);
+  return resource.kind === 'address'
+    ? shell.replace(/^ip address add /, 'ip address replace ')
+    : shell;
 }
 
 type Command = readonly string[] | string;
@@ -169,7 +177,10 @@ function addressWords(address: string, settings: ValueRecord): string[] {
     ...pairs(settings, { label: 'label', broadcast: 'broadcast' }),
     ...(settings['noPrefixRoute'] === true ? ['noprefixroute'] : []),
     ...(settings['noDad'] === true ? ['nodad'] : []),
-    ...(settings['deprecated'] === true ? ['preferred_lft', '0'] : []),
+    ...pairs({ validUntil: leftOf(settings['validUntil']) ?? null }, { validUntil: 'valid_lft' }),
+    ...(settings['deprecated'] === true
+      ? ['preferred_lft', '0']
+      : pairs({ until: leftOf(settings['preferredUntil']) ?? null }, { until: 'preferred_lft' })),
   ];
 }
 
@@ -196,9 +207,7 @@ function routeWords(family: AddressFamily, settings: ValueRecord): string[] | un
     ...(OWN_PROTOCOLS.has(protocol) ? [] : pairs(settings, { protocol: 'proto' })),
     ...scopeWords(family, settings),
     ...rest,
-    ...(typeof expiresAt === 'number'
-      ? ['expires', String(Math.max(1, expiresAt - Math.round(Date.now() / 1000)))]
-      : []),
+    ...pairs({ expires: leftOf(expiresAt) ?? null }, { expires: 'expires' }),
     ...(isObject ? [] : hops).flatMap((hop, index) => [
       'nexthop',
       ...wayWords(family, hop, onLink[index]),

@@ -10,7 +10,7 @@ import { freshFolder } from '../lab/folder.js';
 import { difference, freshPlaces, loadModules } from '../lab/node-state.js';
 import { share } from '../lab/share.js';
 import { batch } from '../lab/topology.js';
-import { useOtherwise } from '../lab/used.js';
+import { dependOnAddresses, useOtherwise } from '../lab/used.js';
 
 /** What a program says in a namespace, and how it ends. */
 function run(netns: string, program: string[], input: string): { status: number; stderr: string } {
@@ -43,7 +43,10 @@ for (const used of [false, true]) {
     const chosen = share(cases);
     const [place, ...twins] = await freshPlaces(t, 1 + chosen.length);
     assert(place);
-    if (used) for (const each of [place, ...twins]) await useOtherwise(each);
+    for (const each of used ? [place, ...twins] : []) {
+      await useOtherwise(each);
+      dependOnAddresses(each);
+    }
     const journal = freshFolder(t);
     for (const [index, { title, description, name }] of chosen.entries()) {
       await t.test(`${title}: ${name}`, async (t) => {
