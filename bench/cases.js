@@ -311,9 +311,9 @@ for (const title of Object.keys(TARGETS)) {
 }
 
 /** A floor's own name: several cases have the same one, which is measured once in each round. */
-function floorOf({ options, mode, shape }) {
+function floorOf({ options, mode, shape, reuse }) {
   const words = [...options, mode, ...shape].map(String);
-  return { key: words.join(' '), arguments: words, before: BEFORE[mode], shape };
+  return { key: words.join(' '), arguments: words, before: BEFORE[mode], shape, reuse };
 }
 
 /** The same for ipvsadm, where it takes part. */

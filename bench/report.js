@@ -152,4 +152,4 @@ function format(results) {
   return [...text, ...(errors.length > 0 ? ['', ...new Set(errors)] : [])].join('\n');
 }
 
-module.exports = { evaluate, format, summary };
+module.exports = { evaluate, format, median, summary };

@@ -42,7 +42,8 @@ Options:
 Columns:
   ours ms     median; warmed up, which means that the process has done the same
               8 times before in other namespaces, 3 times where a call is about
-              100,000 records, unless the case says otherwise
+              100,000 records, unless the case says otherwise; of three such
+              times in a row the middle one
   spread      the least and the most of all rounds
   µs each     per change, record or call
   C ms, × C   the same done by floor.c; ours as a multiple of it. Best: the least of

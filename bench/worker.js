@@ -3,7 +3,7 @@
 // nothing has grown yet; a run that is watched tells delays of the event loop and no time, because
 // watching costs time.
 //
-//   node --expose-gc worker.js '{ "index": 0, "runs": [{ "netns": "a", "watch": false }] }'
+//   node --expose-gc worker.js '{ "index": 0, "runs": [{ "netns": "a", "watch": false, "flush": false }] }'
 
 'use strict';
 
@@ -68,7 +68,7 @@ async function main({ index, runs }) {
   const { given, run, check } = cases[index];
   const readings = [];
   let duration = IDLE_LEAST;
-  for (const { netns, watch } of runs) {
+  for (const { netns, watch, flush } of runs) {
     const ipvs = await Ipvs.open({ netns });
     const items = given?.();
     const work = () => run(ipvs, items);
@@ -76,6 +76,7 @@ async function main({ index, runs }) {
     check?.(result, items);
     readings.push(reading);
     duration = Math.min(IDLE_MOST, Math.max(IDLE_LEAST, reading.nanoseconds / 1e6));
+    if (flush) await ipvs.flush();
     await ipvs.close();
   }
   console.log(JSON.stringify(readings));
