@@ -451,9 +451,9 @@ export class Ipvs {
    *
    * All of the source is checked first, and whether this kernel has its schedulers: where something is
    * wrong the call rejects with a `RulesError` (`ERR_IPVS_RULES`) that has file, line and column, for an
-   * object with a `TypeError` or `RangeError`, and nothing is changed. Where the kernel refuses a change, the others
-   * are made, nothing is removed, and it rejects with an `IpvsError` of the first one's code. An abort
-   * counts until the first change is sent.
+   * object with a `TypeError` or `RangeError`, and nothing is changed. Where the kernel refuses a change,
+   * the others are made, nothing is removed, and it rejects with an `IpvsError` of the first one's code.
+   * An abort counts until the first change is sent.
    */
   async restore(
     source: string | TableConfig | Snapshot | Snapshot<bigint>,
