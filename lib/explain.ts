@@ -187,7 +187,7 @@ async function reasonOf(
         ? {
             code: 'ERR_IPVS_TIMEOUT',
             sentence: `it could not be sent ${within}; nothing was changed`,
-            hint: 'something keeps the kernel or the thread pool busy; options.timeout allows more time',
+            hint: 'something keeps the kernel busy; options.timeout allows more time',
           }
         : {
             code: 'ERR_IPVS_TIMEOUT',

@@ -166,7 +166,7 @@ async function reasonOf(
       return {
         code: 'ERR_IPVS_TIMEOUT',
         sentence: `it could not be sent within ${timeout} ms; nothing was changed`,
-        hint: 'something keeps the kernel or the thread pool busy; options.timeout allows more time',
+        hint: 'something keeps the kernel busy; options.timeout allows more time',
       };
     case Fault.noAnswer:
       return changes

@@ -36,7 +36,7 @@ class OpenWork : public ConnectionWork {
   using ConnectionWork::ConnectionWork;
 
   void Execute() override { failure_ = resource().EnsureOpen(); }
-  void OnOK() override { Done({FailureOrUndefined(Env(), failure_)}); }
+  void Finish() override { Done({FailureOrUndefined(Env(), failure_)}); }
 
  private:
   Failure failure_;
@@ -100,7 +100,7 @@ class ExchangeWork : public ConnectionWork {
     }
   }
 
-  void OnOK() override {
+  void Finish() override {
     if (told_.empty()) {
       Done({Env().Undefined()});
       return;
@@ -170,7 +170,7 @@ class DumpWork : public ConnectionWork {
     }
   }
 
-  void OnOK() override {
+  void Finish() override {
     if (failure_) {
       Done({ToJs(Env(), failure_)});
     } else if (request_.command == IPVS_CMD_GET_DAEMON) {
@@ -222,7 +222,7 @@ class TableWork : public ConnectionWork {
 
   void Execute() override { failure_ = read_(&resource(), deadline_, &table_); }
 
-  void OnOK() override {
+  void Finish() override {
     if (failure_) {
       Done({ToJs(Env(), failure_)});
       return;
@@ -290,7 +290,7 @@ Channel::~Channel() { shared_->Close(); }
 
 void Channel::Open(const Napi::CallbackInfo& info) {
   if (!shared_->MayStart(info.Env())) return;
-  (new OpenWork(info[0].As<Napi::Function>(), shared_))->Queue();
+  Start<OpenWork>(info[0].As<Napi::Function>(), shared_);
 }
 
 Napi::Value Channel::Now(const Napi::CallbackInfo& info) {
@@ -299,11 +299,10 @@ Napi::Value Channel::Now(const Napi::CallbackInfo& info) {
 
 void Channel::Exchange(const Napi::CallbackInfo& info) {
   if (!shared_->MayStart(info.Env())) return;
-  (new ExchangeWork(
-       info[3].As<Napi::Function>(), shared_, info[0].As<Napi::Uint8Array>(),
-       info[1].As<Napi::Number>().Uint32Value(),
-       Deadline::At(static_cast<int64_t>(std::ceil(info[2].As<Napi::Number>().DoubleValue())))))
-      ->Queue();
+  Start<ExchangeWork>(
+      info[3].As<Napi::Function>(), shared_, info[0].As<Napi::Uint8Array>(),
+      info[1].As<Napi::Number>().Uint32Value(),
+      Deadline::Ahead(static_cast<int64_t>(std::ceil(info[2].As<Napi::Number>().DoubleValue()))));
 }
 
 void Channel::Dump(const Napi::CallbackInfo& info) {
@@ -313,7 +312,7 @@ void Channel::Dump(const Napi::CallbackInfo& info) {
     Napi::TypeError::New(info.Env(), "the request is not one").ThrowAsJavaScriptException();
     return;
   }
-  (new DumpWork(info[2].As<Napi::Function>(), shared_, request, Milliseconds(info[1])))->Queue();
+  Start<DumpWork>(info[2].As<Napi::Function>(), shared_, request, Milliseconds(info[1]));
 }
 
 void Channel::Table(const Napi::CallbackInfo& info) {
@@ -322,7 +321,7 @@ void Channel::Table(const Napi::CallbackInfo& info) {
   const auto read = [settle](Connection* connection, const Deadline& deadline, ipvs::Table* table) {
     return ReadTable(connection, settle, deadline, table);
   };
-  (new TableWork(info[2].As<Napi::Function>(), shared_, read, Milliseconds(info[1])))->Queue();
+  Start<TableWork>(info[2].As<Napi::Function>(), shared_, read, Milliseconds(info[1]));
 }
 
 void Channel::Services(const Napi::CallbackInfo& info) {
@@ -341,7 +340,7 @@ void Channel::Services(const Napi::CallbackInfo& info) {
                                                  ipvs::Table* table) {
     return ReadServices(connection, wanted, deadline, table);
   };
-  (new TableWork(info[2].As<Napi::Function>(), shared_, read, Milliseconds(info[1])))->Queue();
+  Start<TableWork>(info[2].As<Napi::Function>(), shared_, read, Milliseconds(info[1]));
 }
 
 void Channel::ReadFile(const Napi::CallbackInfo& info) {

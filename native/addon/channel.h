@@ -1,4 +1,4 @@
-// The JavaScript handle on a Connection. What talks to the kernel runs on the thread pool.
+// The JavaScript handle on a Connection. What talks to the kernel runs on threads of their own.
 #ifndef IPVS_ADDON_CHANNEL_H_
 #define IPVS_ADDON_CHANNEL_H_
 
@@ -12,8 +12,8 @@
 namespace ipvs::addon {
 
 // One work item at a time: lib/channel.ts queues what else is asked. Each method hands its work to
-// the pool and returns; `done` is called on the JavaScript thread with what came of it, first the
-// failure or undefined.
+// a thread of the crew and returns; `done` is called on the JavaScript thread with what came of it,
+// first the failure or undefined.
 //
 //   new Channel(space, protocol, peer)
 //                        space: a namespace file's path, an open channel (the same namespace),

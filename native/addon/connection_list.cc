@@ -18,7 +18,7 @@ class ReadWork : public Work<ConnectionSource> {
 
   void Execute() override { failure_ = resource().Read(most_, &entries_, &end_); }
 
-  void OnOK() override {
+  void Finish() override {
     if (failure_) {
       Done({ToJs(Env(), failure_)});
       return;
@@ -93,8 +93,7 @@ ConnectionList::~ConnectionList() { shared_->Close(); }
 
 void ConnectionList::Read(const Napi::CallbackInfo& info) {
   if (!shared_->MayStart(info.Env())) return;
-  (new ReadWork(info[1].As<Napi::Function>(), shared_, info[0].As<Napi::Number>().Uint32Value()))
-      ->Queue();
+  Start<ReadWork>(info[1].As<Napi::Function>(), shared_, info[0].As<Napi::Number>().Uint32Value());
 }
 
 void ConnectionList::Close(const Napi::CallbackInfo&) { shared_->Close(); }

@@ -6,6 +6,8 @@
 
 namespace ipvs::addon {
 
+class Crew;
+
 // Owned by the environment (instance data); touched on its JavaScript thread only.
 struct Environment {
   // JavaScript functions that make the objects of one shape from positional values: one call is
@@ -28,6 +30,8 @@ struct Environment {
   Napi::FunctionReference make_mark_rule;
 
   Napi::FunctionReference records_class;
+
+  Crew* crew = nullptr;  // made when it is first needed; see crew.h
 
   static Environment* Of(Napi::Env env) { return env.GetInstanceData<Environment>(); }
 };

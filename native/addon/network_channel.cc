@@ -35,7 +35,7 @@ class NetworkWork : public Work<Network> {
       : Work(done, std::move(shared)), task_(std::move(task)) {}
 
   void Execute() override { failure_ = task_(&resource()); }
-  void OnOK() override { Done({FailureOrUndefined(Env(), failure_)}); }
+  void Finish() override { Done({FailureOrUndefined(Env(), failure_)}); }
 
  private:
   Task task_;
@@ -52,7 +52,7 @@ class ListWork : public Work<Network> {
 
   void Execute() override { failure_ = task_(&resource(), &list_); }
 
-  void OnOK() override {
+  void Finish() override {
     if (failure_) {
       Done({ToJs(Env(), failure_)});
       return;
@@ -79,7 +79,7 @@ class FindWork : public Work<Network> {
 
   void Execute() override { failure_ = resource().FindLink(name_.c_str(), deadline_, &link_); }
 
-  void OnOK() override {
+  void Finish() override {
     if (failure_) {
       Done({ToJs(Env(), failure_)});
     } else {
@@ -101,7 +101,7 @@ class CanMarkWork : public Work<Network> {
       : Work(done, std::move(shared)), family_(family), deadline_(deadline) {}
 
   void Execute() override { failure_ = resource().CanMark(family_, deadline_, &can_); }
-  void OnOK() override {
+  void Finish() override {
     Done({FailureOrUndefined(Env(), failure_), Napi::Boolean::New(Env(), can_)});
   }
 
@@ -226,7 +226,7 @@ NetworkChannel::~NetworkChannel() { shared_->Close(); }
 void NetworkChannel::Open(const Napi::CallbackInfo& info) {
   if (!shared_->MayStart(info.Env())) return;
   const auto task = [](Network* network) { return network->Open(); };
-  (new NetworkWork(info[0].As<Napi::Function>(), shared_, task))->Queue();
+  Start<NetworkWork>(info[0].As<Napi::Function>(), shared_, task);
 }
 
 void NetworkChannel::List(const Napi::CallbackInfo& info) {
@@ -237,46 +237,47 @@ void NetworkChannel::List(const Napi::CallbackInfo& info) {
   const Napi::Function done = info[4].As<Napi::Function>();
   switch (KindFrom(info[0])) {
     case Kind::kLink:
-      (new ListWork<Link>(done, shared_, [=](Network* network, std::vector<Link>* list) {
+      Start<ListWork<Link>>(done, shared_, [=](Network* network, std::vector<Link>* list) {
         return network->Links(deadline, list);
-      }))->Queue();
+      });
       return;
     case Kind::kAddress:
-      (new ListWork<InterfaceAddress>(done, shared_,
-                                      [=](Network* network, std::vector<InterfaceAddress>* list) {
-                                        return network->Addresses(family, deadline, list);
-                                      }))
-          ->Queue();
+      Start<ListWork<InterfaceAddress>>(done, shared_,
+                                        [=](Network* network, std::vector<InterfaceAddress>* list) {
+                                          return network->Addresses(family, deadline, list);
+                                        });
       return;
     case Kind::kRoute:
-      (new ListWork<Route>(done, shared_, [=](Network* network, std::vector<Route>* list) {
+      Start<ListWork<Route>>(done, shared_, [=](Network* network, std::vector<Route>* list) {
         return network->Routes(family, table, deadline, list);
-      }))->Queue();
+      });
       return;
     case Kind::kRule:
-      (new ListWork<Rule>(done, shared_, [=](Network* network, std::vector<Rule>* list) {
+      Start<ListWork<Rule>>(done, shared_, [=](Network* network, std::vector<Rule>* list) {
         return network->Rules(family, deadline, list);
-      }))->Queue();
+      });
       return;
     case Kind::kNeighbour:
-      (new ListWork<Neighbour>(done, shared_, [=](Network* network, std::vector<Neighbour>* list) {
-        return network->Neighbours(family, deadline, list);
-      }))->Queue();
+      Start<ListWork<Neighbour>>(done, shared_,
+                                 [=](Network* network, std::vector<Neighbour>* list) {
+                                   return network->Neighbours(family, deadline, list);
+                                 });
       return;
     case Kind::kFouPort:
-      (new ListWork<FouPort>(done, shared_, [=](Network* network, std::vector<FouPort>* list) {
+      Start<ListWork<FouPort>>(done, shared_, [=](Network* network, std::vector<FouPort>* list) {
         return network->FouPorts(deadline, list);
-      }))->Queue();
+      });
       return;
     case Kind::kMarkRule:
-      (new ListWork<FoundRule>(done, shared_, [=](Network* network, std::vector<FoundRule>* list) {
-        return network->Marks(deadline, list);
-      }))->Queue();
+      Start<ListWork<FoundRule>>(done, shared_,
+                                 [=](Network* network, std::vector<FoundRule>* list) {
+                                   return network->Marks(deadline, list);
+                                 });
       return;
     case Kind::kListener:
-      (new ListWork<Listener>(done, shared_, [=](Network* network, std::vector<Listener>* list) {
+      Start<ListWork<Listener>>(done, shared_, [=](Network* network, std::vector<Listener>* list) {
         return network->Listeners(deadline, list);
-      }))->Queue();
+      });
       return;
   }
   Napi::TypeError::New(info.Env(), "there is no such kind").ThrowAsJavaScriptException();
@@ -284,8 +285,7 @@ void NetworkChannel::List(const Napi::CallbackInfo& info) {
 
 void NetworkChannel::Find(const Napi::CallbackInfo& info) {
   if (!shared_->MayStart(info.Env())) return;
-  (new FindWork(info[2].As<Napi::Function>(), shared_, TextFrom(info[0]), DeadlineFrom(info[1])))
-      ->Queue();
+  Start<FindWork>(info[2].As<Napi::Function>(), shared_, TextFrom(info[0]), DeadlineFrom(info[1]));
 }
 
 void NetworkChannel::Apply(const Napi::CallbackInfo& info) {
@@ -293,13 +293,13 @@ void NetworkChannel::Apply(const Napi::CallbackInfo& info) {
   const Change change = static_cast<Change>(info[1].As<Napi::Number>().Uint32Value());
   const NetworkWork::Task task =
       ApplyTask(KindFrom(info[0]), change, info[2].As<Napi::Object>(), DeadlineFrom(info[3]));
-  (new NetworkWork(info[4].As<Napi::Function>(), shared_, task))->Queue();
+  Start<NetworkWork>(info[4].As<Napi::Function>(), shared_, task);
 }
 
 void NetworkChannel::CanMark(const Napi::CallbackInfo& info) {
   if (!shared_->MayStart(info.Env())) return;
   const uint16_t family = static_cast<uint16_t>(info[0].As<Napi::Number>().Uint32Value());
-  (new CanMarkWork(info[2].As<Napi::Function>(), shared_, family, DeadlineFrom(info[1])))->Queue();
+  Start<CanMarkWork>(info[2].As<Napi::Function>(), shared_, family, DeadlineFrom(info[1]));
 }
 
 void NetworkChannel::Announce(const Napi::CallbackInfo& info) {
@@ -312,7 +312,7 @@ void NetworkChannel::Announce(const Napi::CallbackInfo& info) {
   const auto task = [=](Network* network) {
     return network->Announce(interface.c_str(), addresses, times, router, deadline);
   };
-  (new NetworkWork(info[5].As<Napi::Function>(), shared_, task))->Queue();
+  Start<NetworkWork>(info[5].As<Napi::Function>(), shared_, task);
 }
 
 void NetworkChannel::Probe(const Napi::CallbackInfo& info) {
@@ -324,7 +324,7 @@ void NetworkChannel::Probe(const Napi::CallbackInfo& info) {
   const auto task = [=](Network* network, std::vector<Neighbour>* claimants) {
     return network->Probe(interface.c_str(), addresses, patience, deadline, claimants);
   };
-  (new ListWork<Neighbour>(info[4].As<Napi::Function>(), shared_, task))->Queue();
+  Start<ListWork<Neighbour>>(info[4].As<Napi::Function>(), shared_, task);
 }
 
 void NetworkChannel::ReadFile(const Napi::CallbackInfo& info) {

@@ -1,4 +1,4 @@
-// One trip to the thread pool on behalf of a JavaScript object.
+// One trip to a thread of the crew on behalf of a JavaScript object.
 #ifndef IPVS_ADDON_WORK_H_
 #define IPVS_ADDON_WORK_H_
 
@@ -8,11 +8,13 @@
 #include <utility>
 #include <vector>
 
+#include "crew.h"
+
 namespace ipvs::addon {
 
 // What a JavaScript object and its work in flight share, whichever lives longer. `Resource` belongs
-// to the pool thread while `busy` and to the JavaScript thread otherwise; `busy` and `closed` are
-// touched on the JavaScript thread only. `Resource` has a method Close.
+// to a thread of the crew while `busy` and to the JavaScript thread otherwise; `busy` and `closed`
+// are touched on the JavaScript thread only. `Resource` has a method Close.
 template <typename Resource>
 struct Shared {
   template <typename... Arguments>
@@ -37,25 +39,24 @@ struct Shared {
   }
 };
 
-// Execute runs on the pool and may use the resource; OnOK runs on the JavaScript thread afterwards.
-// The base class deletes the object then, also when the environment is going away and nothing can
-// be called any more.
+// Execute may use the resource; Finish tells JavaScript by Done.
 template <typename Resource>
-class Work : public Napi::AsyncWorker {
+class Work : public Job {
  public:
   Work(Napi::Function done, std::shared_ptr<Shared<Resource>> shared)
-      : Napi::AsyncWorker(done, "ipvs"), shared_(std::move(shared)) {
+      : done_(Napi::Persistent(done)), shared_(std::move(shared)) {
     shared_->busy = true;
   }
   ~Work() override { Release(); }
 
  protected:
   Resource& resource() { return shared_->resource; }
+  Napi::Env Env() const { return done_.Env(); }
 
   // The resource is free again before JavaScript hears of it: it may start the next work at once.
   void Done(const std::vector<napi_value>& arguments) {
     Release();
-    Callback().Call(arguments);
+    done_.Call(arguments);
   }
 
  private:
@@ -66,8 +67,15 @@ class Work : public Napi::AsyncWorker {
     if (shared->closed) shared->resource.Close();
   }
 
+  Napi::FunctionReference done_;
   std::shared_ptr<Shared<Resource>> shared_;
 };
+
+// Begins a work of that kind, which ends with calling `done`.
+template <typename Kind, typename... Arguments>
+void Start(Napi::Function done, Arguments&&... arguments) {
+  Crew::Of(done.Env())->Start(std::make_unique<Kind>(done, std::forward<Arguments>(arguments)...));
+}
 
 }  // namespace ipvs::addon
 

@@ -13,6 +13,14 @@ class Deadline {
   // `moment` as Now counts.
   static Deadline At(int64_t moment) { return Deadline(moment); }
 
+  // The same where somebody has just seen that it lies ahead, which the first Passed() believes: to
+  // look at the clock is a system call on some machines.
+  static Deadline Ahead(int64_t moment) {
+    Deadline deadline(moment);
+    deadline.ahead_ = true;
+    return deadline;
+  }
+
   // Milliseconds of a clock that nobody sets.
   static int64_t Now() {
     timespec now{};
@@ -26,9 +34,12 @@ class Deadline {
     if (rest <= 0) return 0;
     return rest > kLongest ? kLongest : static_cast<int>(rest);
   }
-  bool Passed() const { return Remaining() == 0; }
-  // The same for short steps in great number: looks at the clock the first time and every 16th,
-  // which is a system call on some machines.
+  bool Passed() const {
+    if (!ahead_) return Remaining() == 0;
+    ahead_ = false;
+    return false;
+  }
+  // The same for short steps in great number: looks at the clock the first time and every 16th.
   bool PassedSome() const { return steps_++ % kSteps == 0 && Passed(); }
 
  private:
@@ -38,6 +49,7 @@ class Deadline {
   explicit Deadline(int64_t at) : at_(at) {}
 
   int64_t at_;
+  mutable bool ahead_ = false;
   mutable uint32_t steps_ = 0;
 };
 

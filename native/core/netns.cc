@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <net/if.h>
-#include <pthread.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -11,19 +10,11 @@
 #include <cerrno>
 #include <cstring>
 
+#include "thread.h"
+
 // Since Linux 5.14; the headers may be older.
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
-#endif
-
-// A prebuilt file must load on every glibc that Node.js itself supports (2.28). Since 2.34
-// pthread_create and pthread_join carry a newer version too; these ask for the old one.
-#if defined(__GLIBC__) && defined(__x86_64__)
-__asm__(".symver pthread_create, pthread_create@GLIBC_2.2.5");
-__asm__(".symver pthread_join, pthread_join@GLIBC_2.2.5");
-#elif defined(__GLIBC__) && defined(__aarch64__)
-__asm__(".symver pthread_create, pthread_create@GLIBC_2.17");
-__asm__(".symver pthread_join, pthread_join@GLIBC_2.17");
 #endif
 
 namespace ipvs {
@@ -45,9 +36,8 @@ void* ErrandThread(void* data) {
 Failure OnOwnThread(const std::function<Failure()>& work) {
   Errand errand{&work, Failure()};
   pthread_t thread;
-  const int error = ::pthread_create(&thread, nullptr, ErrandThread, &errand);
-  if (error != 0) return Failure::SystemCall("pthread_create", error);
-  ::pthread_join(thread, nullptr);
+  if (Failure failure = StartThread(ErrandThread, &errand, &thread)) return failure;
+  JoinThread(thread);
   return std::move(errand.result);
 }
 

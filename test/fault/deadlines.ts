@@ -181,32 +181,22 @@ t.test('a handle whose requests all failed closes at once', async (t) => {
   t.match(await errorOf(ipvs.getService(WEB)), { code: 'ERR_IPVS_CLOSED' });
 });
 
-t.test('where the thread pool is occupied by others, time passes all the same', async (t) => {
-  const { ipvs, peer } = await facing(t, { timeout: SHORT });
-  await ipvs.getService(WEB);
+t.test('where the thread pool is occupied by others, nobody waits for it', async (t) => {
+  const { ipvs } = await facing(t, { timeout: SHORT });
   // Opening a named pipe takes a thread until somebody opens its other end.
   const pipe = join(t.testdir({}), 'pipe');
   execFileSync('mkfifo', [pipe]);
   const occupants = Array.from({ length: 4 }, () => open(pipe, 'r'));
-  const before = peer.requests.length;
   const calls = [
     ipvs.addService({ ...WEB, scheduler: 'rr' }),
-    ipvs.updateService(WEB, { scheduler: 'wrr' }),
     ipvs.listServices(),
-    ipvs.snapshot(),
     ipvs.addDestination(WEB, { address: '10.0.1.1' }),
   ];
-  const outcomes = await Promise.all(calls.map((call) => outcomeOf<unknown>(call)));
-  for (const { error, milliseconds } of outcomes) {
-    t.ok(milliseconds < SHORT + SLACK, `${error?.command} took ${milliseconds} ms`);
-    t.match(error, { code: /^ERR_IPVS_(TIMEOUT|UNKNOWN_OUTCOME)$/ });
+  for (const { error } of await Promise.all(calls.map((call) => outcomeOf<unknown>(call)))) {
+    t.equal(error, undefined);
   }
-  t.equal(outcomes[0]?.error?.code, 'ERR_IPVS_UNKNOWN_OUTCOME', 'it may still be sent');
-  t.match(outcomes[4]?.error?.message, /nothing was changed/);
-  t.equal(peer.requests.length, before);
 
   const way = openSync(pipe, 'w');
   for (const occupant of await Promise.all(occupants)) await occupant.close();
   closeSync(way);
-  t.match(await ipvs.getTimeouts(), { tcp: Number }, 'the handle works again');
 });

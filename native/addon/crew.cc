@@ -1,0 +1,135 @@
+#include "crew.h"
+
+#include <csignal>
+#include <utility>
+
+#include "../core/thread.h"
+#include "environment.h"
+
+namespace ipvs::addon {
+
+Crew* Crew::Of(Napi::Env env) {
+  Environment* environment = Environment::Of(env);
+  if (environment->crew == nullptr) environment->crew = new Crew(env);
+  return environment->crew;
+}
+
+// The bells end with the environment, and the crew with the last one. No thread rings any of them
+// after the first was taken away.
+Crew::Crew(Napi::Env env) : env_(env) {
+  const auto taken = [](Napi::Env, Crew* crew, Crew*) {
+    crew->End();
+    if (--crew->ringing_ == 0) delete crew;
+  };
+  for (Bell& bell : bells_) {
+    bell = Bell::New(env, "ipvs", 0, 1, this, taken, this);
+    bell.Unref(env);
+  }
+}
+
+void Crew::End() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    over_ = true;
+    waiting_.clear();
+  }
+  for (size_t i = 0; i < threads_.size(); i++) wanted_.Post();
+  for (const pthread_t thread : threads_) JoinThread(thread);
+  threads_.clear();
+}
+
+void Crew::Start(std::unique_ptr<Job> job) {
+  if (open_++ == 0) bells_[0].Ref(env_);
+  bool enough;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    waiting_.push_back(std::move(job));
+    enough = waiting_.size() <= idle_;
+  }
+  if (enough || Recruit()) {
+    wanted_.Post();
+    return;
+  }
+  // The system gives no thread, and there is none yet.
+  std::unique_ptr<Job> own = std::move(waiting_.back());
+  waiting_.pop_back();
+  own->Execute();
+  if (Ring(own.get()))
+    own.release();  // NOLINT(bugprone-unused-return-value): it is Finish's by now
+}
+
+bool Crew::Recruit() {
+  const auto work = [](void* crew) -> void* {
+    static_cast<Crew*>(crew)->Work();
+    return nullptr;
+  };
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    idle_++;
+  }
+  // Signals are for threads that know of them: a new one begins with its maker's mask.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_t thread;
+  const Failure failure = StartThread(work, this, &thread);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (!failure) {
+    threads_.push_back(thread);
+    return true;
+  }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  idle_--;
+  return !threads_.empty();  // who is busy now will come to it
+}
+
+void Crew::Work() {
+  for (;;) {
+    wanted_.Wait();
+    std::unique_ptr<Job> job;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (over_) return;
+      job = std::move(waiting_.front());
+      waiting_.pop_front();
+      idle_--;
+    }
+    job->Execute();
+    {
+      // Before JavaScript hears of it: what it starts then is for this thread and not for a new
+      // one.
+      const std::lock_guard<std::mutex> lock(mutex_);
+      idle_++;
+    }
+    if (Ring(job.get())) {
+      job.release();  // NOLINT(bugprone-unused-return-value): it is Finish's by now
+    } else {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      unheard_.push_back(std::move(job));
+    }
+  }
+}
+
+bool Crew::Ring(Job* job) {
+  Bell* bell;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    bell = &bells_[next_bell_++ % 2];
+  }
+  return bell->NonBlockingCall(job) == napi_ok;
+}
+
+void Crew::Finish(Napi::Env env, Napi::Function, Crew* crew, Job* job) {
+  const std::unique_ptr<Job> finished(job);
+  // At the end of the environment: the crew is gone by then.
+  if (static_cast<napi_env>(env) == nullptr) return;
+  finished->Finish();
+  if (--crew->open_ == 0) crew->bells_[0].Unref(env);
+  // A callback of ours threw: as if it had done so by itself.
+  if (env.IsExceptionPending()) {
+    napi_fatal_exception(env, env.GetAndClearPendingException().Value());
+  }
+}
+
+}  // namespace ipvs::addon

@@ -1,0 +1,76 @@
+// What the kernel does not give back at once: it looks for a module inside sendmsg, for as long as
+// modprobe likes. And the other way round, what the event loop does not get back.
+
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import t from 'tap';
+import { Ipvs } from 'ipvs';
+import { freshIpvs } from '../lab/namespace.js';
+import { failureOf } from '../lab/failure.js';
+
+t.setTimeout(120_000);
+
+const web = { protocol: 'tcp', address: '10.0.0.1', port: 80 } as const;
+const LOADER = '/proc/sys/kernel/modprobe';
+
+// Catches answers that bring the next call on its way and are awaited in one turn of the event loop,
+// as long as they come fast enough.
+t.test('who awaits one call after the other leaves others their turns', async (t) => {
+  const { ipvs } = await freshIpvs(t);
+  await ipvs.addService({ ...web, scheduler: 'rr' });
+  const CALLS = 1000;
+  let calls = 0;
+  let before = 0; // calls at the turn before
+  let most = 0; // calls between two turns
+  const turn = () => {
+    most = Math.max(most, calls - before);
+    before = calls;
+    if (calls < CALLS) setImmediate(turn);
+  };
+  setImmediate(turn);
+  for (; calls < CALLS; calls++) {
+    await ipvs.addDestination(web, { address: `10.1.${calls >> 7}.${1 + (calls & 127)}` });
+  }
+  t.ok(most > 0 && most <= 8, `at most ${most} calls between two turns`);
+});
+
+t.test('a kernel that keeps a request keeps neither the program nor its time', async (t) => {
+  const { ipvs, netns } = await freshIpvs(t);
+  const impatient = await Ipvs.open({ netns, timeout: 300 });
+  const loader = readFileSync(LOADER, 'utf8');
+  const folder = t.testdir({ modprobe: '' });
+  const script = join(folder, 'modprobe');
+  const hold = join(folder, 'hold');
+  const held = join(folder, 'held');
+  t.teardown(async () => {
+    rmSync(hold, { force: true });
+    writeFileSync(LOADER, loader);
+    await impatient.close();
+  });
+  // Finds no module, but only when it may.
+  const lines = ['#!/bin/sh', `: >${held}`, `while [ -e ${hold} ]; do sleep 0.05; done`, 'exit 1'];
+  writeFileSync(script, `${lines.join('\n')}\n`);
+  chmodSync(script, 0o755);
+  writeFileSync(hold, '');
+  writeFileSync(LOADER, script);
+
+  const error = await failureOf(impatient.addService({ ...web, scheduler: 'nosuch' }));
+  t.ok(existsSync(held), 'the kernel has it');
+  t.match(error, { code: 'ERR_IPVS_UNKNOWN_OUTCOME', command: 'add service' });
+
+  // The kernel makes services one after the other.
+  const patient = ipvs.addService({ ...web, port: 81, scheduler: 'rr' });
+  let over = false;
+  void patient.then(() => (over = true));
+  let turns = 0;
+  for (; turns < 20; turns++) await sleep(10);
+  t.equal(turns, 20, 'the program goes on');
+  t.equal(over, false, 'while others wait too');
+
+  rmSync(hold);
+  await patient;
+  writeFileSync(LOADER, loader);
+  await impatient.addService({ ...web, scheduler: 'rr' });
+  t.match(await impatient.getService(web), { scheduler: 'rr' }, 'the handle works again');
+});
