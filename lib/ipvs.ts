@@ -34,7 +34,7 @@ import type { Records } from './rows.js';
 import type { RestoreOptions, RestoreResult, TableConfig } from './rules/types.js';
 import { Session, throwIfAborted } from './session.js';
 import type { Call } from './session.js';
-import { PORTION, readTable } from './table.js';
+import { readTable } from './table.js';
 import type { Table } from './table.js';
 import type {
   BatchOptions,
@@ -78,6 +78,9 @@ import {
 } from './validate.js';
 import { DEFAULT_TIMEOUT } from './waiting.js';
 import { ROLES, toConnection, toDestination, toInfo, toService, toSyncDaemon } from './words.js';
+
+// So many records of a list become objects before others get the thread, and an abort counts.
+const PORTION = 500;
 
 const CONNECTIONS_WITH_ORIGIN_FILE = '/proc/thread-self/net/ip_vs_conn_sync';
 
@@ -433,13 +436,13 @@ export class Ipvs {
     const { signal, onProgress } = parseBatchOptions(options);
     if (!Array.isArray(operations)) throw invalidType('operations', 'an array', operations);
     const call: Call = { command: 'batch', signal };
-    const given: readonly unknown[] = [...(operations as unknown[])];
+    const total = operations.length;
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- only now that it is needed
     const { Batch, prepare } = require('./batch.js') as typeof import('./batch.js');
-    const prepared = prepare(given);
+    const prepared = prepare(operations, total);
     prepared.catch(() => undefined); // it is waited for when it is this call's turn
     return this.#session.alone(call, async () =>
-      new Batch(this.#session, call, given.length, onProgress).run(await prepared),
+      new Batch(this.#session, call, total, onProgress).run(await prepared),
     );
   }
 
@@ -532,13 +535,13 @@ export class Ipvs {
   async *connections(options?: ConnectionsOptions): AsyncIterable<Connection> {
     const { filter, limit, origin, signal } = parseConnectionsOptions(options);
     const call = { command: 'list connections', signal };
-    const { CONNECTIONS_FILE } = lazy.connectionTable();
+    const { CONNECTIONS_FILE, PORTION: portion } = lazy.connectionTable();
     const path = origin ? CONNECTIONS_WITH_ORIGIN_FILE : CONNECTIONS_FILE;
     const list = this.#session.channels.files.connections(path, origin, filter);
     try {
       let end = false;
       for (let rest = limit; rest > 0 && !end;) {
-        const most = Math.min(PORTION, rest);
+        const most = Math.min(portion, rest);
         const read = await this.#session.track(call, () =>
           this.#session.readConnections(call, list, most),
         );
@@ -641,13 +644,16 @@ async function* portions<Item, Result>(
 async function snapshotServices(table: Table): Promise<SnapshotService<Counter>[]> {
   const services: SnapshotService<Counter>[] = [];
   let destinations: Destination<Counter>[] = [];
+  let next = 0;
   await readTable(table, {
-    service: (record) => {
-      destinations = [];
+    service: (record, index) => {
+      // Of just the size: what a growing one leaves behind is garbage.
+      destinations = new Array<Destination<Counter>>(table.counts[index] ?? 0);
+      next = 0;
       services.push({ ...toService(record), destinations });
     },
     destination: (record) => {
-      destinations.push(toDestination(record));
+      destinations[next++] = toDestination(record);
     },
   });
   return services;

@@ -12,7 +12,7 @@ import type {
 import { Records } from './rows.js';
 
 /** So many records become objects before others get the thread. */
-export const PORTION = 500;
+export const PORTION = 2000;
 
 /** The destinations of the n-th service are the next counts[n] ones. */
 export interface Table {

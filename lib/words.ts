@@ -27,12 +27,14 @@ import type {
 export class Vocabulary<Word extends string> {
   readonly words: readonly Word[];
   readonly #numbers: ReadonlyMap<string, number>;
-  readonly #words: ReadonlyMap<number, Word>;
+  readonly #words: readonly (Word | undefined)[]; // all numbers are small
 
   constructor(entries: Readonly<Record<Word, number>>) {
     this.words = Object.keys(entries) as Word[];
     this.#numbers = new Map(Object.entries(entries));
-    this.#words = new Map(this.words.map((word) => [entries[word], word]));
+    const byNumber: Word[] = [];
+    for (const word of this.words) byNumber[entries[word]] = word;
+    this.#words = byNumber;
   }
 
   number(word: string): number | undefined {
@@ -44,12 +46,12 @@ export class Vocabulary<Word extends string> {
    * They come back as digits rather than fail the whole listing.
    */
   word(number: number): Word {
-    return this.#words.get(number) ?? (String(number) as Word);
+    return this.#words[number] ?? (String(number) as Word);
   }
 
   /** The same, for numbers that anybody may give a meaning. */
   wordOrNumber(number: number): Word | number {
-    return this.#words.get(number) ?? number;
+    return this.#words[number] ?? number;
   }
 }
 

@@ -1,22 +1,6 @@
 #include "attribute.h"
 
-#include <linux/netlink.h>
-
 namespace ipvs {
-
-namespace {
-
-constexpr size_t kHeader = sizeof(nlattr);
-
-}  // namespace
-
-void AttributeWriter::Put(uint16_t type, const void* data, size_t size) {
-  const size_t begin = out_->size();
-  const nlattr header{static_cast<uint16_t>(kHeader + size), type};
-  out_->resize(begin + Align4(kHeader + size));  // resize zeroes the padding
-  Store(out_->data() + begin, header);
-  if (size != 0) std::memcpy(out_->data() + begin + kHeader, data, size);
-}
 
 size_t AttributeWriter::BeginNest(uint16_t type) {
   const size_t begin = out_->size();
@@ -26,25 +10,6 @@ size_t AttributeWriter::BeginNest(uint16_t type) {
 
 void AttributeWriter::EndNest(size_t begin) {
   Store(out_->data() + begin, static_cast<uint16_t>(out_->size() - begin));
-}
-
-bool AttributeReader::Next() {
-  if (rest_.empty() || !error_->ok()) return false;
-  if (rest_.size < kHeader) {
-    error_->Set(where_, "ends inside an attribute's header");
-    return false;
-  }
-  const nlattr header = Load<nlattr>(rest_.data);
-  if (header.nla_len < kHeader || header.nla_len > rest_.size) {
-    error_->Set(where_, "holds an attribute whose length does not fit");
-    return false;
-  }
-  type_ = header.nla_type & NLA_TYPE_MASK;
-  value_ = rest_.First(header.nla_len).From(kHeader);
-  // The last attribute may lack its padding.
-  const size_t step = Align4(header.nla_len);
-  rest_ = step >= rest_.size ? ByteView() : rest_.From(step);
-  return true;
 }
 
 uint16_t AttributeReader::Be16(const char* name) const {

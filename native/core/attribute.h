@@ -2,11 +2,15 @@
 #ifndef IPVS_CORE_ATTRIBUTE_H_
 #define IPVS_CORE_ATTRIBUTE_H_
 
+#include <linux/netlink.h>
+
 #include <string>
 
 #include "bytes.h"
 
 namespace ipvs {
+
+constexpr size_t kAttributeHeader = sizeof(nlattr);
 
 // Appends attributes to a buffer that it does not own.
 class AttributeWriter {
@@ -102,6 +106,34 @@ class AttributeReader {
   DecodeError* error_;
   uint16_t type_ = 0;
 };
+
+// Here as well as the next one: a message has a dozen attributes, and a record about forty.
+inline void AttributeWriter::Put(uint16_t type, const void* data, size_t size) {
+  const size_t begin = out_->size();
+  const nlattr header{static_cast<uint16_t>(kAttributeHeader + size), type};
+  out_->resize(begin + Align4(kAttributeHeader + size));  // resize zeroes the padding
+  Store(out_->data() + begin, header);
+  if (size != 0) std::memcpy(out_->data() + begin + kAttributeHeader, data, size);
+}
+
+inline bool AttributeReader::Next() {
+  if (rest_.empty() || !error_->ok()) return false;
+  if (rest_.size < kAttributeHeader) {
+    error_->Set(where_, "ends inside an attribute's header");
+    return false;
+  }
+  const nlattr header = Load<nlattr>(rest_.data);
+  if (header.nla_len < kAttributeHeader || header.nla_len > rest_.size) {
+    error_->Set(where_, "holds an attribute whose length does not fit");
+    return false;
+  }
+  type_ = header.nla_type & NLA_TYPE_MASK;
+  value_ = rest_.First(header.nla_len).From(kAttributeHeader);
+  // The last attribute may lack its padding.
+  const size_t step = Align4(header.nla_len);
+  rest_ = step >= rest_.size ? ByteView() : rest_.From(step);
+  return true;
+}
 
 // An attribute without which a reply makes no sense.
 struct MandatoryAttribute {

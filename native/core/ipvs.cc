@@ -12,7 +12,8 @@ struct WireFlags {
   uint32_t mask;
 };
 
-// STATS has u32 counters around two u64 byte counts, STATS64 only u64. On machines that need it the
+// STATS has u32 counters around two u64 byte counts, STATS64 only u64 and the same ones: where both
+// are there, the narrow one is not looked at. On machines that need it the
 // kernel slips in an empty padding attribute, which is an unknown type here.
 void DecodeStats(AttributeReader reader, bool wide, Stats* stats) {
   const auto counter = [&reader, wide](const char* name) {
@@ -67,6 +68,7 @@ void SettleAddress(uint16_t family, const char* name, Address* address, DecodeEr
 
 void DecodeServiceNest(AttributeReader reader, Service* service, DecodeError* error) {
   SeenAttributes seen;
+  AttributeReader narrow = reader.Nest("IPVS_SVC_ATTR_STATS");  // empty so far
   while (reader.Next()) {
     seen.Add(reader.type());
     switch (reader.type()) {
@@ -105,15 +107,14 @@ void DecodeServiceNest(AttributeReader reader, Service* service, DecodeError* er
         reader.Text("IPVS_SVC_ATTR_PE_NAME", service->engine, sizeof(service->engine));
         break;
       case IPVS_SVC_ATTR_STATS:
-        if (!service->stats.wide) {
-          DecodeStats(reader.Nest("IPVS_SVC_ATTR_STATS"), false, &service->stats);
-        }
+        narrow = reader.Nest("IPVS_SVC_ATTR_STATS");
         break;
       case IPVS_SVC_ATTR_STATS64:
         DecodeStats(reader.Nest("IPVS_SVC_ATTR_STATS64"), true, &service->stats);
         break;
     }
   }
+  if (!service->stats.wide) DecodeStats(narrow, false, &service->stats);
   static constexpr MandatoryAttribute kMandatory[] = {
       {IPVS_SVC_ATTR_AF, "IPVS_SVC_ATTR_AF"},
       {IPVS_SVC_ATTR_SCHED_NAME, "IPVS_SVC_ATTR_SCHED_NAME"},
@@ -133,6 +134,7 @@ void DecodeServiceNest(AttributeReader reader, Service* service, DecodeError* er
 
 void DecodeDestinationNest(AttributeReader reader, Destination* destination, DecodeError* error) {
   SeenAttributes seen;
+  AttributeReader narrow = reader.Nest("IPVS_DEST_ATTR_STATS");  // empty so far
   while (reader.Next()) {
     seen.Add(reader.type());
     switch (reader.type()) {
@@ -177,15 +179,14 @@ void DecodeDestinationNest(AttributeReader reader, Destination* destination, Dec
         destination->tunnel_flags = reader.U16("IPVS_DEST_ATTR_TUN_FLAGS");
         break;
       case IPVS_DEST_ATTR_STATS:
-        if (!destination->stats.wide) {
-          DecodeStats(reader.Nest("IPVS_DEST_ATTR_STATS"), false, &destination->stats);
-        }
+        narrow = reader.Nest("IPVS_DEST_ATTR_STATS");
         break;
       case IPVS_DEST_ATTR_STATS64:
         DecodeStats(reader.Nest("IPVS_DEST_ATTR_STATS64"), true, &destination->stats);
         break;
     }
   }
+  if (!destination->stats.wide) DecodeStats(narrow, false, &destination->stats);
   static constexpr MandatoryAttribute kMandatory[] = {
       {IPVS_DEST_ATTR_ADDR, "IPVS_DEST_ATTR_ADDR"},
       {IPVS_DEST_ATTR_PORT, "IPVS_DEST_ATTR_PORT"},

@@ -18,9 +18,14 @@ bool Before(const T& a, const T& b) {
   return Compare(a.key, b.key) < 0;
 }
 
+// The kernel lists what was added last first: who adds in order gets it back the other way round.
 template <typename T>
 void SortUnique(std::vector<T>* records) {
-  std::sort(records->begin(), records->end(), Before<T>);
+  if (std::is_sorted(records->rbegin(), records->rend(), Before<T>)) {
+    std::reverse(records->begin(), records->end());
+  } else {
+    std::sort(records->begin(), records->end(), Before<T>);
+  }
   const auto end = std::unique(records->begin(), records->end(),
                                [](const T& a, const T& b) { return Compare(a.key, b.key) == 0; });
   records->erase(end, records->end());
