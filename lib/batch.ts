@@ -28,7 +28,7 @@ const PORTION = 4096;
 const STRETCH = 4;
 
 /** So many steps are taken before the clock is looked at: that may cost more than the step. */
-const STEPS = 64;
+const STEPS = 256;
 
 /** Operations in a row that are sent as they are, written already. */
 interface PlainPortion {
@@ -75,16 +75,16 @@ type Concern = Pick<Merge, 'service' | 'owner' | 'key'> & {
 type Failed = Sent & { readonly failure: NativeFailure };
 
 /** Reads and checks all operations; others have the thread meanwhile. Throws where one is wrong. */
-export async function prepare(operations: readonly unknown[]): Promise<Portion[]> {
+export async function prepare(operations: readonly unknown[], total: number): Promise<Portion[]> {
   const portions: Portion[] = [];
   const reader = new OperationReader();
   let end = performance.now() + STRETCH;
-  for (let index = 0; index < operations.length; index++) {
+  for (let index = 0; index < total; index++) {
     if (index % STEPS === STEPS - 1 && performance.now() > end) {
       await nextTurn();
       end = performance.now() + STRETCH;
     }
-    append(portions, reader.readAt(index, operations[index]), index, operations.length);
+    append(portions, reader.readAt(index, operations[index]), index, total);
   }
   return portions;
 }

@@ -209,6 +209,10 @@ export class OperationReader {
   #service: ServiceId | undefined;
   #ownerName: string | undefined;
 
+  // The kind of the last one, and what reads it.
+  #name: unknown;
+  #read: Read | undefined;
+
   // A change of a destination is read into these: there may be a hundred thousand.
   readonly slot: DestinationSlot = {
     ...makeDestinationSlot(),
@@ -230,9 +234,13 @@ export class OperationReader {
   read(value: unknown): Step {
     const input = operation(value);
     const name = input['op'];
-    const known = typeof name === 'string' && Object.hasOwn(READERS, name);
-    const read = known ? READERS[name as Name] : unknown(name);
-    return read(input, this);
+    // Those in a row are mostly of one kind.
+    if (name !== this.#name || this.#read === undefined) {
+      const known = typeof name === 'string' && Object.hasOwn(READERS, name);
+      this.#read = known ? READERS[name as Name] : unknown(name);
+      this.#name = name;
+    }
+    return this.#read(input, this);
   }
 
   /** The same for one of many: errors name its place among them. */

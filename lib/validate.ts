@@ -286,33 +286,16 @@ export function maskOfLength(length: number): number {
 }
 
 /** How errors name the properties of a destination: made once, not for each of many. */
-class DestinationPaths {
-  static readonly #made = new Map<string, DestinationPaths>();
-
-  readonly address: string;
-  readonly port: string;
-  readonly forwarding: string;
-  readonly weight: string;
-  readonly upperThreshold: string;
-  readonly lowerThreshold: string;
-  readonly tunnel: string;
-
-  constructor(path: string) {
-    this.address = `${path}.address`;
-    this.port = `${path}.port`;
-    this.forwarding = `${path}.forwarding`;
-    this.weight = `${path}.weight`;
-    this.upperThreshold = `${path}.upperThreshold`;
-    this.lowerThreshold = `${path}.lowerThreshold`;
-    this.tunnel = `${path}.tunnel`;
-  }
-
-  static of(path: 'destination' | 'changes'): DestinationPaths {
-    let paths = this.#made.get(path);
-    if (paths === undefined) this.#made.set(path, (paths = new DestinationPaths(path)));
-    return paths;
-  }
-}
+const pathsOf = (path: 'destination' | 'changes') => ({
+  address: `${path}.address`,
+  port: `${path}.port`,
+  forwarding: `${path}.forwarding`,
+  weight: `${path}.weight`,
+  upperThreshold: `${path}.upperThreshold`,
+  lowerThreshold: `${path}.lowerThreshold`,
+  tunnel: `${path}.tunnel`,
+});
+const PATHS = { destination: pathsOf('destination'), changes: pathsOf('changes') };
 
 /** What a destination is read into; one may serve for many, one after the other. */
 export interface DestinationSlot {
@@ -336,7 +319,7 @@ export function parseDestinationId(
   slot?: AddressSlot,
 ): DestinationId {
   const input = object(value, 'destination', DESTINATION_PROPERTIES);
-  const paths = DestinationPaths.of('destination');
+  const paths = PATHS.destination;
   id.address = address(input['address'], paths.address, slot);
   id.port = input['port'] === undefined ? service.port : port(input['port'], paths.port);
   return id;
@@ -416,7 +399,7 @@ function overlayDestination(
   base: DestinationNumbers,
   numbers: Mutable<DestinationNumbers>,
 ): DestinationNumbers {
-  const paths = DestinationPaths.of(path);
+  const paths = PATHS[path];
   let { forwarding, weight, upperThreshold, lowerThreshold } = base;
   if (input['weight'] !== undefined) weight = integer(input['weight'], paths.weight, 0, INT_MAX);
 
@@ -483,7 +466,7 @@ const NO_TUNNEL: TunnelNumbers = { tunnelType: 0, tunnelPort: 0, tunnelFlags: 0 
 
 function overlayTunnel(
   input: Input,
-  paths: DestinationPaths,
+  paths: typeof PATHS.destination,
   forwarding: number,
   base: TunnelNumbers,
 ): TunnelNumbers {
