@@ -102,6 +102,9 @@ function workIn(index, watches, removed = 0) {
       watch,
       netns: names[reuse ? 0 : run],
       flush: !reuse && run < removed,
+      // What all runs before leave behind is not what the watched one should be stopped for; one more
+      // run makes the heap what it was before.
+      collect: watches.length > 1 && run === watches.length - 2,
     }));
     const job = JSON.stringify({ index, runs });
     const readings = JSON.parse(
@@ -120,11 +123,11 @@ async function measureCase(index) {
     return { nanoseconds, memory, longest, idle };
   }
   const end = warmUp + COUNTED;
-  const watches = [...Array.from({ length: end }, () => false), true];
-  const readings = await workIn(index, watches, end - 1);
+  const watches = [...Array.from({ length: end + 1 }, () => false), true];
+  const readings = await workIn(index, watches, end);
   const [{ memory }] = readings;
   const times = readings.slice(warmUp, end).map(({ nanoseconds }) => nanoseconds);
-  const { longest, idle } = readings[end];
+  const { longest, idle } = readings[end + 1];
   return { nanoseconds: median(times), memory, longest, idle };
 }
 

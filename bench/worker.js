@@ -3,7 +3,9 @@
 // nothing has grown yet; a run that is watched tells delays of the event loop and no time, because
 // watching costs time.
 //
-//   node --expose-gc worker.js '{ "index": 0, "runs": [{ "netns": "a", "watch": false, "flush": false }] }'
+//   node --expose-gc worker.js '{ "index": 0, "runs": [{ "netns": "a", "watch": false }] }'
+//
+// A run may have `flush`, to leave nothing in the kernel, and `collect`, to begin without garbage.
 
 'use strict';
 
@@ -56,11 +58,12 @@ async function longestDelay(work) {
   return { result, longest: histogram.max / 1e6 };
 }
 
+/** Idle afterwards: what is collected then is not what the work left behind. */
 async function watched(work, duration) {
-  global.gc();
-  const idle = await longestDelay(() => sleep(duration));
   settle();
   const { result, longest } = await longestDelay(work);
+  global.gc();
+  const idle = await longestDelay(() => sleep(duration));
   return { result, reading: { longest, idle: idle.longest } };
 }
 
@@ -68,7 +71,8 @@ async function main({ index, runs }) {
   const { given, run, check } = cases[index];
   const readings = [];
   let duration = IDLE_LEAST;
-  for (const { netns, watch, flush } of runs) {
+  for (const { netns, watch, flush, collect } of runs) {
+    if (collect) global.gc();
     const ipvs = await Ipvs.open({ netns });
     const items = given?.();
     const work = () => run(ipvs, items);
