@@ -39,12 +39,12 @@ class Deadline {
     ahead_ = false;
     return false;
   }
-  // The same for short steps in great number: looks at the clock the first time and every 16th.
+  // The same for short steps in great number: looks at the clock the first time and every 64th.
   bool PassedSome() const { return steps_++ % kSteps == 0 && Passed(); }
 
  private:
   static constexpr int kLongest = 1 << 30;
-  static constexpr uint32_t kSteps = 16;
+  static constexpr uint32_t kSteps = 64;
 
   explicit Deadline(int64_t at) : at_(at) {}
 

@@ -217,32 +217,31 @@ class TableReader {
       : source_{connection, deadline}, settle_(settle) {}
 
   Failure Read(Table* table) {
-    bool stable = false;
-    std::vector<Service>* services = &lists_->services.records;
-    if (Failure failure = ReadServices(&stable)) return failure;
-    if (Failure failure = Renew(*services, table)) return failure;
+    const std::vector<Service>& services = lists_->services.records;
+    if (Failure failure = ReadServices()) return failure;
+    if (Failure failure = Renew(services, table)) return failure;
     if (!settle_) return Failure();
 
-    stable = false;
+    // Two lists in a row have to agree: what was torn or is new shows in the second one.
+    bool stable = false;
     for (int attempt = 1; !stable && attempt <= kAttempts; attempt++) {
-      if (Failure failure = ReadServices(&stable)) return failure;
-      if (Same(*services, table->services)) continue;
-      stable = false;
+      if (Failure failure = ReadServices()) return failure;
+      stable = Same(services, table->services);
+      if (stable) break;
       seen_.insert(seen_.end(), table->services.begin(), table->services.end());
-      if (Failure failure = Renew(*services, table)) return failure;
+      if (Failure failure = Renew(services, table)) return failure;
     }
     if (!stable) {
-      if (Failure failure = AddMissed(source_, &seen_, services)) return failure;
-      if (Failure failure = Renew(*services, table)) return failure;
+      if (Failure failure = AddMissed(source_, &seen_, &lists_->services.records)) return failure;
+      if (Failure failure = Renew(services, table)) return failure;
     }
     table->settled = stable && destinations_settled_;
     return Failure();
   }
 
  private:
-  // Into lists_->services.
-  Failure ReadServices(bool* settled) {
-    if (settle_) return Settle(source_, ServicesDump(), &lists_->services, settled, &seen_);
+  // Once, into lists_->services.
+  Failure ReadServices() {
     Failure failure = ReadOnce(source_, ServicesDump(), &lists_->services);
     SortUnique(&lists_->services.records);
     return failure;

@@ -72,10 +72,10 @@ struct WantedService {
 Failure ReadServices(Connection* connection, const std::vector<WantedService>& wanted,
                      const Deadline& deadline, Table* table);
 
-// Reads everything. With `settle` each dump that came in several chunks is repeated until two
-// agree, and the list of services is read once more at the end: where it has changed, what is new
-// is read too. That is bounded; where the table changes faster than it can be read, `settled` stays
-// false, and no service that was there throughout is missing all the same.
+// Reads everything. With `settle` each list of destinations that came in several chunks is repeated
+// until two agree, and so is the list of services: where the next one differs, what is new is read
+// too. That is bounded; where the table changes faster than it can be read, `settled` stays false,
+// and no service that was there throughout is missing all the same.
 Failure ReadTable(Connection* connection, bool settle, const Deadline& deadline, Table* table);
 
 }  // namespace ipvs

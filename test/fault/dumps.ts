@@ -91,6 +91,16 @@ t.test('a quiet table is settled, and read no more often than it takes', async (
   t.ok(settled);
   t.equal(peer.asked(GET_SERVICE).length, 2);
   t.equal(peer.asked(GET_DEST).length, 2);
+
+  // In several chunks: two lists of services have to agree, and two of each service's destinations.
+  peer.script = tableScript({
+    services: () => [ports(1), ports(2)],
+    destinations: (port) => [ports(port), ports(9)],
+    has: () => true,
+  });
+  t.ok((await ipvs.snapshot()).settled);
+  t.equal(peer.asked(GET_SERVICE).length, 2 + 2);
+  t.equal(peer.asked(GET_DEST).length, 2 + 2 * 2);
 });
 
 t.test('a snapshot is repeated until two views agree', async (t) => {
