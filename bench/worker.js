@@ -71,9 +71,15 @@ async function main({ index, runs }) {
   const { given, run, check } = cases[index];
   const readings = [];
   let duration = IDLE_LEAST;
+  let ipvs;
+  let place;
   for (const { netns, watch, flush, collect } of runs) {
     if (collect) global.gc();
-    const ipvs = await Ipvs.open({ netns });
+    if (netns !== place) {
+      await ipvs?.close();
+      ipvs = await Ipvs.open({ netns });
+      place = netns;
+    }
     const items = given?.();
     const work = () => run(ipvs, items);
     const { result, reading } = await (watch ? watched(work, duration) : timed(work));
@@ -81,8 +87,8 @@ async function main({ index, runs }) {
     readings.push(reading);
     duration = Math.min(IDLE_MOST, Math.max(IDLE_LEAST, reading.nanoseconds / 1e6));
     if (flush) await ipvs.flush();
-    await ipvs.close();
   }
+  await ipvs.close();
   console.log(JSON.stringify(readings));
 }
 

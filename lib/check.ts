@@ -10,19 +10,31 @@ export type Input = Readonly<Record<string, unknown>>;
 
 export const INT_MAX = 2 ** 31 - 1;
 
+/** The names that an object's properties may have, where there are many such objects. */
+export class Names extends Set<string> {
+  /** Those of the objects before, each at its place: objects in a row are mostly alike. */
+  readonly seen: string[] = [];
+}
+
 export function object(value: unknown, path: string, known: ReadonlySet<string>): Input {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalidType(path, 'an object', value);
   }
+  const seen = known instanceof Names ? known.seen : [];
+  let place = 0;
   for (const key in value) {
-    if (!known.has(key)) {
-      const choices = [...known].join(', ');
-      throw invalidValue(
-        `${path}.${key}`,
-        `is not known here, only ${choices}`,
-        (value as Input)[key],
-      );
+    if (key !== seen[place]) {
+      if (!known.has(key)) {
+        const choices = [...known].join(', ');
+        throw invalidValue(
+          `${path}.${key}`,
+          `is not known here, only ${choices}`,
+          (value as Input)[key],
+        );
+      }
+      seen[place] = key;
     }
+    place++;
   }
   return value as Input;
 }

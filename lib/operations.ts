@@ -1,6 +1,6 @@
 // The operations of a batch, from what a caller wrote to what is sent.
 
-import { object, quoted, string } from './check.js';
+import { Names, object, quoted, string } from './check.js';
 import type { Input } from './check.js';
 import { sameDestination, sameService } from './compare.js';
 import { invalidType, invalidValue } from './errors.js';
@@ -55,10 +55,10 @@ export interface Present {
 type Name = Operation['op'];
 type Read = (input: Input, reader: OperationReader) => Step;
 
-const SERVICE = new Set(['op', 'service']);
-const SERVICE_CHANGES = new Set(['op', 'service', 'changes']);
-const DESTINATION = new Set(['op', 'service', 'destination']);
-const DESTINATION_CHANGES = new Set(['op', 'service', 'destination', 'changes']);
+const SERVICE = new Names(['op', 'service']);
+const SERVICE_CHANGES = new Names(['op', 'service', 'changes']);
+const DESTINATION = new Names(['op', 'service', 'destination']);
+const DESTINATION_CHANGES = new Names(['op', 'service', 'destination', 'changes']);
 
 const READERS: Readonly<Record<Name, Read>> = {
   addService: (input) => plainService(input, Command.newService),

@@ -5,6 +5,7 @@ import { isIPv4 } from 'node:net';
 import { IPV4, IPV6 } from './address.js';
 import type { Address, AddressSlot } from './address.js';
 import {
+  Names,
   INT_MAX,
   address,
   boolean,
@@ -51,15 +52,15 @@ const SERVICE_SETTINGS = ['scheduler', 'schedulerFlags', 'persistence', 'onePack
 const DESTINATION_KEY = ['address', 'port'];
 const DESTINATION_SETTINGS = ['forwarding', 'weight', 'upperThreshold', 'lowerThreshold', 'tunnel'];
 // What the library gives back may be passed in again: what was only observed is passed over.
-export const SERVICE_PROPERTIES: ReadonlySet<string> = new Set([
+export const SERVICE_PROPERTIES: ReadonlySet<string> = new Names([
   ...SERVICE_KEY,
   ...SERVICE_SETTINGS,
   'engine',
   'stats',
   'destinations',
 ]);
-const SERVICE_CHANGES = new Set(SERVICE_SETTINGS);
-const DESTINATION_PROPERTIES = new Set([
+const SERVICE_CHANGES = new Names(SERVICE_SETTINGS);
+const DESTINATION_PROPERTIES = new Names([
   ...DESTINATION_KEY,
   ...DESTINATION_SETTINGS,
   'family',
@@ -68,7 +69,7 @@ const DESTINATION_PROPERTIES = new Set([
   'persistentConnections',
   'stats',
 ]);
-const DESTINATION_CHANGES = new Set(DESTINATION_SETTINGS);
+const DESTINATION_CHANGES = new Names(DESTINATION_SETTINGS);
 const PERSISTENCE = new Set(['timeout', 'netmask', 'engine']);
 const TUNNEL = new Set(['type', 'port', 'checksum']);
 const TUNNEL_PROPERTIES: Readonly<Record<string, ReadonlySet<string>>> = {

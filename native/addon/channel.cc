@@ -115,7 +115,7 @@ class ExchangeWork : public ConnectionWork {
 
  private:
   // So many are encoded and sent before the next, in the same memory.
-  static constexpr size_t kStride = 1024;
+  static constexpr size_t kStride = 2048;
 
   void Keep(size_t index, uint8_t command, Answer* answer) {
     Reply reply;

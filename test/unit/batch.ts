@@ -737,6 +737,27 @@ t.test('each group of a portion has the time of a call', async (t) => {
   t.ok(dumps.looks.every(({ milliseconds }) => milliseconds > timeout / 2));
 });
 
+// What was known of the objects before, place by place, must not let an unknown name pass.
+t.test('an unknown property is refused at every place, however many came before', async (t) => {
+  const { ipvs, commands } = onTable();
+  const known = Object.entries({ address: '10.0.0.5', port: 80, weight: 1, forwarding: 'dr' });
+  const made = (entries: readonly (readonly [string, unknown])[]): Operation => ({
+    op: 'addDestination',
+    service: web,
+    destination: Object.fromEntries(entries) as { address: string },
+  });
+  const alike = [made(known), made([...known].reverse()), made(known), made(known.slice(0, 2))];
+  for (const place of range(0, known.length)) {
+    for (const before of [alike.slice(0, 1), alike]) {
+      const entries = [...known.slice(0, place), ['bogus', 1] as const, ...known.slice(place)];
+      const error = await failureOf(ipvs.batch([...before, made(entries)]));
+      const property = `operations[${before.length}].destination.bogus`;
+      t.match(error.message, `The property '${property}' is not known here`);
+    }
+  }
+  t.strictSame(rowsOf(commands), []);
+});
+
 // Catches a pass over all of a portion that keeps others from the thread until its end.
 t.test('others get the thread again and again while a portion is looked at', async (t) => {
   const { ipvs, commands, dumps } = onTable();
