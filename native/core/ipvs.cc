@@ -277,8 +277,8 @@ bool DecodeService(ByteView attributes, Service* service, DecodeError* error) {
   AttributeReader reader(attributes, "service reply", error);
   while (reader.Next()) {
     if (reader.type() != IPVS_CMD_ATTR_SERVICE) continue;
+    if (found) *service = Service();  // nothing of one before it, though no kernel sends two
     found = true;
-    *service = Service();  // nothing of one before it, though no kernel sends two
     DecodeServiceNest(reader.Nest("IPVS_CMD_ATTR_SERVICE"), service, error);
   }
   if (!found) error->Set("IPVS_CMD_ATTR_SERVICE", "is missing");
@@ -291,8 +291,8 @@ bool DecodeDestination(ByteView attributes, uint16_t service_family, Destination
   AttributeReader reader(attributes, "destination reply", error);
   while (reader.Next()) {
     if (reader.type() != IPVS_CMD_ATTR_DEST) continue;
+    if (found) *destination = Destination();
     found = true;
-    *destination = Destination();
     DecodeDestinationNest(reader.Nest("IPVS_CMD_ATTR_DEST"), destination, error);
   }
   if (!found) error->Set("IPVS_CMD_ATTR_DEST", "is missing");

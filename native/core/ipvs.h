@@ -76,7 +76,7 @@ void EncodeService(const Service& service, AttributeWriter* writer);
 void EncodeDestinationKey(const DestinationKey& key, AttributeWriter* writer);
 void EncodeDestination(const Destination& destination, AttributeWriter* writer);
 
-// From a reply's attributes; false (and the error set) where it does not decode.
+// From a reply's attributes into a fresh one; false (and the error set) where it does not decode.
 bool DecodeService(ByteView attributes, Service* service, DecodeError* error);
 bool DecodeDestination(ByteView attributes, uint16_t service_family, Destination* destination,
                        DecodeError* error);

@@ -300,14 +300,29 @@ Revision<T>::Revision(std::vector<T>* records) : records_(records), seen_(record
 
 template <typename T>
 void Revision<T>::Add(const T& record) {
-  const auto at = std::lower_bound(records_->begin(), records_->end(), record, Before<T>);
-  if (at == records_->end() || Before(record, *at)) {
+  const size_t at = Find(record);
+  if (at == records_->size()) {
     added_.push_back(record);
     return;
   }
-  changed_ = changed_ || !Same(*at, record);
-  *at = record;
-  seen_[static_cast<size_t>(at - records_->begin())] = true;
+  T* known = &(*records_)[at];
+  changed_ = changed_ || !Same(*known, record);
+  *known = record;
+  seen_[at] = true;
+}
+
+template <typename T>
+size_t Revision<T>::Find(const T& record) {
+  // Mostly one beside the one before: the kernel lists in the order of additions, or against it.
+  const auto is_at = [this, &record](size_t at) {
+    return at < records_->size() && Compare((*records_)[at].key, record.key) == 0;
+  };
+  if (is_at(last_ - 1)) return --last_;  // wraps to what no list has
+  if (is_at(last_ + 1)) return ++last_;
+  const auto at = std::lower_bound(records_->begin(), records_->end(), record, Before<T>);
+  if (at == records_->end() || Before(record, *at)) return records_->size();
+  last_ = static_cast<size_t>(at - records_->begin());
+  return last_;
 }
 
 template <typename T>

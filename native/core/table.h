@@ -34,8 +34,12 @@ class Revision {
   bool Finish(std::vector<T>* gone);
 
  private:
+  // Its place; behind the last where there is none.
+  size_t Find(const T& record);
+
   std::vector<T>* records_;
   std::vector<bool> seen_;  // of each record, whether this dump has it
+  size_t last_ = 0;         // where the one before was
   std::vector<T> added_;
   bool changed_ = false;
 };
