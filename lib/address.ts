@@ -1,6 +1,6 @@
 // IP addresses from text to the bytes that a request carries.
 
-import { isIPv6 } from 'node:net';
+import { lazy } from './lazy.js';
 
 // AF_INET and AF_INET6, as Linux numbers them.
 export const IPV4 = 2;
@@ -33,7 +33,7 @@ export function parseAddress(text: string, slot?: AddressSlot): Address | undefi
     address.text = text;
     return address;
   }
-  if (isIPv6(text) && !text.includes('%')) {
+  if (lazy.net().isIPv6(text) && !text.includes('%')) {
     return { family: IPV6, bytes: parseIPv6(text), text };
   }
   return undefined;

@@ -86,6 +86,8 @@ export async function prepare(operations: readonly unknown[], total: number): Pr
     }
     append(portions, reader.readAt(index, operations[index]), index, total);
   }
+  // To make room for the outcomes of a long list takes a while too.
+  if (total > PORTION) await nextTurn();
   return portions;
 }
 

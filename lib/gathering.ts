@@ -33,7 +33,7 @@ const OPEN_FOR = 50;
 
 // So many that come in one turn of the event loop are taken to come at the same time: where the clock
 // is a system call, looking at it is what each of them would cost.
-const MOST_UNTIMED = 64;
+const MOST_UNTIMED = 256;
 
 type Answer = (result: undefined | Promise<never>) => void;
 

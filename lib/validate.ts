@@ -1,8 +1,7 @@
 // From what a caller wrote to the numbers of a request, or to an error that names the property and
 // the value. What the kernel would take in silence and then drop is refused here.
 
-import { isIPv4 } from 'node:net';
-import { IPV4, IPV6 } from './address.js';
+import { IPV4, IPV6, parseAddress } from './address.js';
 import type { Address, AddressSlot } from './address.js';
 import {
   Names,
@@ -277,8 +276,11 @@ function parseNetmask(value: unknown, path: string, family: number): number {
     return maskOfLength(integer(value, path, 0, 32));
   }
   if (typeof value !== 'string') throw invalidType(path, 'a string or a number', value);
-  if (!isIPv4(value)) throw invalidValue(path, 'must be a dotted mask or a prefix length', value);
-  return value.split('.').reduce((mask, byte) => mask * 256 + Number(byte), 0);
+  const mask = parseAddress(value);
+  if (mask?.family !== IPV4) {
+    throw invalidValue(path, 'must be a dotted mask or a prefix length', value);
+  }
+  return mask.bytes.reduce((number, byte) => number * 256 + byte, 0);
 }
 
 /** An IPv4 prefix length as a mask. */
