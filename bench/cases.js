@@ -321,11 +321,12 @@ for (const title of Object.keys(TARGETS)) {
 }
 
 /** A floor's own name: several cases have the same one, which is measured once in each round. */
-function floorOf({ options, mode, shape, reuse, count }) {
+function floorOf({ options, mode, shape, reuse, warmUp: own }) {
   const words = [...options, mode, ...shape].map(String);
   // A program in C needs none; but the kernel is then what it is to the library.
-  const warmUp = reuse ? 0 : (count > LARGE ? WARM_UP_LARGE : WARM_UP).changing;
-  return { key: words.join(' '), arguments: words, before: BEFORE[mode], shape, reuse, warmUp };
+  const warmUp = reuse ? 0 : own;
+  const key = [...words, ...(reuse ? [] : [`after ${warmUp}`])].join(' ');
+  return { key, arguments: words, before: BEFORE[mode], shape, reuse, warmUp };
 }
 
 /** The same for ipvsadm, where it takes part. */

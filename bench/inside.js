@@ -136,7 +136,7 @@ async function measureCase(index) {
  * in it, and what is allocated now is memory that it has not used yet.
  */
 function measureFloor({ arguments: args, before, shape, reuse, warmUp }) {
-  const end = warmUp + COUNTED;
+  const end = warmUp + (reuse || warmUp > 0 ? COUNTED : 1);
   return withNamespaces(reuse ? 1 : end + 2, before, shape, async (names) => {
     const times = [];
     for (let run = 0; run < end; run++) {

@@ -33,11 +33,14 @@ export function parseAddress(text: string, slot?: AddressSlot): Address | undefi
     address.text = text;
     return address;
   }
-  if (lazy.net().isIPv6(text) && !text.includes('%')) {
+  isIPv6 ??= lazy.net().isIPv6;
+  if (isIPv6(text) && !text.includes('%')) {
     return { family: IPV6, bytes: parseIPv6(text), text };
   }
   return undefined;
 }
+
+let isIPv6: ((text: string) => boolean) | undefined;
 
 // By hand: it is done for each of a hundred thousand real servers.
 function readIPv4(text: string, bytes: number[]): boolean {

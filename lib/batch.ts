@@ -78,13 +78,16 @@ type Failed = Sent & { readonly failure: NativeFailure };
 export async function prepare(operations: readonly unknown[], total: number): Promise<Portion[]> {
   const portions: Portion[] = [];
   const reader = new OperationReader();
+  let list = operations;
   let end = performance.now() + STRETCH;
   for (let index = 0; index < total; index++) {
     if (index % STEPS === STEPS - 1 && performance.now() > end) {
+      // The caller may use its own for the next ones.
+      if (list === operations) list = operations.slice(0, total);
       await nextTurn();
       end = performance.now() + STRETCH;
     }
-    append(portions, reader.readAt(index, operations[index]), index, total);
+    append(portions, reader.readAt(index, list[index]), index, total);
   }
   // To make room for the outcomes of a long list takes a while too.
   if (total > PORTION) await nextTurn();

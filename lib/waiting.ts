@@ -23,8 +23,8 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
  * Calls `late` once when `deadline` has certainly passed; the result ends that. Native code keeps
- * deadlines by itself, but not while the kernel holds a request inside sendmsg, or while other work
- * occupies every thread of the pool. The program does not stay for it.
+ * deadlines by itself, but not while the kernel holds a request inside sendmsg, or while there
+ * are no more threads. The program does not stay for it.
  */
 export function whenLate(deadline: number, late: () => void): () => void {
   const rest = Math.max(0, deadline - performance.now()) + GRACE;

@@ -69,14 +69,16 @@ class ExchangeWork : public ConnectionWork {
  public:
   // The buffer is not copied: JavaScript leaves it alone until it hears of the end.
   ExchangeWork(Napi::Function done, std::shared_ptr<Shared<Connection>> shared,
-               Napi::Uint8Array requests, size_t count, Deadline deadline)
+               Napi::Uint8Array requests, size_t count, int64_t late)
       : ConnectionWork(done, std::move(shared)),
         buffer_(Napi::Persistent(requests)),
         requests_(requests.Data(), requests.ByteLength()),
         count_(count),
-        deadline_(deadline) {}
+        late_(late) {}
 
   void Execute() override {
+    // JavaScript looked at the clock when it asked.
+    const Deadline deadline = has_waited() ? Deadline::At(late_) : Deadline::Ahead(late_);
     std::unique_ptr<Scratch> scratch = Scratches::Take();
     auto& [batch, commands, answers] = *scratch;
     RequestReader reader(requests_);
@@ -90,7 +92,7 @@ class ExchangeWork : public ConnectionWork {
         EncodeRequest(request, &batch);
         commands.push_back(request.command);
       }
-      resource().Exchange(&batch, deadline_, &answers);
+      resource().Exchange(&batch, deadline, &answers);
       for (size_t i = 0; i < commands.size(); i++) Keep(begin + i, commands[i], &answers[i]);
     }
     Scratches::Give(std::move(scratch));
@@ -145,7 +147,7 @@ class ExchangeWork : public ConnectionWork {
   ByteView requests_;
   size_t count_;
   std::vector<Told> told_;
-  Deadline deadline_;
+  int64_t late_;  // as Deadline::Now counts
 };
 
 class DumpWork : public ConnectionWork {
@@ -299,10 +301,9 @@ Napi::Value Channel::Now(const Napi::CallbackInfo& info) {
 
 void Channel::Exchange(const Napi::CallbackInfo& info) {
   if (!shared_->MayStart(info.Env())) return;
-  Start<ExchangeWork>(
-      info[3].As<Napi::Function>(), shared_, info[0].As<Napi::Uint8Array>(),
-      info[1].As<Napi::Number>().Uint32Value(),
-      Deadline::Ahead(static_cast<int64_t>(std::ceil(info[2].As<Napi::Number>().DoubleValue()))));
+  Start<ExchangeWork>(info[3].As<Napi::Function>(), shared_, info[0].As<Napi::Uint8Array>(),
+                      info[1].As<Napi::Number>().Uint32Value(),
+                      static_cast<int64_t>(std::ceil(info[2].As<Napi::Number>().DoubleValue())));
 }
 
 void Channel::Dump(const Napi::CallbackInfo& info) {

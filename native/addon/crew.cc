@@ -40,33 +40,32 @@ void Crew::End() {
 
 void Crew::Start(std::unique_ptr<Job> job) {
   if (open_++ == 0) bells_[0].Ref(env_);
-  bool enough;
+  const bool at_once = HasRoom() || Recruit();
+  if (!at_once && threads_.empty()) {
+    // The system gives no thread at all: better late than never.
+    job->Execute();
+    if (Ring(job.get())) job.release();  // NOLINT(bugprone-unused-return-value): it is Finish's
+    return;
+  }
+  job->has_waited_ = !at_once;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     waiting_.push_back(std::move(job));
-    enough = waiting_.size() <= idle_;
   }
-  if (enough || Recruit()) {
-    wanted_.Post();
-    return;
-  }
-  // The system gives no thread, and there is none yet.
-  std::unique_ptr<Job> own = std::move(waiting_.back());
-  waiting_.pop_back();
-  own->Execute();
-  if (Ring(own.get()))
-    own.release();  // NOLINT(bugprone-unused-return-value): it is Finish's by now
+  wanted_.Post();
+}
+
+bool Crew::HasRoom() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return waiting_.size() < idle_;
 }
 
 bool Crew::Recruit() {
+  if (threads_.size() == kMostThreads) return false;
   const auto work = [](void* crew) -> void* {
     static_cast<Crew*>(crew)->Work();
     return nullptr;
   };
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    idle_++;
-  }
   // Signals are for threads that know of them: a new one begins with its maker's mask.
   sigset_t all;
   sigset_t before;
@@ -75,13 +74,11 @@ bool Crew::Recruit() {
   pthread_t thread;
   const Failure failure = StartThread(work, this, &thread);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (!failure) {
-    threads_.push_back(thread);
-    return true;
-  }
+  if (failure) return false;
+  threads_.push_back(thread);
   const std::lock_guard<std::mutex> lock(mutex_);
-  idle_--;
-  return !threads_.empty();  // who is busy now will come to it
+  idle_++;
+  return true;
 }
 
 void Crew::Work() {

@@ -25,11 +25,19 @@ class Job {
   // On the JavaScript thread afterwards. Where the environment is going away, never: then the job
   // is only deleted, on the JavaScript thread too.
   virtual void Finish() = 0;
+
+  // Whether all threads were busy when it was asked for: nobody knows how long it has waited.
+  bool has_waited() const { return has_waited_; }
+
+ private:
+  friend class Crew;
+  bool has_waited_ = false;
 };
 
-// As many threads as ever had something to do at a time, in one JavaScript environment; who has
-// nothing to do waits for the next job. An environment ends when the jobs that were begun have.
-// Made by and for the JavaScript thread; the program stays for jobs, but not for idle threads.
+// As many threads as ever had something to do at a time, up to a bound, in one JavaScript
+// environment; who has nothing to do waits for the next job. An environment ends when the jobs that
+// were begun have. Made by and for the JavaScript thread; the program stays for jobs, but not for
+// idle threads.
 class Crew {
  public:
   static Crew* Of(Napi::Env env);
@@ -37,11 +45,16 @@ class Crew {
   void Start(std::unique_ptr<Job> job);
 
  private:
+  // A kernel that holds so many up at a time holds up all.
+  static constexpr size_t kMostThreads = 32;
+
   static void Finish(Napi::Env env, Napi::Function, Crew* crew, Job* job);
   using Bell = Napi::TypedThreadSafeFunction<Crew, Job, &Crew::Finish>;
 
   explicit Crew(Napi::Env env);
-  // One more thread; false where there is none at all.
+  // Whether a thread has nothing to do, or soon will have.
+  bool HasRoom();
+  // One more thread; false where there are enough, or the system gives none.
   bool Recruit();
   void Work();
   bool Ring(Job* job);

@@ -1,5 +1,5 @@
-// The JavaScript handle on a namespace's network configuration. What talks to the kernel runs on
-// the thread pool.
+// The JavaScript handle on a namespace's network configuration. What talks to the kernel by
+// netlink runs on threads of the crew, files on libuv's pool.
 #ifndef IPVS_ADDON_NETWORK_CHANNEL_H_
 #define IPVS_ADDON_NETWORK_CHANNEL_H_
 

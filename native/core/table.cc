@@ -222,7 +222,7 @@ class TableReader {
     if (Failure failure = Renew(services, table)) return failure;
     if (!settle_) return Failure();
 
-    // Two lists in a row have to agree: what was torn or is new shows in the second one.
+    // Two lists in a row have to agree. What is new, or was torn from one of them, shows.
     bool stable = false;
     for (int attempt = 1; !stable && attempt <= kAttempts; attempt++) {
       if (Failure failure = ReadServices()) return failure;

@@ -79,7 +79,7 @@ Failure ReadServices(Connection* connection, const std::vector<WantedService>& w
 // Reads everything. With `settle` each list of destinations that came in several chunks is repeated
 // until two agree, and so is the list of services: where the next one differs, what is new is read
 // too. That is bounded; where the table changes faster than it can be read, `settled` stays false,
-// and no service that was there throughout is missing all the same.
+// and what any list had and the last one lacks was asked for by name.
 Failure ReadTable(Connection* connection, bool settle, const Deadline& deadline, Table* table);
 
 }  // namespace ipvs

@@ -5,6 +5,7 @@ import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
+import type { Test } from 'tap';
 import { Ipvs } from 'ipvs';
 import { freshIpvs } from '../lab/namespace.js';
 import { failureOf } from '../lab/failure.js';
@@ -35,28 +36,34 @@ t.test('who awaits one call after the other leaves others their turns', async (t
   t.ok(most > 0 && most <= 8, `at most ${most} calls between two turns`);
 });
 
-t.test('a kernel that keeps a request keeps neither the program nor its time', async (t) => {
-  const { ipvs, netns } = await freshIpvs(t);
-  const impatient = await Ipvs.open({ netns, timeout: 300 });
+/** A modprobe that finds nothing, and only when it may; returns how to let it go on. */
+function heldUp(t: Test): { readonly isHeld: () => boolean; readonly release: () => void } {
   const loader = readFileSync(LOADER, 'utf8');
   const folder = t.testdir({ modprobe: '' });
   const script = join(folder, 'modprobe');
   const hold = join(folder, 'hold');
   const held = join(folder, 'held');
-  t.teardown(async () => {
+  const release = () => {
     rmSync(hold, { force: true });
     writeFileSync(LOADER, loader);
-    await impatient.close();
-  });
-  // Finds no module, but only when it may.
+  };
+  t.teardown(release);
   const lines = ['#!/bin/sh', `: >${held}`, `while [ -e ${hold} ]; do sleep 0.05; done`, 'exit 1'];
   writeFileSync(script, `${lines.join('\n')}\n`);
   chmodSync(script, 0o755);
   writeFileSync(hold, '');
   writeFileSync(LOADER, script);
+  return { isHeld: () => existsSync(held), release };
+}
+
+t.test('a kernel that keeps a request keeps neither the program nor its time', async (t) => {
+  const { ipvs, netns } = await freshIpvs(t);
+  const impatient = await Ipvs.open({ netns, timeout: 300 });
+  t.teardown(() => impatient.close());
+  const { isHeld, release } = heldUp(t);
 
   const error = await failureOf(impatient.addService({ ...web, scheduler: 'nosuch' }));
-  t.ok(existsSync(held), 'the kernel has it');
+  t.ok(isHeld(), 'the kernel has it');
   t.match(error, { code: 'ERR_IPVS_UNKNOWN_OUTCOME', command: 'add service' });
 
   // The kernel makes services one after the other.
@@ -68,9 +75,31 @@ t.test('a kernel that keeps a request keeps neither the program nor its time', a
   t.equal(turns, 20, 'the program goes on');
   t.equal(over, false, 'while others wait too');
 
-  rmSync(hold);
+  release();
   await patient;
-  writeFileSync(LOADER, loader);
   await impatient.addService({ ...web, scheduler: 'rr' });
   t.match(await impatient.getService(web), { scheduler: 'rr' }, 'the handle works again');
+});
+
+// Catches a change that is made long after its time, because it was seen in time when it was asked for.
+t.test('what finds all threads held up is not sent when they come back', async (t) => {
+  const { ipvs, netns } = await freshIpvs(t);
+  const THREADS = 32;
+  const ports = Array.from({ length: THREADS + 8 }, (_, index) => index + 1);
+  const handles = await Promise.all(ports.map(() => Ipvs.open({ netns, timeout: 300 })));
+  const { isHeld, release } = heldUp(t);
+  const [first, ...others] = handles;
+  const holding = failureOf(
+    first?.addService({ ...web, scheduler: 'nosuch' }) ?? Promise.resolve(),
+  );
+  while (!isHeld()) await sleep(10);
+  const calls = others.map((each, index) =>
+    failureOf(each.addService({ ...web, port: ports[index] ?? 0, scheduler: 'rr' })),
+  );
+  for (const error of await Promise.all([holding, ...calls])) {
+    t.equal(error.code, 'ERR_IPVS_UNKNOWN_OUTCOME');
+  }
+  release();
+  await Promise.all(handles.map((each) => each.close()));
+  t.equal((await ipvs.listServices()).length, THREADS - 1, 'those that were with the kernel');
 });

@@ -758,6 +758,16 @@ t.test('an unknown property is refused at every place, however many came before'
   t.strictSame(rowsOf(commands), []);
 });
 
+t.test('a list that its caller empties, and fills again, is what it was at the call', async (t) => {
+  const { ipvs, commands } = onTable();
+  const queue = range(1, 20_000).map(add);
+  const outcomes = ipvs.batch(queue);
+  queue.length = 0;
+  queue.push(remove(1));
+  t.strictSame(new Set(codesOf(await outcomes)), new Set([undefined]));
+  t.equal(rowsOf(commands).length, 20_000);
+});
+
 // Catches a pass over all of a portion that keeps others from the thread until its end.
 t.test('others get the thread again and again while a portion is looked at', async (t) => {
   const { ipvs, commands, dumps } = onTable();
