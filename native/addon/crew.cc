@@ -1,6 +1,5 @@
 #include "crew.h"
 
-#include <csignal>
 #include <utility>
 
 #include "../core/thread.h"
@@ -66,15 +65,8 @@ bool Crew::Recruit() {
     static_cast<Crew*>(crew)->Work();
     return nullptr;
   };
-  // Signals are for threads that know of them: a new one begins with its maker's mask.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
   pthread_t thread;
-  const Failure failure = StartThread(work, this, &thread);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (failure) return false;
+  if (StartThread(work, this, &thread)) return false;
   threads_.push_back(thread);
   const std::lock_guard<std::mutex> lock(mutex_);
   idle_++;

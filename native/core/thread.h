@@ -8,6 +8,7 @@
 
 namespace ipvs {
 
+// It takes no signals: those are for threads that know of them.
 Failure StartThread(void* (*run)(void*), void* data, pthread_t* thread);
 // Waits for its end.
 void JoinThread(pthread_t thread);
