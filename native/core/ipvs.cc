@@ -13,8 +13,8 @@ struct WireFlags {
 };
 
 // STATS has u32 counters around two u64 byte counts, STATS64 only u64 and the same ones: where both
-// are there, the narrow one is not looked at. On machines that need it the
-// kernel slips in an empty padding attribute, which is an unknown type here.
+// are there, the narrow one is not looked at. On machines that need it the kernel slips in an empty
+// padding attribute, which is an unknown type here.
 void DecodeStats(AttributeReader reader, bool wide, Stats* stats) {
   const auto counter = [&reader, wide](const char* name) {
     return wide ? reader.U64(name) : uint64_t{reader.U32(name)};
