@@ -50,10 +50,9 @@ export class Place {
       const isSettled =
         links.every(({ up, running }) => running || !up) &&
         addresses.every(
-          ({ address, family, tentative, interface: name }) =>
+          ({ address, family, tentative }) =>
             family === 'ipv4' ||
-            links.some((each) => each.name === name && !each.up && !each.loopback) ||
-            (!(name === 'lo' && tentative) &&
+            (!tentative &&
               routes.some((each) => each.table === 255 && each.destination === `${address}/128`)),
         );
       if (!isSettled) continue;
