@@ -4,7 +4,7 @@
 
 const { execFileSync, spawn } = require('node:child_process');
 const { once } = require('node:events');
-const { mkdirSync, readFileSync, writeFileSync } = require('node:fs');
+const { mkdirSync, writeFileSync } = require('node:fs');
 const { cpus, loadavg } = require('node:os');
 const { join } = require('node:path');
 const { createInterface } = require('node:readline');
@@ -114,17 +114,6 @@ function measureImport(count) {
 }
 
 /**
- * The lab's guest has one CPU, but is several processes that wait for each other all the time: where
- * they are on one processor, a system call takes a quarter of what it takes across two.
- */
-function onOneProcessor(command) {
-  const allowed = /^Cpus_allowed_list:\s+(.*)$/m.exec(
-    readFileSync('/proc/self/status', 'latin1'),
-  )[1];
-  return ['taskset', '--cpu-list', /[0-9]+$/.exec(allowed)[0], ...command];
-}
-
-/**
  * All rounds in one guest. Linux 6.12 may panic under many large tables, one after the other, on a busy
  * machine (its estimator thread, ip_vs_enqueue_estimator); another guest then does the rounds that are
  * missing, C and ipvsadm included.
@@ -185,10 +174,7 @@ async function main() {
   const launcher =
     lane === 'emulated'
       ? [join(__dirname, 'emulated')]
-      : onOneProcessor([
-          join(ROOT, 'scripts', 'kernel-lab'),
-          ...['--kernel', kernel, '--timeout', '0', '--'],
-        ]);
+      : [join(ROOT, 'scripts', 'kernel-lab'), '--kernel', kernel, '--timeout', '0', '--'];
   const job = { rounds, otherRounds, peerRounds, indexes: selected.map(({ index }) => index) };
   const { readings, boots, roundsDone } =
     selected.length > 0
