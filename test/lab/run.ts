@@ -10,13 +10,20 @@ import { createInterface } from 'node:readline';
 // tap ends a file after 30 seconds if nothing else is said, which a slow machine may need.
 const env = { ...process.env, TAP_TIMEOUT: process.env.TAP_TIMEOUT ?? '300' };
 
+// In the lab a page fault takes a hundred times what it takes elsewhere, and V8's optimising compiler
+// makes thousands, which a program of some seconds never gets back.
+const OPTIONS = ['--no-opt'];
+
 async function run(files: readonly string[]): Promise<void> {
   console.log('TAP version 14');
   console.log(`1..${files.length}`);
   for (const [index, file] of files.entries()) {
     console.log(`# Subtest: ${file}`);
     const started = Date.now();
-    const test = spawn(process.execPath, [file], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    const test = spawn(process.execPath, [...OPTIONS, file], {
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     const ended = once(test, 'close');
     for await (const line of createInterface({ input: test.stdout })) {
       if (!line.startsWith('TAP version')) console.log(line === '' ? '' : `    ${line}`);
