@@ -5,7 +5,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 import { Ipvs } from 'ipvs';
@@ -14,6 +13,7 @@ import { listenEverywhere } from '../lab/cluster.js';
 import { freshFolder } from '../lab/folder.js';
 import { FAR, VIP, makeTopology } from '../lab/topology.js';
 import { Traffic } from '../lab/traffic.js';
+import { until } from '../lab/until.js';
 
 t.setTimeout(120_000);
 const traffic = new Traffic(t);
@@ -60,13 +60,6 @@ function startKeepalived(
     await ended;
     if (!t.passing()) t.comment(said);
   });
-}
-
-async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 40_000; !(await isSo());) {
-    if (Date.now() > deadline) throw new Error(`in vain: ${what}`);
-    await sleep(100);
-  }
 }
 
 t.test('the director that keepalived chooses is the one', async (t) => {

@@ -5,13 +5,13 @@
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readlinkSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import { Ipvs } from 'ipvs';
 import type { Connection, ConnectionsOptions, DestinationConfig, ServiceConfig } from 'ipvs';
 import { freshIpvs, freshNamespace } from '../lab/namespace.js';
+import { descriptors } from '../lab/own-process.js';
 
 t.setTimeout(180_000);
 
@@ -407,14 +407,7 @@ t.test('connections and templates of real traffic', async (t) => {
   });
 
   await t.test('end early with a break or a signal, and leave no file open', async (t) => {
-    const open = () =>
-      readdirSync('/proc/self/fd').filter((fd) => {
-        try {
-          return readlinkSync(`/proc/self/fd/${fd}`).includes('ip_vs_conn');
-        } catch {
-          return false;
-        }
-      }).length;
+    const open = () => descriptors().filter((link) => link.includes('ip_vs_conn')).length;
     let during = 0;
     for await (const entry of ipvs.connections()) {
       t.ok(entry.client);

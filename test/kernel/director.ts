@@ -2,12 +2,13 @@
 // the same namespace is what it has to agree with.
 
 import { execFileSync } from 'node:child_process';
-import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
-import { setTimeout } from 'node:timers/promises';
+import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { Ipvs } from 'ipvs';
 import type { Stats, SyncDaemon, SyncDaemonConfig } from 'ipvs';
 import { freshIpvs } from '../lab/namespace.js';
+import { descriptors, untilThreadsAreHome } from '../lab/own-process.js';
+import { until } from '../lab/until.js';
 
 t.setTimeout(120_000);
 
@@ -80,23 +81,14 @@ async function withTraffic(t: tap.Test) {
     );
   };
   send();
-  await until(async () => (await ipvs.getStats()).incomingPackets === 8);
-  await until(async () => (await counts(ipvs)).join() === '5,3');
+  await until('all is counted', async () => (await ipvs.getStats()).incomingPackets === 8);
+  await until('each is counted', async () => (await counts(ipvs)).join() === '5,3');
   return { ...lab, send };
 }
 
 async function counts(ipvs: Ipvs): Promise<number[]> {
   const services = [await ipvs.getService(dns), await ipvs.getService(ntp)];
   return services.map((service) => service?.stats.incomingPackets ?? -1);
-}
-
-// The kernel's estimator moves the counters every two seconds.
-async function until(reached: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + 10_000;
-  while (!(await reached())) {
-    if (Date.now() > end) throw new Error(`not reached in time: ${String(reached)}`);
-    await setTimeout(50);
-  }
 }
 
 /** The five columns of ipvsadm --stats or --rate by the first word but one of their line. */
@@ -165,7 +157,10 @@ t.test('counters of the director, of services and destinations after traffic', a
   let agreed = false;
   for (let attempt = 0; attempt < 10 && !agreed; attempt++) {
     send();
-    await until(async () => ((await ipvs.getService(dns))?.stats.incomingByteRate ?? 0) > 0);
+    await until(
+      'there is a rate',
+      async () => ((await ipvs.getService(dns))?.stats.incomingByteRate ?? 0) > 0,
+    );
     const before = await ipvs.getService(dns);
     const read = columns(ipvsadm('-Ln', '--rate', '--exact'))['10.9.0.1:53'];
     const after = await ipvs.getService(dns);
@@ -199,7 +194,7 @@ t.test('zero sets one service to zero with its destinations, or all and the tota
   t.same(countsOf(await ipvs.getStats()), [0, 0, 0, 0, 0]);
 
   send();
-  await until(async () => (await counts(ipvs)).join() === '5,3');
+  await until('each is counted', async () => (await counts(ipvs)).join() === '5,3');
   t.pass('they count on from zero');
 });
 
@@ -220,14 +215,11 @@ t.test('flush removes all services of its own namespace', async (t) => {
 // ---- namespaces
 
 t.test('the threads of the process stay where they are', async (t) => {
-  const spaces = () => links('/proc/self/task', '/ns/net');
-  const here = readlinkSync('/proc/self/ns/net');
   const { ipvs } = await freshIpvs(t);
   await ipvs.addService(dns);
   await Promise.all([ipvs.getStats(), ipvs.snapshot(), ipvs.probe(), ipvs.listServices()]);
   for await (const entry of ipvs.connections()) t.fail('there is no connection', { entry });
-  // A thread that has been waited for may show a little longer.
-  await until(() => Promise.resolve(spaces().every((space) => space === here)));
+  await untilThreadsAreHome();
   const own = await Ipvs.open();
   t.teardown(() => own.close());
   t.same(await own.listServices(), [], "the process's own table is another one");
@@ -239,23 +231,13 @@ t.test('a closed handle lets go of its namespace', async (t) => {
   await ipvs.listServices();
   await ipvs.getStats();
   for await (const entry of ipvs.connections()) t.fail('there is no connection', { entry });
-  t.ok(descriptors(netns).length > 0, 'an open one holds it');
+  t.ok(descriptorsOf(netns).length > 0, 'an open one holds it');
   await ipvs.close();
-  t.same(descriptors(netns), []);
+  t.same(descriptorsOf(netns), []);
 });
 
-function descriptors(netns: string): string[] {
-  return links('/proc/self/fd').filter((link) => link.includes(netns));
-}
-
-function links(folder: string, below = ''): string[] {
-  return readdirSync(folder).flatMap((entry) => {
-    try {
-      return [readlinkSync(`${folder}/${entry}${below}`)];
-    } catch {
-      return []; // gone already, as the descriptor of the folder itself
-    }
-  });
+function descriptorsOf(netns: string): string[] {
+  return descriptors().filter((link) => link.includes(netns));
 }
 
 // ---- sync daemons

@@ -3,20 +3,14 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readlinkSync } from 'node:fs';
 import t from 'tap';
 import type { Test } from 'tap';
 import { Ipvs } from 'ipvs';
 import { fieldsOf, refusalOf } from '../lab/failure.js';
 import { freshNamespace, ipvsadm, openIpvs } from '../lab/namespace.js';
+import { untilThreadsAreHome } from '../lab/own-process.js';
 
 const service = { protocol: 'tcp', address: '10.0.0.1', port: 80 } as const;
-
-/** The network namespaces of all threads of this process. */
-function namespaces(): Set<string> {
-  const threads = readdirSync('/proc/self/task');
-  return new Set(threads.map((thread) => readlinkSync(`/proc/self/task/${thread}/ns/net`)));
-}
 
 /** A process that lives in another network namespace, a nameless one if it has no name. */
 async function inhabitant(
@@ -48,8 +42,6 @@ async function worksIn(t: Test, ipvs: Ipvs, netns: string): Promise<void> {
 }
 
 t.test('a namespace is named, or given by path or by a process that lives in it', async (t) => {
-  const before = namespaces();
-  t.equal(before.size, 1);
   const netns = freshNamespace(t);
   const elsewhere = await openIpvs(t, { netns: freshNamespace(t) });
   const own = await openIpvs(t, {});
@@ -59,7 +51,7 @@ t.test('a namespace is named, or given by path or by a process that lives in it'
     t.strictSame(await elsewhere.listServices(), [], 'nothing elsewhere');
     t.strictSame(await own.listServices(), [], 'nothing at home');
   }
-  t.strictSame(namespaces(), before, 'every thread is where it was');
+  await untilThreadsAreHome();
 });
 
 t.test('tables of two namespaces are two tables', async (t) => {
@@ -95,7 +87,6 @@ t.test('a handle keeps its namespace when nobody else has it any more', async (t
 });
 
 t.test('a namespace that is not there is ENOENT', async (t) => {
-  const before = namespaces();
   const hint = 'ip netns list shows their names';
   for (const [netns, path] of [
     ['no-such-namespace', '/run/netns/no-such-namespace'],
@@ -112,7 +103,7 @@ t.test('a namespace that is not there is ENOENT', async (t) => {
       message: `open: there is no network namespace ${path} (ENOENT)`,
     });
   }
-  t.strictSame(namespaces(), before);
+  await untilThreadsAreHome();
 });
 
 t.test('a file that is no network namespace is EINVAL', async (t) => {

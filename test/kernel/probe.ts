@@ -1,7 +1,7 @@
 // What probe() says about a kernel, against what is really there; and that it leaves nothing behind.
 
 import { execFileSync } from 'node:child_process';
-import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -12,6 +12,7 @@ import { IPV6 } from '#lib/address';
 import { Command } from '#lib/records';
 import { failureOf } from '../lab/failure.js';
 import { freshIpvs } from '../lab/namespace.js';
+import { descriptors } from '../lab/own-process.js';
 import { sendRaw } from '../lab/records.js';
 
 t.setTimeout(120_000);
@@ -64,22 +65,14 @@ t.test('leaves no service and no namespace behind', async (t) => {
   await Promise.all([ipvs.probe(), ipvs.probe(), ipvs.probe()]);
   t.same(await ipvs.snapshot(), before);
 
-  const links = (folder: string): string[] =>
-    readdirSync(folder).flatMap((name) => {
-      try {
-        return [readlinkSync(`${folder}/${name}`)];
-      } catch {
-        return []; // gone already
-      }
-    });
   const spaces = (): number => {
     const text = execFileSync('lsns', ['--type', 'net', '--noheadings', '--output', 'NS']);
     return text.toString().trim().split('\n').length;
   };
-  const [descriptors, namespaces] = [links('/proc/self/fd').length, spaces()];
+  const [open, namespaces] = [descriptors().length, spaces()];
   for (let round = 0; round < 10; round++) await ipvs.probe();
   await setTimeout(50);
-  t.equal(links('/proc/self/fd').length, descriptors, 'no descriptor');
+  t.equal(descriptors().length, open, 'no descriptor');
   t.equal(spaces(), namespaces, 'no namespace');
   // A namespace that nobody shows is still there as long as something holds it: its services keep
   // the module of their scheduler in use.

@@ -1,12 +1,13 @@
 // The netlink sockets that this process has open, told apart by their inodes: a port is soon given
 // out again.
 
-import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { descriptors } from '../../lab/own-process.js';
 
 const NETLINK_USERSOCK = 2;
 
 export function ownSockets(protocol = NETLINK_USERSOCK): Set<string> {
-  const mine = new Set(readdirSync('/proc/self/fd').map(target));
+  const mine = new Set(descriptors());
   const rows = readFileSync('/proc/net/netlink', 'utf8')
     .split('\n')
     .map((row) => row.trim().split(/\s+/))
@@ -14,14 +15,6 @@ export function ownSockets(protocol = NETLINK_USERSOCK): Set<string> {
   return new Set(
     rows.map((row) => `socket:[${row.at(-1) ?? ''}]`).filter((name) => mine.has(name)),
   );
-}
-
-function target(fd: string): string {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`);
-  } catch {
-    return ''; // the one of the folder itself
-  }
 }
 
 /** Whether one of them was closed, and another one opened. */
