@@ -30,7 +30,7 @@ const SHAPES = [
 // So long V8 compiles, and its heap grows. Large tables take less, because there each call does more.
 // Who changes something needs a fresh namespace for each run, who reads does not.
 const WARM_UP = { changing: 8, reading: 20 };
-const WARM_UP_LARGE = { changing: 3, reading: 8 };
+const WARM_UP_LARGE = { changing: 3, reading: 12 };
 const LARGE = 50_000;
 
 // One after the other takes too long for all of a large table.
