@@ -3,7 +3,8 @@
 
 /** Those that are this kernel's of the lab; all, where there is no other to have the rest. */
 export function share<T>(cases: readonly T[]): T[] {
-  const [own = 0, kernels = 1] = (process.env.IPVS_TEST_SHARE ?? '0/1').split('/').map(Number);
-  if (!(own < kernels)) throw new Error(`IPVS_TEST_SHARE is ${process.env.IPVS_TEST_SHARE}`);
-  return cases.filter((_, index) => index % kernels === own);
+  const text = process.env.IPVS_TEST_SHARE ?? '0-0/1';
+  const [first = 0, last = 0, parts = 0] = text.split(/[-/]/).map(Number);
+  if (!(first <= last && last < parts)) throw new Error(`IPVS_TEST_SHARE is ${text}`);
+  return cases.filter((_, index) => first <= index % parts && index % parts <= last);
 }
