@@ -14,7 +14,7 @@ import { nodeOn } from '../fixtures/fake-node.js';
 import { freshFolder } from '../lab/folder.js';
 import { difference, freshPlaces, loadModules } from '../lab/node-state.js';
 import type { Place } from '../lab/node-state.js';
-import { share } from '../lab/share.js';
+import { dealer } from '../lab/share.js';
 import { Obstacle } from '../lab/obstacle.js';
 import { batch } from '../lab/topology.js';
 import { dependOnAddresses, useDown, useOtherwise } from '../lab/used.js';
@@ -35,12 +35,13 @@ for (const used of [false, true]) {
     const { netns, machine } = place;
     const journal = freshFolder(t);
     const [settings, look] = [await place.settings(), await place.look()];
+    const isOurs = dealer();
     for (const { title, description, name } of nodesOf(CASES, used)) {
       const plan = await nodeOn(machine, description, name, { netns, journal }).node.plan();
       const total = plan.length;
       const planned = [...plan].map(({ resource }) => keyOf(resource));
       const wrong: unknown[] = [];
-      for (const at of share([...planned.keys()])) {
+      for (const at of [...planned.keys()].filter(isOurs)) {
         if (wrong.length > 0) break;
         const obstacle = new Obstacle(machine, { at, how: 'fails' });
         const { node } = nodeOn(obstacle, description, name, { netns, journal });

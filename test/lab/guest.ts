@@ -5,8 +5,9 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 
-// See share.ts. The newer the kernel, the less time User-Mode Linux takes.
-const SHARES = { '6.1': '0-0/6', '6.12': '1-2/6', '7.2': '3-5/6' } as const;
+// See share.ts. The oldest has less, because its User-Mode Linux is the slowest. Of an odd number: cases
+// come in pairs, and each kernel is to have both of them.
+const SHARES = { '6.1': '0/5', '6.12': '1,3/5', '7.2': '2,4/5' } as const;
 
 export function testOn(kernel: keyof typeof SHARES): void {
   const root = join(__dirname, '..', '..');
