@@ -58,6 +58,12 @@ function cut(request: Request): Buffer {
 
 const OPERATIONS: Readonly<Record<string, (ipvs: Ipvs) => Promise<unknown>>> = {
   addService: (ipvs) => ipvs.addService({ ...WEB, scheduler: 'rr' }),
+  batch: async (ipvs) => {
+    const [outcome] = await ipvs.batch([
+      { op: 'addService', service: { ...WEB, scheduler: 'rr' } },
+    ]);
+    if (outcome !== undefined) throw outcome;
+  },
   getService: (ipvs) => ipvs.getService(WEB),
   listServices: (ipvs) => ipvs.listServices(),
   listDestinations: (ipvs) => ipvs.listDestinations(WEB),
@@ -147,7 +153,7 @@ for (const fault of FAULTS) {
         peer.script = fault.script(peer);
         const { error, milliseconds } = await outcomeOf(operation(ipvs));
 
-        const changes = name === 'addService';
+        const changes = name === 'addService' || name === 'batch';
         const code = changes ? (fault.changeCode ?? 'ERR_IPVS_UNKNOWN_OUTCOME') : fault.code;
         t.equal(error?.code, code);
         t.equal(error?.name, 'IpvsError');
