@@ -136,8 +136,12 @@ class Site {
   // made in VS/TUN leaves it without the next hop that VS/DR asks for (FLOWI_FLAG_KNOWN_NH,
   // __ip_vs_get_out_rt), and the director looks for the virtual address itself.
   async #forgetRoutes(): Promise<void> {
+    // IPv6 looks again where something in the tree of routes is new on the way (rt6_check).
+    const beside = { destination: '2001:db8:118::dead/128', type: 'blackhole' } as const;
     for (const name of ['lb1', 'lb2'] as const) {
       await traffic.writeSysctls(this.nodes[name], { 'net/ipv4/route/flush': 1 });
+      await this.network(name).addRoute(beside);
+      await this.network(name).removeRoute(beside);
     }
   }
 
