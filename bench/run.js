@@ -43,7 +43,7 @@ Options:
 Columns:
   ours ms     median; warmed up, which means that the process has done the same
               8 times before in other namespaces, or 20 times in one where it only
-              reads; 3 and 8 times where a call is about 100,000 records; of three
+              reads; 3 and 12 times where a call is about 100,000 records; of three
               such times in a row the middle one
   spread      the least and the most of all rounds
   µs each     per change, record or call

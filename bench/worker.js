@@ -69,7 +69,7 @@ async function watched(work, duration) {
 }
 
 async function main({ index, runs }) {
-  const { given, run, check } = cases[index];
+  const { given, young, run, check } = cases[index];
   const readings = [];
   let duration = IDLE_LEAST;
   let ipvs;
@@ -82,7 +82,7 @@ async function main({ index, runs }) {
       place = netns;
     }
     const items = given?.();
-    if (given) settle();
+    if (given && !young) settle();
     const work = () => run(ipvs, items);
     const { result, reading } = await (watch ? watched(work, duration) : timed(work));
     check?.(result, items);
