@@ -8,11 +8,14 @@
 'use strict';
 
 const { readFileSync } = require('node:fs');
+const { inspect } = require('node:util');
 const { Parser } = require('tap-parser');
 
-// A log's reader may see only its end: enough to know where to look, not more.
+// A log's reader may see only its end: enough to know where to look, and what the first ones are.
 const SHOWN = 40;
+const EXPLAINED = 5;
 const LINES = 25;
+const COLUMNS = 240;
 
 const [, , file, status] = process.argv;
 const failures = [];
@@ -30,26 +33,29 @@ function follow(parser, path) {
     if (good && before === undefined) passed++;
     // A subtest that failed without an assertion that says so died.
     if (!good && (before === undefined || failures.length === before)) {
-      failures.push({ name: [...path, name].join(' > '), lines: linesOf(diag) });
+      failures.push({ name: [...path, name].join(' > '), diag });
     }
     before = undefined;
   });
 }
 
 /** What differs, or else all that is said of it. */
-function linesOf(diag) {
-  if (!diag) return [];
-  const lines = (diag.diff ?? JSON.stringify(diag, undefined, 2)).trimEnd().split('\n');
-  return lines.length > LINES ? [...lines.slice(0, LINES), '...'] : lines;
+function explain({ name, diag }) {
+  const { diff, at } = diag ?? {};
+  const text =
+    typeof diff === 'string'
+      ? `${inspect(at, { breakLength: Infinity })}\n${diff.trimEnd()}`
+      : inspect(diag);
+  const lines = text.split('\n', LINES).map((line) => `#   ${line.slice(0, COLUMNS)}`);
+  console.log([`# ${name}`, ...lines].join('\n'));
 }
 
 const parser = new Parser();
 follow(parser, []);
 parser.on('complete', () => {
   const failed = failures.length === 0 && status !== '0' ? 1 : failures.length;
-  for (const { name, lines } of failures.slice(0, SHOWN)) {
-    console.log([`# failed: ${name}`, ...lines].join('\n#   '));
-  }
+  for (const failure of failures.slice(0, EXPLAINED)) explain(failure);
+  for (const { name } of failures.slice(0, SHOWN)) console.log(`# failed: ${name}`);
   if (failures.length > SHOWN) console.log(`# failed: ${failures.length - SHOWN} more`);
   console.log(`# { total: ${passed + failed}, pass: ${passed}, fail: ${failed} }`);
   console.log(`${passed} passed, ${failed} failed`);

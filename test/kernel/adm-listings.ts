@@ -4,7 +4,6 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { release } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import t from 'tap';
@@ -19,6 +18,7 @@ import { RealIpvsadm, ours } from '../lab/adm.js';
 import type { Result } from '../lab/adm.js';
 import { freshIpvs } from '../lab/namespace.js';
 import { sendRaw, tableOf } from '../lab/records.js';
+import { until } from '../lab/until.js';
 
 t.setTimeout(600_000);
 
@@ -372,10 +372,10 @@ t.test('connections and large counters', async (t) => {
   await startProgram(t, netns, '-e', FLOOD);
   // The kernel adds up every 2 seconds.
   const flooded = { protocol: 'udp', address: '10.0.0.1', port: 9 } as const;
-  for (let bytes = 0; bytes <= 101_000_000;) {
-    bytes = (await ipvs.getService(flooded))?.stats.incomingBytes ?? 0;
-    await sleep(200);
-  }
+  await until('enough has come for five digits and a letter', async () => {
+    const { stats } = (await ipvs.getService(flooded)) ?? {};
+    return (stats?.incomingBytes ?? 0) > 101_000_000;
+  });
   const same = (...args: string[]) => sameWhileSteady(t, ipvsadm, netns, args);
   const connections = await same('-Lnc');
   t.ok(connections.split('\n').length > 80, 'there are connections');

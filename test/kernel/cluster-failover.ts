@@ -1,7 +1,6 @@
 // Two directors and one virtual address: the second takes over, tells everybody, and connections that
 // the first has made go on.
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 import { Ipvs } from 'ipvs';
@@ -13,6 +12,7 @@ import { freshFolder } from '../lab/folder.js';
 import { FAR, FAR6, VIP, VIP6, addressOf, makeTopology } from '../lab/topology.js';
 import type { Topology } from '../lab/topology.js';
 import { Traffic } from '../lab/traffic.js';
+import { until } from '../lab/until.js';
 
 t.setTimeout(300_000);
 const traffic = new Traffic(t);
@@ -52,15 +52,14 @@ async function hold(
   }
   t.match(servers, [/^rs/, /^rs/]);
   await using ipvs = await Ipvs.open({ netns: nodes[standby] });
-  for (const deadline = Date.now() + 20_000; ;) {
+  await until('the standby has heard of the connections', async () => {
     const known = new Set<string>();
     for await (const { client, state } of ipvs.connections()) {
       if (client.port === sourcePort && state === 'ESTABLISHED') known.add(client.address);
     }
-    if (known.size === FAMILIES.length) return servers;
-    if (Date.now() > deadline) throw new Error('the standby has heard of no connection');
-    await sleep(50);
-  }
+    return known.size === FAMILIES.length;
+  });
+  return servers;
 }
 
 async function goesOn(t: Test, nodes: Topology, servers: readonly string[]): Promise<void> {

@@ -3,7 +3,6 @@
 import assert from 'node:assert';
 import { spawn } from 'node:child_process';
 import { readdirSync, readlinkSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { Cluster } from 'ipvs/cluster';
 import type { ClusterDescription } from 'ipvs/cluster';
@@ -12,6 +11,7 @@ import { freshFolder } from '../lab/folder.js';
 import { difference, freshPlaces, loadModules } from '../lab/node-state.js';
 import type { Place } from '../lab/node-state.js';
 import { batch } from '../lab/topology.js';
+import { until } from '../lab/until.js';
 import { useDown } from '../lab/used.js';
 
 t.before(loadModules);
@@ -76,7 +76,7 @@ t.test('a namespace is the same by whichever path it is reached', async (t) => {
   t.teardown(() => sleeper.kill());
   assert(sleeper.pid !== undefined);
   const own = readlinkSync('/proc/self/ns/net');
-  while (readlinkSync(`/proc/${sleeper.pid}/ns/net`) === own) await sleep(10);
+  await until('it is there', () => readlinkSync(`/proc/${sleeper.pid}/ns/net`) !== own);
   await using byProcess = cluster.node('rs1', { netns: { pid: sleeper.pid }, journal });
   t.equal((await byProcess.apply()).length, 0);
   t.ok((await byProcess.revert()).reverted.length > 0);

@@ -9,6 +9,7 @@ import type { Test } from 'tap';
 import { Ipvs } from 'ipvs';
 import { freshIpvs } from '../lab/namespace.js';
 import { failureOf } from '../lab/failure.js';
+import { until } from '../lab/until.js';
 
 t.setTimeout(120_000);
 
@@ -92,7 +93,7 @@ t.test('what finds all threads held up is not sent when they come back', async (
   const holding = failureOf(
     first?.addService({ ...web, scheduler: 'nosuch' }) ?? Promise.resolve(),
   );
-  while (!isHeld()) await sleep(10);
+  await until('the kernel has asked', isHeld);
   const calls = others.map((each, index) =>
     failureOf(each.addService({ ...web, port: ports[index] ?? 0, scheduler: 'rr' })),
   );

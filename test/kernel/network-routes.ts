@@ -1,6 +1,5 @@
 // Routes and rules on the real kernel.
 
-import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import type { RouteConfig, RuleConfig } from 'ipvs';
 import { failureOf } from '../lab/failure.js';
@@ -8,6 +7,7 @@ import type { Test } from '../lab/namespace.js';
 import { freshNetwork } from '../lab/network.js';
 import type { FreshNetwork, Told } from '../lab/network.js';
 import { batch } from '../lab/topology.js';
+import { until } from '../lab/until.js';
 
 /** A fresh namespace with a link that has a network of each family on it. */
 async function connectedNetwork(t: Test): Promise<FreshNetwork> {
@@ -24,7 +24,7 @@ async function connectedNetwork(t: Test): Promise<FreshNetwork> {
       local.some(({ destination }) => destination.startsWith(start)),
     );
   };
-  while (!(await settled())) await setTimeout(20);
+  await until('there are routes to the own addresses', settled);
   return fresh;
 }
 

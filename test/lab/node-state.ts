@@ -7,6 +7,7 @@ import { Network, Sysctl } from 'ipvs/cluster';
 import { KernelMachine } from '#lib/cluster/kernel-machine';
 import { freshNamespaces } from './namespace.js';
 import type { Test } from './namespace.js';
+import { until } from './until.js';
 
 /** A machine that is a node, as its kernel sees it. */
 export class Place {
@@ -33,43 +34,23 @@ export class Place {
 
   /** All but the settings: what can be asked for quickly. */
   async look(): Promise<string[]> {
-    for (;;) {
-      const { network, ipvs } = this.machine;
-      const [table, links, addresses, routes, ...rest] = await Promise.all([
-        ipvs.snapshot(),
-        network.links(),
-        network.addresses(),
-        network.routes(),
-        network.rules(),
-        // The others are what the kernel has learnt.
-        network.neighbours().then((all) => all.filter(({ proxy }) => proxy)),
-        network.fouPorts(),
-      ]);
-      // Linux does some of it when it comes to it: a device runs (linkwatch_event), an address of IPv6
-      // has its route (addrconf_dad_work).
-      const isSettled =
-        links.every(({ up, running }) => running || !up) &&
-        addresses.every(
-          ({ address, family, tentative }) =>
-            family === 'ipv4' ||
-            (!tentative &&
-              routes.some((each) => each.table === 255 && each.destination === `${address}/128`)),
-        );
-      if (!isSettled) continue;
-      const { services, syncDaemons, timeouts } = table;
-      return [
-        ...links,
-        ...addresses,
-        ...routes,
-        ...rest.flat(),
-        ...services.flatMap(({ destinations, ...service }) => [
-          { ...service, stats: undefined },
-          ...destinations.map((each) => ({ ...each, stats: undefined, of: service })),
-        ]),
-        ...syncDaemons,
-        timeouts,
-      ].map((each) => withoutTimes(JSON.stringify(each)));
-    }
+    let found = await read(this.machine);
+    await until('devices run, and addresses of IPv6 have their routes', async () => {
+      if (isFinished(found)) return true;
+      found = await read(this.machine);
+      return false;
+    });
+    const { table, ...rest } = found;
+    const { services, syncDaemons, timeouts } = table;
+    return [
+      ...Object.values(rest).flat(),
+      ...services.flatMap(({ destinations, ...service }) => [
+        { ...service, stats: undefined },
+        ...destinations.map((each) => ({ ...each, stats: undefined, of: service })),
+      ]),
+      ...syncDaemons,
+      timeouts,
+    ].map((each) => withoutTimes(JSON.stringify(each)));
   }
 
   /** Every setting of the network. */
@@ -83,6 +64,37 @@ export class Place {
   async snapshot(): Promise<string[]> {
     return [...(await this.look()), ...(await this.settings())];
   }
+}
+
+async function read({ network, ipvs }: KernelMachine) {
+  const [table, links, addresses, routes, rules, neighbours, fouPorts] = await Promise.all([
+    ipvs.snapshot(),
+    network.links(),
+    network.addresses(),
+    network.routes(),
+    network.rules(),
+    network.neighbours(),
+    network.fouPorts(),
+  ]);
+  // The others are what the kernel has learnt.
+  const proxies = neighbours.filter(({ proxy }) => proxy);
+  return { table, links, addresses, routes, rules, proxies, fouPorts };
+}
+
+type Found = Awaited<ReturnType<typeof read>>;
+
+// Linux does some of it when it comes to it: a device runs (linkwatch_event), an address of IPv6 has its
+// route, also where the device is down (addrconf_dad_work).
+function isFinished({ links, addresses, routes }: Found): boolean {
+  return (
+    links.every(({ up, running }) => running || !up) &&
+    addresses.every(
+      ({ address, family, tentative }) =>
+        family === 'ipv4' ||
+        (!tentative &&
+          routes.some((each) => each.table === 255 && each.destination === `${address}/128`)),
+    )
+  );
 }
 
 // Whether there is one, and not how much of it is left.
