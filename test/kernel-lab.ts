@@ -12,7 +12,6 @@ import { until } from './lab/until.js';
 const LAB = join(__dirname, '..', 'scripts', 'kernel-lab');
 
 interface Lab {
-  pid: number;
   /** How the kernel describes each of the guest's processes. */
   guest: () => string[];
   /** As if somebody pressed Ctrl-C. */
@@ -29,13 +28,11 @@ async function start(t: Test, before: readonly string[] = []): Promise<Lab> {
   const ended = once(lab, 'close');
   const [output] = (await Promise.race([once(lab.stdout, 'data'), ended])) as unknown[];
   t.equal(String(output), 'started\n');
-  assert(lab.pid !== undefined);
   const leader = processes().find(
     (each) => field(each, 'PPid') === String(lab.pid) && field(each, 'Name') === 'linux',
   );
   assert(leader);
   return {
-    pid: lab.pid,
     guest: () => processes().filter((each) => field(each, 'NSsid') === field(leader, 'Pid')),
     end: () => {
       lab.kill('SIGINT');
