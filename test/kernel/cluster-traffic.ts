@@ -168,6 +168,32 @@ for (const [title, variants] of MODES) {
   });
 }
 
+t.test('a client of a real server that is gone', async (t) => {
+  const nodes = await makeTopology(t, traffic);
+  await listenEverywhere(traffic, nodes, REAL, [['udp', 53]]);
+  const journal = freshFolder(t);
+  const ask = async (sourcePort: number): Promise<string | undefined> => {
+    const question = { netns: nodes.client, protocol: 'udp', address: VIP, port: 53 } as const;
+    return (await traffic.ask({ ...question, sourcePort, timeout: 1 }))[0];
+  };
+  for (const [title, sysctl, ports, afterwards] of [
+    ['as the kernel has it', {}, [5301, 5302], 'ETIMEDOUT'],
+    ['with the profile', { profile: 'director' }, [5303, 5304], 'rs2'],
+  ] as const) {
+    const both: ClusterDescription = { ...described('dr', BASIC), sysctl };
+    await new LabCluster(t, both, nodes, journal).apply();
+    const served = [await ask(ports[0]), await ask(ports[1])];
+    t.same([...served].sort(), REAL, `${title}: each has a client`);
+    const { rs1: _, ...others } = both.nodes;
+    await new LabCluster(t, { ...both, nodes: others }, nodes, journal).apply();
+    const [port, other] = served[0] === 'rs1' ? ports : ([ports[1], ports[0]] as const);
+    // A worker ends the connections: the first datagram may still be one of them.
+    await ask(port);
+    t.equal(await ask(port), afterwards, `${title}: of the one that is gone`);
+    t.equal(await ask(other), 'rs2', `${title}: of the one that stays`);
+  }
+});
+
 t.test('persistence, ports and marks', async (t) => {
   const nodes = await makeTopology(t, traffic);
   await listenEverywhere(

@@ -10,6 +10,7 @@ Nothing waits for longer than the deadline that came with the command.
 
 import ctypes
 import errno
+import itertools
 import json
 import os
 import socket
@@ -110,6 +111,10 @@ def without_interface(level, information):
 
 held = {}
 
+# The kernel would choose at random, and now and then a port that IPVS knows from before: whose packets go
+# where that connection went, for minutes, even to a real server that is gone. Below what the kernel takes.
+unused_ports = itertools.count(10000)
+
 
 def ask(count=1, hold=None, **to):
     """Who answers each of some connections or datagrams, or why nobody does. That is the last try."""
@@ -128,12 +133,11 @@ def ask(count=1, hold=None, **to):
     return answers
 
 
-def connect(netns, protocol, address, port, timeout, source=None, sourcePort=0):
+def connect(netns, protocol, address, port, timeout, source=None, sourcePort=None):
     made = make_socket(netns, protocol, address)
     made.settimeout(timeout)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if source is not None or sourcePort != 0:
-        made.bind((source or ("::" if ":" in address else "0.0.0.0"), sourcePort))
+    made.bind((source or ("::" if ":" in address else "0.0.0.0"), sourcePort or next(unused_ports)))
     made.connect((address, port))
     return made
 

@@ -30,6 +30,7 @@ export interface Question {
   port: number;
   /** Which of the namespace's addresses asks. */
   source?: string;
+  /** Default: one that nobody has used. */
   sourcePort?: number;
   /** So many connections or datagrams, one after the other. Default 1. */
   count?: number;
