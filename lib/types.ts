@@ -122,7 +122,7 @@ export type Tunnel =
       readonly type: 'gue';
       /** The UDP port on which the real server decapsulates, 1 to 65535. */
       readonly port: number;
-      /** Default `'none'`. */
+      /** Default `'none'`. `'remcsum'` makes uploads slow where the director has GRO (docs/kernels.md). */
       readonly checksum?: 'none' | 'csum' | 'remcsum';
     }
   | {

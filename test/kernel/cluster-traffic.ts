@@ -1,6 +1,7 @@
 // Clusters that the library alone has configured, on the reference topology: a client behind the
 // router gets its answers, whatever way the packets take.
 
+import { execFileSync } from 'node:child_process';
 import t from 'tap';
 import type { Test } from 'tap';
 import type { Tunnel } from 'ipvs';
@@ -9,7 +10,17 @@ import type { ClusterDescription, NodeDescription, ServiceDescription } from 'ip
 import { reference } from '../fixtures/clusters.js';
 import { LabCluster, listenEverywhere } from '../lab/cluster.js';
 import { freshFolder } from '../lab/folder.js';
-import { FAR, FAR6, NEAR, NEAR6, VIP, VIP6, addressOf, makeTopology } from '../lab/topology.js';
+import {
+  FAR,
+  FAR6,
+  NEAR,
+  NEAR6,
+  VIP,
+  VIP6,
+  addressOf,
+  batch,
+  makeTopology,
+} from '../lab/topology.js';
 import type { Topology } from '../lab/topology.js';
 import { Traffic } from '../lab/traffic.js';
 
@@ -45,6 +56,16 @@ function overOne(family: 'ipv4' | 'ipv6', description: ClusterDescription): Clus
     ]),
   );
   return { ...description, nodes };
+}
+
+/** What a namespace's kernel has counted for a protocol (proc_net_snmp(5)). */
+function countersOf(netns: string, protocol: string): Record<string, number> {
+  const args = ['netns', 'exec', netns, 'cat', '/proc/net/snmp'];
+  const lines = execFileSync('ip', args, { encoding: 'utf8' }).split('\n');
+  const [names = [], values = []] = lines
+    .filter((line) => line.startsWith(`${protocol}:`))
+    .map((line) => line.split(' ').slice(1));
+  return Object.fromEntries(names.map((name, at) => [name, Number(values[at])]));
 }
 
 /** Each real server has its turn, near and far, by TCP and UDP; large transfers arrive both ways. */
@@ -168,6 +189,30 @@ for (const [title, variants] of MODES) {
   });
 }
 
+t.test('GUE with remote checksums spoils what comes in large pieces', async (t) => {
+  const nodes = await makeTopology(t, traffic);
+  await listenEverywhere(traffic, nodes, REAL, [['tcp', 80]]);
+  const remote = described('tun', BASIC, { type: 'gue', port: 6081, checksum: 'remcsum' });
+  await new LabCluster(t, remote, nodes, freshFolder(t)).apply();
+  const spoiled = () => REAL.map((name) => countersOf(nodes[name], 'Tcp').InCsumErrors ?? NaN);
+  const put = { netns: nodes.client, port: 80, direction: 'put', bytes: 20_000 } as const;
+  for (const address of [VIP, VIP6]) {
+    const before = spoiled();
+    t.same(await traffic.transfer({ ...put, address }), { bytes: 20_000 }, 'TCP sends it again');
+    const after = spoiled();
+    t.ok(
+      after.some((count, at) => count > (before[at] ?? NaN)),
+      `${address}: ${before.join()} to ${after.join()}`,
+    );
+  }
+  const large = spoiled();
+  batch(nodes.client, ['link set eth0 gso_max_segs 1']);
+  for (const address of [VIP, VIP6]) {
+    t.same(await traffic.transfer({ ...put, address }), { bytes: 20_000 });
+  }
+  t.same(spoiled(), large, 'segments by themselves arrive');
+});
+
 t.test('a client of a real server that is gone', async (t) => {
   const nodes = await makeTopology(t, traffic);
   await listenEverywhere(traffic, nodes, REAL, [['udp', 53]]);
@@ -184,8 +229,9 @@ t.test('a client of a real server that is gone', async (t) => {
     await new LabCluster(t, both, nodes, journal).apply();
     const served = [await ask(ports[0]), await ask(ports[1])];
     t.same([...served].sort(), REAL, `${title}: each has a client`);
-    const { rs1: _, ...others } = both.nodes;
-    await new LabCluster(t, { ...both, nodes: others }, nodes, journal).apply();
+    const rest = Object.entries(both.nodes).filter(([name]) => name !== 'rs1');
+    const without = { ...both, nodes: Object.fromEntries(rest) };
+    await new LabCluster(t, without, nodes, journal).apply();
     const [port, other] = served[0] === 'rs1' ? ports : ([ports[1], ports[0]] as const);
     // A worker ends the connections: the first datagram may still be one of them.
     await ask(port);
