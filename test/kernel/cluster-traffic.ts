@@ -213,6 +213,48 @@ t.test('GUE with remote checksums spoils what comes in large pieces', async (t) 
   t.same(spoiled(), large, 'segments by themselves arrive');
 });
 
+t.test(
+  'a late packet of VS/TUN spoils the way of VS/DR, until it is looked for again',
+  async (t) => {
+    const nodes = await makeTopology(t, traffic);
+    await listenEverywhere(traffic, nodes, ['rs1'], [['tcp', 80]]);
+    for (const family of ['ipv4', 'ipv6']) {
+      // How long the director looks for somebody who is not there: three times as many milliseconds.
+      await traffic.writeSysctls(nodes.lb1, { [`net/${family}/neigh/eth0/retrans_time_ms`]: 100 });
+    }
+    const journal = freshFolder(t);
+    const apply = async (mode: 'tun' | 'dr'): Promise<void> => {
+      const cluster = described(mode, BASIC);
+      const alone = Object.entries(cluster.nodes).filter(([name]) => name !== 'rs2');
+      const description = { ...cluster, nodes: Object.fromEntries(alone) };
+      await new LabCluster(t, description, nodes, journal).apply();
+    };
+    await using director = await Network.open({ netns: nodes.lb1 });
+    const beside = { destination: '2001:db8:118::dead/128', type: 'blackhole' } as const;
+    for (const [family, vip, lookAgain] of [
+      ['IPv4', VIP, () => traffic.writeSysctls(nodes.lb1, { 'net/ipv4/route/flush': 1 })],
+      [
+        'IPv6',
+        VIP6,
+        async () => {
+          await director.addRoute(beside);
+          await director.removeRoute(beside);
+        },
+      ],
+    ] as const) {
+      await apply('tun');
+      const question = { netns: nodes.client, protocol: 'tcp', address: vip, port: 80 } as const;
+      t.same(await traffic.ask({ ...question, hold: family }), ['rs1'], `${family}: by VS/TUN`);
+      await apply('dr');
+      // A packet of the old connection, which nobody unpacks any more, is the first to look for a way.
+      t.not(await traffic.again(family, 0.1), 'rs1', `${family}: the late packet`);
+      t.same(await traffic.ask(question), ['EHOSTUNREACH'], `${family}: by VS/DR`);
+      await lookAgain();
+      t.same(await traffic.ask(question), ['rs1'], `${family}: by VS/DR again`);
+    }
+  },
+);
+
 t.test('a client of a real server that is gone', async (t) => {
   const nodes = await makeTopology(t, traffic);
   await listenEverywhere(traffic, nodes, REAL, [['udp', 53]]);

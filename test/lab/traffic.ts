@@ -106,8 +106,8 @@ export class Traffic {
   }
 
   /** The same over a connection that was held open. */
-  async again(hold: string): Promise<string> {
-    return (await this.#send('again', { hold, timeout: TIMEOUT })) as string;
+  async again(hold: string, timeout = TIMEOUT): Promise<string> {
+    return (await this.#send('again', { hold, timeout })) as string;
   }
 
   /** How many bytes arrive through one TCP connection. */
