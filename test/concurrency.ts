@@ -23,6 +23,6 @@ for (const [kernel, seconds] of Object.entries(SECONDS)) {
       'dist-test/alone/concurrency.js',
       String(seconds),
     ],
-    { cwd: root, timeout: 180_000, name: `Linux ${kernel}, ${seconds} seconds` },
+    { cwd: root, timeout: 600_000, name: `Linux ${kernel}, ${seconds} seconds` },
   );
 }

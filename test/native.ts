@@ -5,6 +5,6 @@ import t from 'tap';
 
 void t.spawn('make', ['-s', '-j2', '-C', 'native', 'test'], {
   cwd: join(__dirname, '..'),
-  timeout: 600_000,
+  timeout: 1_800_000,
   name: 'native/core',
 });

@@ -30,7 +30,7 @@ function outside(): void {
         'dist-test/no-ipvs.js',
         INSIDE,
       ],
-      { cwd: join(__dirname, '..'), timeout: 120_000, name: `Linux ${kernel} without IPVS` },
+      { cwd: join(__dirname, '..'), timeout: 600_000, name: `Linux ${kernel} without IPVS` },
     );
   }
 }

@@ -19,7 +19,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import t from 'tap';
 
-t.setTimeout(600_000);
+t.setTimeout(1_800_000);
 
 const root = join(__dirname, '..');
 const programs = join(root, 'test', 'package');
@@ -134,7 +134,7 @@ t.before(() => {
 
   mkdirSync(project);
   writeFileSync(join(project, 'package.json'), '{ "name": "app", "private": true }');
-  const quiet = ['--prefer-offline', '--no-audit', '--no-fund'];
+  const quiet = ['--prefer-offline', '--fetch-retries=5', '--no-audit', '--no-fund'];
   must('npm', ['install', '--ignore-scripts', ...quiet, join(folder, tarball)], { cwd: project });
   for (const name of readdirSync(programs).filter((name) => name.endsWith('js'))) {
     cpSync(join(programs, name), join(project, name));

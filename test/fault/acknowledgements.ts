@@ -190,7 +190,7 @@ t.test('of the changes that travel together only the last is acknowledged', asyn
 });
 
 t.test('in a batch each change learns its own truth', async (t) => {
-  const { ipvs, peer } = await facing(t, { timeout: 500 });
+  const { ipvs, peer } = await facing(t, { timeout: 2000 });
   await ipvs.getService(WEB);
   const refused = new Set([0, 1, 2, 50, 100]);
   // The first travels alone, the others together. Their last answer but one is that to number 100.

@@ -3,7 +3,7 @@
 
 import t from 'tap';
 import type { Ipvs } from 'ipvs';
-import { SHORT, facing, healthy, silent } from './peer/peer.js';
+import { LONG, SHORT, facing, healthy, silent } from './peer/peer.js';
 import type { Peer, Script } from './peer/peer.js';
 import { SLACK, WEB, outcomeOf } from './peer/outcome.js';
 import { ownSockets, reopened } from './peer/sockets.js';
@@ -143,7 +143,8 @@ const HUGE = Buffer.alloc(70_000);
 
 for (const fault of FAULTS) {
   t.test(`where ${fault.name},`, async (t) => {
-    const { ipvs, peer } = await facing(t, { timeout: SHORT });
+    const timeout = fault.waits ? SHORT : LONG;
+    const { ipvs, peer } = await facing(t, { timeout });
     for (const [name, operation] of Object.entries(OPERATIONS)) {
       await t.test(name, async (t) => {
         await ipvs.getService(WEB);
@@ -163,6 +164,7 @@ for (const fault of FAULTS) {
         t.notOk(error?.syscall, 'no system call failed');
         t.ok(milliseconds < SHORT + SLACK, `it took ${milliseconds} ms`);
         if (fault.waits) t.ok(milliseconds > SHORT * 0.5, `it took ${milliseconds} ms`);
+        await peer.caughtUp();
         t.equal(peer.requests.length, asked + 1, 'it was sent once');
 
         peer.script = healthy;

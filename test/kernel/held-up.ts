@@ -7,8 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 import { Ipvs } from 'ipvs';
-import { freshIpvs } from '../lab/namespace.js';
 import { failureOf } from '../lab/failure.js';
+import { freshFolder } from '../lab/folder.js';
+import { freshIpvs } from '../lab/namespace.js';
 import { until } from '../lab/until.js';
 
 t.setTimeout(120_000);
@@ -40,7 +41,7 @@ t.test('who awaits one call after the other leaves others their turns', async (t
 /** A modprobe that finds nothing, and only when it may; returns how to let it go on. */
 function heldUp(t: Test): { readonly isHeld: () => boolean; readonly release: () => void } {
   const loader = readFileSync(LOADER, 'utf8');
-  const folder = t.testdir({ modprobe: '' });
+  const folder = freshFolder(t);
   const script = join(folder, 'modprobe');
   const hold = join(folder, 'hold');
   const held = join(folder, 'held');
@@ -64,7 +65,7 @@ t.test('a kernel that keeps a request keeps neither the program nor its time', a
   const { isHeld, release } = heldUp(t);
 
   const error = await failureOf(impatient.addService({ ...web, scheduler: 'nosuch' }));
-  t.ok(isHeld(), 'the kernel has it');
+  await until('the kernel has it', isHeld);
   t.match(error, { code: 'ERR_IPVS_UNKNOWN_OUTCOME', command: 'add service' });
 
   // The kernel makes services one after the other.

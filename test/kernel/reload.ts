@@ -1,11 +1,12 @@
 // The module goes away and comes back under an open handle: the family has another number then, and
 // whoever opened the handle need not know.
 
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import type { Ipvs } from 'ipvs';
 import { freshIpvs } from '../lab/namespace.js';
+import { until } from '../lab/until.js';
 
 t.setTimeout(120_000);
 
@@ -16,18 +17,14 @@ const isLoaded = (): boolean => /^ip_vs /m.test(readFileSync('/proc/modules', 'u
 
 /** All of its modules; namespaces of earlier tests may need a moment to let go of them. */
 async function unload(): Promise<void> {
-  for (let attempt = 1; isLoaded(); attempt++) {
+  await until('its modules are unloaded', () => {
+    if (!isLoaded()) return true;
     const modules = readFileSync('/proc/modules', 'utf8')
       .split('\n')
       .map((line) => line.split(' ')[0] ?? '')
       .filter((name) => name.startsWith('ip_vs'));
-    try {
-      execFileSync('modprobe', ['-r', ...modules], { stdio: 'pipe' });
-    } catch (error) {
-      if (attempt === 50) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
-  }
+    return spawnSync('modprobe', ['-r', ...modules]).status === 0;
+  });
 }
 
 const all = async <T>(source: AsyncIterable<T>): Promise<T[]> => {

@@ -356,7 +356,7 @@ t.test('the clock is not looked at for each of many', async (t) => {
 });
 
 t.test('when it is too late all of them hear of it, and nothing is written over', async (t) => {
-  const { ipvs, commands } = fakeIpvs(20);
+  const { ipvs, commands } = fakeIpvs(200);
   // As native code would that is at work.
   const alive = setInterval(() => undefined, 1000);
   t.teardown(() => clearInterval(alive));

@@ -117,7 +117,7 @@ t.test('what is late ends, and what waits behind it too', async (t) => {
   t.teardown(() => {
     clearInterval(alive);
   });
-  const { native, network } = fakeNetwork(1);
+  const { native, network } = fakeNetwork(200);
   const [first, second, third] = [network.addLink(dummy), network.links(), network.addLink(dummy)];
   t.match(await failureOf(first), { code: 'ERR_IPVS_UNKNOWN_OUTCOME' });
   t.match(await failureOf(second), { code: 'ERR_IPVS_TIMEOUT' });

@@ -40,8 +40,8 @@ t.test('late before it starts it is not sent, and late afterwards without an ans
   t.teardown(() => clearInterval(alive));
   const queue = new Queue();
   const { started, start, end } = makeItems();
-  const first = queue.run(after(1), start('first'));
-  const second = queue.run(after(1), start('second'));
+  const first = queue.run(after(200), start('first'));
+  const second = queue.run(after(200), start('second'));
   const third = queue.run(after(LONG), start('third'));
   t.equal(await first, NO_ANSWER);
   t.equal(await second, NOT_SENT);

@@ -5,7 +5,7 @@
 #   out  {"peer": PORT, "stranger": PORT}             once, at the start
 #        {"from": PORT, "bytes": HEX}                 for each datagram
 #        {"done": NUMBER}                             for each order, numbered from 1
-#   in   {"as": "peer"|"stranger", "to": PORT, "bytes": HEX}
+#   in   {"as": "peer"|"stranger", "to": PORT, "datagrams": [HEX]}    one right after the other
 #        {"read": BOOLEAN}                            false: whatever comes stays in the queue
 #        {"queue": BYTES}                             how much that may be
 
@@ -53,11 +53,12 @@ def main():
             elif "queue" in order:
                 peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, order["queue"])
             else:
-                try:
-                    one = sockets[order["as"]]
-                    one.sendto(bytes.fromhex(order["bytes"]), (order["to"], 0))
-                except ConnectionRefusedError:
-                    pass  # that socket is closed by now
+                one = sockets[order["as"]]
+                for datagram in order["datagrams"]:
+                    try:
+                        one.sendto(bytes.fromhex(datagram), (order["to"], 0))
+                    except ConnectionRefusedError:
+                        pass  # that socket is closed by now
             done += 1
             say(done=done)
 

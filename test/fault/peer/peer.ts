@@ -102,12 +102,12 @@ export class Peer {
   }
 
   send(to: Request, ...datagrams: readonly Buffer[]): void {
-    for (const bytes of datagrams) this.#order({ as: 'peer', to: to.from, bytes: hex(bytes) });
+    this.#order({ as: 'peer', to: to.from, datagrams: datagrams.map(hex) });
   }
 
   /** From a socket that the library never wrote to. */
   sendAsStranger(to: Request, ...datagrams: readonly Buffer[]): void {
-    for (const bytes of datagrams) this.#order({ as: 'stranger', to: to.from, bytes: hex(bytes) });
+    this.#order({ as: 'stranger', to: to.from, datagrams: datagrams.map(hex) });
   }
 
   /** Stops reading: with so small a queue, whoever sends has to wait soon. */
@@ -130,6 +130,15 @@ export class Peer {
     }
   }
 
+  /** Resolves when it has told what was sent to it so far, a few datagrams at most. */
+  async caughtUp(): Promise<void> {
+    // It reads one before each order.
+    for (let datagrams = 0; datagrams < 5; datagrams++) {
+      this.#order({ read: true });
+      await this.settled();
+    }
+  }
+
   /** The port is closed then: whoever sends there is refused. */
   async stop(): Promise<void> {
     if (this.#process.exitCode !== null) return;
@@ -139,6 +148,8 @@ export class Peer {
   }
 
   #order(order: object): void {
+    // It may still tell of what came while it was stopped.
+    if (!this.#process.stdin.writable) return;
     this.#given++;
     this.#process.stdin.write(`${JSON.stringify(order)}\n`);
   }
@@ -151,7 +162,7 @@ export class Peer {
       const aboutFamily = first !== undefined && asksForFamily(first);
       (aboutFamily ? this.questions : this.requests).push(...requests);
       const answers = (aboutFamily ? this.familyScript : this.script)(requests);
-      if (first !== undefined) this.send(first, ...answers);
+      if (first !== undefined && answers.length > 0) this.send(first, ...answers);
     }
     const waiting = this.#heard;
     this.#heard = [];
@@ -207,7 +218,7 @@ export const onlyFor =
     );
 
 /** How long calls may take that are meant to fail. */
-export const SHORT = 300;
+export const SHORT = 800;
 /** How long calls may take that are not: plenty on any machine. */
 export const LONG = 20_000;
 

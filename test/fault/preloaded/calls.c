@@ -63,7 +63,7 @@ int recvmmsg(int fd, struct mmsghdr *messages, unsigned int most, int flags,
   if (error != 0 && !late) return (int)failed(error);
   const int count = real(fd, messages, error != 0 ? 1 : most, flags, timeout);
   if (error == 0 || count < 0) return count;
-  usleep(200 * 1000); /* what else is on its way is in the queue then, as behind an overrun */
+  usleep(500 * 1000); /* what else is on its way is in the queue then, as behind an overrun */
   return (int)failed(error);
 }
 
@@ -74,7 +74,7 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
   if (error != 0 && !late) return failed(error);
   const ssize_t size = real(fd, message, flags);
   if (error == 0 || size < 0) return size;
-  usleep(200 * 1000);
+  usleep(500 * 1000);
   return failed(error);
 }
 

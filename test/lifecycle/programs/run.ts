@@ -31,7 +31,7 @@ function node(...args: readonly string[]): Ended {
   const [env, ...unset] = WITHOUT_TAP;
   const { status, signal, stdout, stderr } = spawnSync(env, [...unset, process.execPath, ...args], {
     encoding: 'utf8',
-    timeout: 100_000,
+    timeout: 300_000,
   });
   return { status, signal, stdout, stderr };
 }
