@@ -692,8 +692,9 @@ t.test('one at a time, whatever the file of the lock says', async (t) => {
 t.test('a lock goes with the process that has it, and with nothing else', async (t) => {
   const path = `${t.testdir()}/folder/x.lock`;
   const program =
-    `require(process.argv[1]).lock(process.argv[2], 'apply x').then(() => ` +
-    `{ console.log('locked'); setInterval(() => {}, 1000); })`;
+    // Kept: an open file that nobody knows any more is closed by the garbage collection.
+    `require(process.argv[1]).lock(process.argv[2], 'apply x').then((unlock) => ` +
+    `{ console.log('locked'); setInterval(() => unlock, 1000); })`;
   const holder = spawn(
     process.execPath,
     ['-e', program, require.resolve('#lib/cluster/lock'), path],
