@@ -22,6 +22,13 @@ namespace {
 // A probe is repeated: the first one may be lost where a switch learns, or a host wakes up.
 constexpr int kProbes = 3;
 
+// Milliseconds: so long is waited for answers to the last one, also where this thread got no
+// processor until its time was up.
+constexpr int kLeast = 20;
+
+// Packets that are read between two looks at the clock: a flood must not hold it up.
+constexpr int kMost = 256;
+
 bool IsSame(const Address& a, const Address& b) {
   return std::memcmp(a.bytes, b.bytes, sizeof(a.bytes)) == 0;
 }
@@ -116,7 +123,9 @@ class Inquiry {
     }
     for (int left = kProbes; left > 0; left--) {
       if (Failure failure = Ask()) return failure;
-      if (Failure failure = Hear(Deadline::After(deadline.Remaining() / left))) return failure;
+      const int share = deadline.Remaining() / left;
+      const Deadline end = Deadline::After(left == 1 ? std::max(share, kLeast) : share);
+      if (Failure failure = Hear(end)) return failure;
     }
     return Failure();
   }
@@ -138,28 +147,33 @@ class Inquiry {
     return Failure();
   }
 
+  // At the end too it takes what is there.
   Failure Hear(const Deadline& deadline) {
-    while (!deadline.Passed()) {
+    for (bool over = false; !over;) {
+      over = deadline.Passed();
       // What has no descriptor is passed over.
       pollfd listeners[] = {{arp_.get(), POLLIN, 0}, {ipv6_.get(), POLLIN, 0}};
       const int ready = ::poll(listeners, 2, deadline.Remaining());
       if (ready < 0 && errno != EINTR) return Failure::SystemCall("poll", errno);
       if (ready <= 0) continue;
       for (const pollfd& each : listeners) {
-        if (each.revents == 0) continue;
-        if (Failure failure = Receive(each.fd)) return failure;
+        bool more = each.revents != 0;
+        for (int packets = 0; more && packets < kMost; packets++) {
+          if (Failure failure = Receive(each.fd, &more)) return failure;
+        }
       }
     }
     return Failure();
   }
 
-  Failure Receive(int listener) {
+  Failure Receive(int listener, bool* more) {
     uint8_t bytes[256];  // of which those that matter come first
     sockaddr_ll from{};
     socklen_t size = sizeof(from);
     const ssize_t length =
         ::recvfrom(listener, bytes, sizeof(bytes), 0, reinterpret_cast<sockaddr*>(&from), &size);
     if (length < 0) {
+      *more = errno == EINTR;
       if (errno == EINTR || errno == EAGAIN) return Failure();
       return Failure::SystemCall("recvfrom", errno);
     }
