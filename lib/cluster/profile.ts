@@ -41,6 +41,8 @@ function want({ name, value, reason }: Setting): Wanted {
   };
 }
 
+// Not on others: with it a standby answers what comes between its getting the address and its becoming
+// the master by resetting the connections that it has learnt of.
 const BACKUP_ONLY: Setting = {
   name: 'net.ipv4.vs.backup_only',
   value: '1',
@@ -93,7 +95,6 @@ function directorProfile(model: Model, facts: Facts, failover: boolean): Setting
               'after a takeover, connections that were not synchronised yet go on as well ' +
               '(ip_vs_conntrack, tcp_conn_schedule)',
           },
-          BACKUP_ONLY,
         ]
       : []),
     ...[1024, 2048, 4096].map((size, index) => ({

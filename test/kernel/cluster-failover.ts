@@ -53,6 +53,8 @@ async function hold(
   t.match(servers, [/^rs/, /^rs/]);
   await using ipvs = await Ipvs.open({ netns: nodes[standby] });
   await until('the standby has heard of the connections', async () => {
+    // Not every packet is a reason to tell it (sync_threshold).
+    for (const { vip } of FAMILIES) await traffic.again(`${nodes.client} ${vip}`);
     const known = new Set<string>();
     for await (const { client, state } of ipvs.connections()) {
       if (client.port === sourcePort && state === 'ESTABLISHED') known.add(client.address);

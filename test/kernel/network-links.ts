@@ -6,6 +6,7 @@ import type { LinkConfig } from 'ipvs';
 import { failureOf } from '../lab/failure.js';
 import { freshNetwork } from '../lab/network.js';
 import type { Told } from '../lab/network.js';
+import { until } from '../lab/until.js';
 
 interface Row {
   readonly config: LinkConfig;
@@ -120,6 +121,7 @@ t.test('other kinds are read', async (t) => {
     'link set va up',
     'link set vb up',
   );
+  await until('there is a carrier', async () => (await network.getLink('va'))?.running === true);
   t.match(await network.getLink('lo'), { index: 1, loopback: true, up: true, running: true });
   t.notOk('kind' in ((await network.getLink('lo')) ?? {}));
   t.match(await network.getLink('va'), {

@@ -5,7 +5,7 @@ import t from 'tap';
 import { FAR, FAR6, VIP, VIP6, addressOf, makeTopology } from '../lab/topology.js';
 import { Traffic } from '../lab/traffic.js';
 
-t.setTimeout(60_000);
+t.setTimeout(300_000);
 const traffic = new Traffic(t);
 
 const FAMILIES = [
@@ -64,11 +64,12 @@ t.test('who answers for an address is seen on the wire', async (t) => {
   const answers = (await seen()).filter(
     ({ kind }) => kind === 'arp-reply' || kind === 'advertisement',
   );
-  t.match(
-    answers.filter(({ outgoing }) => !outgoing),
-    [
-      { kind: 'arp-reply', sender: addressOf('lb2') },
-      { kind: 'advertisement', target: addressOf('lb2', 'ipv6') },
-    ],
+  // Once each, unless the router has asked twice.
+  const told = answers
+    .filter(({ outgoing }) => !outgoing)
+    .map(({ kind, sender, target }) => `${kind} ${kind === 'arp-reply' ? sender : target}`);
+  t.same(
+    [...new Set(told)],
+    [`arp-reply ${addressOf('lb2')}`, `advertisement ${addressOf('lb2', 'ipv6')}`],
   );
 });

@@ -163,6 +163,13 @@ def again(hold, timeout):
         return name_of(error)
 
 
+def abort(hold):
+    """Ends a connection that was held open so that nothing of it is sent again."""
+    connection = held.pop(hold)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
 def transfer(direction, bytes, **to):
     """How many bytes arrive, of so many that one connection is to carry to or from the client."""
     end = time.monotonic() + to["timeout"]
@@ -287,6 +294,7 @@ COMMANDS = {
     "serve": serve,
     "ask": ask,
     "again": again,
+    "abort": abort,
     "transfer": transfer,
     "watch": watch,
     "seen": seen,

@@ -110,6 +110,11 @@ export class Traffic {
     return (await this.#send('again', { hold, timeout })) as string;
   }
 
+  /** Ends one that was held open: nothing of it is sent again. */
+  async abort(hold: string): Promise<void> {
+    await this.#send('abort', { hold });
+  }
+
   /** How many bytes arrive through one TCP connection. */
   async transfer(transfer: Transfer): Promise<{ bytes: number; error?: string }> {
     const options = { timeout: TIMEOUT, ...transfer };

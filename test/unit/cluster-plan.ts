@@ -411,10 +411,7 @@ t.test('the profile of a director is off unless asked for, and knows the kernel'
   const translated = await vs({ ...reference('nat'), sysctl: { profile: 'director' } }, '6.1.0');
   t.same(translated.slice(3), ['sysctl -qw net.ipv4.vs.conntrack=1']);
   const failover = await vs({ ...asked, sync: {} }, '6.1.0');
-  t.same(failover.slice(3), [
-    'sysctl -qw net.ipv4.vs.sloppy_tcp=1',
-    'sysctl -qw net.ipv4.vs.backup_only=1',
-  ]);
+  t.same(failover.slice(3), ['sysctl -qw net.ipv4.vs.sloppy_tcp=1']);
   const own = await vs(
     { ...asked, sysctl: { ...asked.sysctl, settings: { 'net.ipv4.vs.conn_reuse_mode': 0 } } },
     '6.1.0',
