@@ -20,10 +20,11 @@ export function directorWants(model: Model, node: ModelNode, facts: Facts): Want
     ...gatewayWants(node.gateways, 'the description names it as the gateway', facts),
     ...forwardingWants(model, node),
     ...profileWants(model, node, facts),
-    ...vipWants(model, node),
-    ...markWants(model, facts),
     ...model.services.flatMap((service) => serviceWants(model, service)),
     ...syncWants(model, node),
+    // Last what brings packets here: before, nobody but this host's own TCP would answer, with resets.
+    ...markWants(model, facts),
+    ...vipWants(model, node),
   ];
 }
 

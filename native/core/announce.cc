@@ -24,10 +24,10 @@ constexpr int kProbes = 3;
 
 // Milliseconds: so long is waited for answers to the last one, also where this thread got no
 // processor until its time was up.
-constexpr int kLeast = 20;
+constexpr int kLeastWait = 20;
 
 // Packets that are read between two looks at the clock: a flood must not hold it up.
-constexpr int kMost = 256;
+constexpr int kMostPackets = 256;
 
 bool IsSame(const Address& a, const Address& b) {
   return std::memcmp(a.bytes, b.bytes, sizeof(a.bytes)) == 0;
@@ -124,7 +124,7 @@ class Inquiry {
     for (int left = kProbes; left > 0; left--) {
       if (Failure failure = Ask()) return failure;
       const int share = deadline.Remaining() / left;
-      const Deadline end = Deadline::After(left == 1 ? std::max(share, kLeast) : share);
+      const Deadline end = Deadline::After(left == 1 ? std::max(share, kLeastWait) : share);
       if (Failure failure = Hear(end)) return failure;
     }
     return Failure();
@@ -158,7 +158,7 @@ class Inquiry {
       if (ready <= 0) continue;
       for (const pollfd& each : listeners) {
         bool more = each.revents != 0;
-        for (int packets = 0; more && packets < kMost; packets++) {
+        for (int packets = 0; more && packets < kMostPackets; packets++) {
           if (Failure failure = Receive(each.fd, &more)) return failure;
         }
       }

@@ -24,7 +24,7 @@ import type { Request } from './peer/wire.js';
 
 const PORTION = 4096;
 // Long enough that on a busy machine too one deadline can be told from two.
-const SHORT = 1500;
+const SHORT = 3000;
 
 const add = (number: number): Operation => ({
   op: 'addService',

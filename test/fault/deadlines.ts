@@ -100,7 +100,7 @@ t.test('a list waits for the changes that were asked for before, but not for eve
 });
 
 t.test('the deadline is the one that the handle was opened with', async (t) => {
-  for (const timeout of [500, 1000, 1500]) {
+  for (const timeout of [500, 5000]) {
     const { ipvs } = await facing(t, { timeout, script: silent });
     const { error, milliseconds } = await outcomeOf(ipvs.getService(WEB));
     t.match(error, { message: new RegExp(`did not come within ${timeout} ms`) });

@@ -17,6 +17,7 @@ import type {
 import { reference } from '../fixtures/clusters.js';
 import { LabCluster, listenEverywhere } from '../lab/cluster.js';
 import { freshFolder } from '../lab/folder.js';
+import { forgetRoutes } from '../lab/routes.js';
 import { FAR, FAR6, NEAR, NEAR6, VIP, VIP6, addressOf, makeTopology } from '../lab/topology.js';
 import type { NodeName, Topology } from '../lab/topology.js';
 import { Traffic } from '../lab/traffic.js';
@@ -105,14 +106,18 @@ class Site {
   /** `flows` where all questions are answered by real servers, otherwise what came instead. */
   async ask(probe: Probe, limit: { timeout?: number } = {}): Promise<string> {
     const answer = await this.#askOnce(probe, limit);
-    // A client's port that an earlier connection had, of another method perhaps, goes where that went as
-    // long as the director remembers it. What is at fault is so the second time too.
+    // A late packet of what was there before may spoil the way just then (forgetRoutes). What is at fault
+    // is so the second time too.
     return answer === FLOWS || limit.timeout !== undefined ? answer : this.#askOnce(probe, limit);
   }
 
   async #askOnce(probe: Probe, limit: { timeout?: number }): Promise<string> {
     const { source, protocol = 'tcp', count = 2, put } = probe;
-    if (limit.timeout === undefined) await this.#forgetRoutes();
+    if (limit.timeout === undefined) {
+      for (const name of ['lb1', 'lb2'] as const) {
+        await forgetRoutes(traffic, this.nodes[name], this.network(name));
+      }
+    }
     const address = source.includes(':') ? VIP6 : VIP;
     const netns = this.nodes.client;
     if (put) {
@@ -130,19 +135,6 @@ class Site {
     // Where it was to flow, what the nodes know of each other says who is at fault.
     const known = limit.timeout === undefined ? await this.#known() : [];
     return [answers.join(', '), ...known].join('\n');
-  }
-
-  // A destination has one cached route for the connections of all methods. A late packet of one that was
-  // made in VS/TUN leaves it without the next hop that VS/DR asks for (FLOWI_FLAG_KNOWN_NH,
-  // __ip_vs_get_out_rt), and the director looks for the virtual address itself.
-  async #forgetRoutes(): Promise<void> {
-    // IPv6 looks again where something in the tree of routes is new on the way (rt6_check).
-    const beside = { destination: '2001:db8:118::dead/128', type: 'blackhole' } as const;
-    for (const name of ['lb1', 'lb2'] as const) {
-      await traffic.writeSysctls(this.nodes[name], { 'net/ipv4/route/flush': 1 });
-      await this.network(name).addRoute(beside);
-      await this.network(name).removeRoute(beside);
-    }
   }
 
   async #known(): Promise<string[]> {

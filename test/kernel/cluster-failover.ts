@@ -116,6 +116,22 @@ for (const mode of ['dr', 'nat'] as const) {
   });
 }
 
+// Whoever moves the address, as keepalived does, needs a while to say so. Catches backup_only=1.
+t.test('a standby hands on what it has heard of as soon as it has the address', async (t) => {
+  const nodes = await makeTopology(t, traffic, { directors: 2 });
+  await listenEverywhere(traffic, nodes, ['rs1', 'rs2'], [['tcp', 80]]);
+  const description = { ...pair('dr'), sysctl: { profile: 'director' } } as const;
+  await new LabCluster(t, description, nodes, freshFolder(t)).apply();
+  const servers = await hold(t, nodes, 'lb2', 20_003);
+  await using first = await Network.open({ netns: nodes.lb1 });
+  await first.setLink('eth0', { up: false });
+  await using second = await Network.open({ netns: nodes.lb2 });
+  await second.addAddress({ interface: 'eth0', address: VIP });
+  await second.addAddress({ interface: 'eth0', address: VIP6, noDad: true });
+  await second.announce({ interface: 'eth0', addresses: [VIP, VIP6], repeatAfter: 0 });
+  await goesOn(t, nodes, servers);
+});
+
 async function linkAddress(netns: string): Promise<string> {
   await using network = await Network.open({ netns });
   return (await network.getLink('eth0'))?.address ?? '';

@@ -65,8 +65,8 @@ t.test('a kernel that keeps a request keeps neither the program nor its time', a
   const { isHeld, release } = heldUp(t);
 
   const error = await failureOf(impatient.addService({ ...web, scheduler: 'nosuch' }));
-  await until('the kernel has it', isHeld);
   t.match(error, { code: 'ERR_IPVS_UNKNOWN_OUTCOME', command: 'add service' });
+  await until('the kernel has it', isHeld);
 
   // The kernel makes services one after the other.
   const patient = ipvs.addService({ ...web, port: 81, scheduler: 'rr' });

@@ -207,6 +207,7 @@ t.test('a neighbour that knew another MAC takes the new one', async (t) => {
   await ours.network.announce({ interface: 'va', addresses, count: 1, repeatAfter: 0 });
   for (const address of addresses) {
     await settled(theirs.network, address);
+    t.pass(`${address} is known by the MAC that was announced`);
   }
 });
 
@@ -224,7 +225,8 @@ const settled = (network: Network, address: string): Promise<void> =>
     return neighbours.find((each) => each.address === address)?.linkAddress === MAC;
   });
 
-// Catches an answer that came in time and is not looked at, because its thread got no processor.
+// Catches answers that came in time and are not looked at, because their thread got no processor. Either
+// way out would do for this: to look once more at the end, or to wait a little in any case.
 t.test('where the time is up before anybody has listened, answers are heard', async (t) => {
   const ours = await cable(t);
   const theirs = await freshNetwork(t);

@@ -23,7 +23,8 @@ async function unload(): Promise<void> {
       .split('\n')
       .map((line) => line.split(' ')[0] ?? '')
       .filter((name) => name.startsWith('ip_vs'));
-    return spawnSync('modprobe', ['-r', ...modules]).status === 0;
+    const stdio = ['ignore', 'ignore', 'inherit'] as const;
+    return spawnSync('modprobe', ['-r', ...modules], { stdio: [...stdio] }).status === 0;
   });
 }
 
