@@ -21,10 +21,11 @@ export function directorWants(model: Model, node: ModelNode, facts: Facts): Want
     ...forwardingWants(model, node),
     ...profileWants(model, node, facts),
     ...model.services.flatMap((service) => serviceWants(model, service)),
-    ...syncWants(model, node),
-    // Last what brings packets here: before, nobody but this host's own TCP would answer, with resets.
+    // What brings packets here follows the table: before, this host's own TCP would answer, with resets.
     ...markWants(model, facts),
     ...vipWants(model, node),
+    // Clients are served also where it can't start.
+    ...syncWants(model, node),
   ];
 }
 

@@ -239,7 +239,7 @@ t.test('a late packet of VS/TUN spoils the way of VS/DR', async (t) => {
     t.same(await traffic.ask(question), ['EHOSTUNREACH'], `${family}: by VS/DR`);
     // It would send once more, and spoil the way again.
     await traffic.abort(family);
-    await forgetRoutes(traffic, nodes.lb1, director);
+    await forgetRoutes(traffic, nodes.lb1, director, [family]);
     t.same(await traffic.ask(question), ['rs1'], `${family}: by VS/DR again`);
   }
 });

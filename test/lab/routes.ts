@@ -12,8 +12,10 @@ export async function forgetRoutes(
   traffic: Traffic,
   netns: string,
   network: Network,
+  families: readonly ('IPv4' | 'IPv6')[] = ['IPv4', 'IPv6'],
 ): Promise<void> {
-  await traffic.writeSysctls(netns, { 'net/ipv4/route/flush': 1 });
+  if (families.includes('IPv4')) await traffic.writeSysctls(netns, { 'net/ipv4/route/flush': 1 });
+  if (!families.includes('IPv6')) return;
   // IPv6 looks again where something in the tree of routes is new on the way (rt6_check).
   const beside = { destination: '2001:db8:118::dead/128', type: 'blackhole' } as const;
   await network.addRoute(beside);

@@ -298,8 +298,8 @@ t.test('a director changes its state', async (t) => {
     [
       'ipvsadm --stop-daemon backup',
       'ip address delete',
-      'ipvsadm --start-daemon master',
       'ip address add',
+      'ipvsadm --start-daemon master',
     ],
   );
   await become('master');

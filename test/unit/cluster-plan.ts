@@ -378,10 +378,9 @@ t.test('a director that is a real server too', async (t) => {
   };
   const master = await linesOf(pair, 'lb1');
   t.notOk(master.includes('ip address add 192.168.51.11/32 dev lo scope host'));
-  // By backup_only a standby would take what comes for its own.
   t.same(master.slice(-2), [
-    'ipvsadm --start-daemon master --mcast-interface eth0 --syncid 5 --mcast-group 224.0.0.81 --mcast-port 8848 --mcast-ttl 1',
     'ip address add 192.168.51.11/32 dev eth0',
+    'ipvsadm --start-daemon master --mcast-interface eth0 --syncid 5 --mcast-group 224.0.0.81 --mcast-port 8848 --mcast-ttl 1',
   ]);
   const backup = await linesOf(pair, 'lb2');
   t.same(
