@@ -23,8 +23,10 @@ async function unload(): Promise<void> {
       .split('\n')
       .map((line) => line.split(' ')[0] ?? '')
       .filter((name) => name.startsWith('ip_vs'));
-    const stdio = ['ignore', 'ignore', 'inherit'] as const;
-    return spawnSync('modprobe', ['-r', ...modules], { stdio: [...stdio] }).status === 0;
+    const { status } = spawnSync('modprobe', ['-r', ...modules], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    return status === 0;
   });
 }
 
